@@ -1,0 +1,78 @@
+# YouTube-VIS 2019, or any data in its layout (then set `categories`, or None to read the file's).
+dataset_type = 'YouTubeVISDataset'
+data_root = 'data/youtubevis/'
+categories = 'ytvis2019'
+
+# The steps have names, so that a config which changes one of them can list the others.
+load_image = dict(type='LoadImageFromFile')
+load_annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
+flip = dict(type='RandomFlip', flip_ratio=0.5)
+normalize = dict(
+    type='Normalize', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+)
+pad = dict(type='Pad', size_divisor=32)
+bundle = dict(type='DefaultFormatBundle')
+collect_train = dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids'])
+collect_test = dict(type='Collect', keys=['img'])
+
+train_pipeline = [
+    load_image,
+    load_annotations,
+    dict(type='Resize', img_scale=[(640, 360), (960, 480)], keep_ratio=True),
+    flip,
+    normalize,
+    pad,
+    bundle,
+    collect_train,
+]
+multiscale_train_pipeline = [
+    load_image,
+    load_annotations,
+    dict(
+        type='Resize',
+        img_scale=[(640, 360), (960, 480)],
+        multiscale_mode='value',
+        keep_ratio=True,
+    ),
+    flip,
+    normalize,
+    pad,
+    bundle,
+    collect_train,
+]
+test_pipeline = [
+    load_image,
+    dict(type='Resize', img_scale=(640, 360), keep_ratio=True),
+    dict(type='RandomFlip', flip_ratio=0.0),
+    normalize,
+    pad,
+    bundle,
+    collect_test,
+]
+
+data = dict(
+    samples_per_gpu=2,
+    workers_per_gpu=2,
+    train=dict(
+        type=dataset_type,
+        ann_file=data_root + 'annotations/train.json',
+        img_prefix=data_root + 'train/',
+        categories=categories,
+        clip_length=5,
+        pipeline=train_pipeline,
+    ),
+    val=dict(
+        type=dataset_type,
+        ann_file=data_root + 'annotations/valid.json',
+        img_prefix=data_root + 'valid/',
+        categories=categories,
+        pipeline=test_pipeline,
+    ),
+    test=dict(
+        type=dataset_type,
+        ann_file=data_root + 'annotations/valid.json',
+        img_prefix=data_root + 'valid/',
+        categories=categories,
+        pipeline=test_pipeline,
+    ),
+)

@@ -1,0 +1,64 @@
+_base_ = './tevit_r50.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='SwinTransformer',
+        embed_dims=192,
+        depths=[2, 2, 18, 2],
+        num_heads=[6, 12, 24, 48],
+        window_size=7,
+        mlp_ratio=4,
+        qkv_bias=True,
+        drop_path_rate=0.2,
+        patch_norm=True,
+        out_indices=(0, 1, 2, 3),
+        with_cp=True,
+        init_cfg=dict(
+            type='Pretrained', checkpoint='pretrained/swin_large_patch4_window7_224_22kto1k.pth'
+        ),
+    ),
+    neck=dict(in_channels=[192, 384, 768, 1536]),
+    rpn_head=dict(num_proposals=300),
+)
+
+# Merged with the ResNet-50 config's keys; the longest key that fits a name counts.
+optimizer = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'absolute_pos_embed': dict(decay_mult=0.0),
+            'relative_position_bias_table': dict(decay_mult=0.0),
+            'norm': dict(decay_mult=0.0),
+        }
+    )
+)
+
+train_pipeline = [
+    {{_base_.load_image}},
+    {{_base_.load_annotations}},
+    dict(
+        type='Resize',
+        img_scale=[(1333, short_side) for short_side in range(320, 801, 32)],
+        multiscale_mode='value',
+        keep_ratio=True,
+    ),
+    {{_base_.flip}},
+    {{_base_.normalize}},
+    {{_base_.pad}},
+    {{_base_.bundle}},
+    {{_base_.collect_train}},
+]
+test_pipeline = [
+    {{_base_.load_image}},
+    dict(type='Resize', img_scale=(1333, 480), keep_ratio=True),
+    dict(type='RandomFlip', flip_ratio=0.0),
+    {{_base_.normalize}},
+    {{_base_.pad}},
+    {{_base_.bundle}},
+    {{_base_.collect_test}},
+]
+data = dict(
+    train=dict(pipeline=train_pipeline),
+    val=dict(pipeline=test_pipeline),
+    test=dict(pipeline=test_pipeline),
+)

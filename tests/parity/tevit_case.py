@@ -1,0 +1,233 @@
+"""Check a golden case of TeViT: our config, checkpoint, tensors and results against the official.
+
+Letters: T frames, Q queries, K classes, N output instances.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from golden import GoldenCase
+from mmcv import Config
+from mmdet.datasets import build_dataset
+from report import Report
+from scipy.optimize import linear_sum_assignment
+
+from tevit_vis.apis import init_model
+from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.apis.test import test_videos as run_test
+from tevit_vis.masks import decode_rle, encode_masks
+from tevit_vis.models.detectors import TeViT
+from tevit_vis.utils.config import load_config
+
+FEATURES, BOXES, SCORES = 1e-4, 1e-3, 1e-4  # absolute; boxes in pixels
+PIXELS = 8  # 'a handful', per clip
+NO_BOUND = float('inf')  # shown, not judged: one pixel is much of the IoU of a tiny mask
+
+
+def config_from_manifest(manifest: dict) -> Config:
+    """Our config for the official config and overrides of a manifest."""
+    official = Path(manifest['config']['official'])
+    config = load_config(f'{official.parent.name}/{official.stem}')
+    for key, value in manifest['config']['overrides'].items():
+        override(config._cfg_dict, key.split('.'), value)
+    return config
+
+
+def override(node: dict | list, path: list[str], value: object) -> None:
+    """Set a dotted key; ``*`` is every element of a list, ``__len__`` keeps the first ones."""
+    part, rest = path[0], path[1:]
+    if part == '*':
+        for child in node:
+            override(child, rest, value)
+    elif part == '__len__':
+        del node[value:]
+    elif rest:
+        override(node[int(part) if isinstance(node, list) else part], rest, value)
+    else:
+        node[part] = tuple(value) if part == 'img_scale' else value
+
+
+def check(case: GoldenCase) -> Report:
+    """Run the whole pipeline on a case and compare all that is stored."""
+    report = Report()
+    config = config_from_manifest(case.manifest)
+    config.data.test.update(ann_file=str(case.annotations), img_prefix=str(case.images))
+    dataset = build_dataset(config.data.test)
+    with TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / 'official.pth'
+        case.write_checkpoint(checkpoint)
+        compare_parameters(report, config, case)
+        model = init_model(config, checkpoint, device='cpu')
+        out = Path(folder) / 'results.json'
+        run_test(model, dataset, ResultsJournal(str(out), {}))
+        compare_results(report, json.loads(out.read_text()), case.results)
+    names = [video.name for video in dataset.videos]
+    for name, expected in case.expected():
+        video = dataset.videos[names.index(name) if name else 0]
+        frames = [dataset.load_frame(video, index) for index in range(len(video.file_names))]
+        compare_tensors(report, model, frames, expected, prefix=f'{video.name} ')
+    return report
+
+
+def compare_parameters(report: Report, config: Config, case: GoldenCase) -> None:
+    """Number of parameters, before batch norms are folded."""
+    from mmdet.models import build_detector
+
+    model = build_detector(dict(config.model, train_cfg=None))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    report.add('parameters', abs(count - case.manifest['num_params']), 0)
+
+
+@torch.inference_mode()
+def compare_tensors(
+    report: Report, model: TeViT, frames: list, expected: dict[str, np.ndarray], prefix: str
+) -> None:
+    """Every stored tensor of one video."""
+    metas = [frame.meta for frame in frames]
+    img = torch.stack([frame.img for frame in frames])
+    backbone_maps = run_backbone(model, img)
+    features = model.extract_feat(img[None])
+    stages = list(model.stages(features, metas))
+    found = {'img': img}
+    found.update({f'backbone{i}': level for i, level in enumerate(backbone_maps)})
+    found.update({f'neck{i}': level[0] for i, level in enumerate(features)})
+    boxes, _, _ = model.rpn_head.simple_test_rpn([level[0] for level in features], metas)
+    found['init_boxes'] = boxes
+    for index, stage in enumerate(stages):
+        found.update({f'stage{index}_{name}': value[0] for name, value in stage._asdict().items()})
+    found.update(
+        {
+            name: np.array([meta[name] for meta in metas])
+            for name in ('img_shape', 'pad_shape', 'ori_shape', 'scale_factor')
+        }
+    )
+    for name, ours in found.items():
+        compare_stored(report, prefix, name, np.asarray(ours), expected)
+    prediction = model.predict_clip(features, metas)
+    compare_prediction(report, prefix, prediction, expected)
+
+
+def run_backbone(model: TeViT, img: torch.Tensor) -> list[torch.Tensor]:
+    """The backbone's maps, which ``extract_feat`` does not show."""
+    if model.frames_are_independent:
+        return model.backbone(img)
+    return model.backbone(img, len(img), len(img))
+
+
+def compare_stored(
+    report: Report, prefix: str, name: str, ours: np.ndarray, expected: dict[str, np.ndarray]
+) -> None:
+    """One tensor with its stored whole, or with its stored statistics and slice."""
+    bound = BOXES if name.endswith('boxes') else FEATURES
+    if name in expected:
+        theirs = expected[name]
+        report.add(prefix + name, largest_difference(ours, theirs), bound)
+    if f'{name}_stats' in expected:
+        values = ours.astype(np.float64)
+        stats = np.array([values.mean(), values.std(), np.abs(values).sum()])
+        theirs = expected[f'{name}_stats']
+        scale = np.array([1, 1, values.size])  # the third is a sum: compare means
+        report.add(f'{prefix}{name}_stats', np.abs((stats - theirs) / scale).max(), bound)
+        part = ours[:, :, ::12, ::12]
+        if name != 'img':
+            part = ours[:, :: max(1, ours.shape[1] // 16), ::4, ::5]
+        report.add(
+            f'{prefix}{name}_slice', largest_difference(part, expected[f'{name}_slice']), bound
+        )
+
+
+def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Largest absolute difference; infinite for shapes that differ."""
+    if ours.shape != theirs.shape:
+        return float('inf')
+    return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
+
+
+def compare_prediction(
+    report: Report, prefix: str, prediction, expected: dict[str, np.ndarray]
+) -> None:
+    """Chosen (query, class) pairs, and for those in both: boxes, scores, logits, masks."""
+    num_classes = prediction.class_scores.shape[1]
+    ours = (prediction.queries * num_classes + prediction.labels).tolist()
+    theirs = expected['topk_indices'].tolist()
+    report.add(f'{prefix}(query, class) pairs in one only', len(set(ours) ^ set(theirs)), 0)
+    both = sorted(set(ours) & set(theirs))
+    here, there = [ours.index(i) for i in both], [theirs.index(i) for i in both]
+
+    detections = expected['det_bboxes'][:, there]  # [T, N, 5]
+    boxes = prediction.boxes[here].transpose(0, 1).numpy()
+    report.add(prefix + 'det_bboxes', largest_difference(boxes, detections[..., :4]), BOXES)
+    scores = prediction.scores[here].numpy()
+    report.add(prefix + 'scores', largest_difference(scores, detections[..., 4].mean(0)), SCORES)
+    labels = prediction.labels[here].numpy()
+    report.add(
+        prefix + 'det_labels', largest_difference(labels, expected['det_labels'][0, there]), 0
+    )
+    rois = boxes * expected['scale_factor'][:, None]
+    report.add(
+        prefix + 'mask_rois', largest_difference(rois, expected['mask_rois'][:, there, 1:]), BOXES
+    )
+    logits = prediction.masks.logits[here].transpose(0, 1).numpy()
+    report.add(
+        prefix + 'mask_logits',
+        largest_difference(logits, expected['mask_logits'][:, there]),
+        FEATURES,
+    )
+    shape = expected['masks_shape']
+    bits = np.unpackbits(expected['masks_bits'])[: np.prod(shape)].reshape(shape)
+    differing = 0
+    for index in range(prediction.masks.num_frames):
+        masks = prediction.masks.frame(index)[here]
+        tracks = [decode_rle(rle) for rle in encode_masks(masks)]
+        differing += int((np.array(tracks) != bits[index, there].astype(bool)).sum())
+    report.add(prefix + 'mask pixels that differ', differing, PIXELS)
+
+
+def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> None:
+    """The submission files as sets: entries pair up by video, category and best mask IoU."""
+    report.add('results.json: entries', abs(len(ours) - len(theirs)), 0)
+    keys = {(entry['video_id'], entry['category_id']) for entry in ours + theirs}
+    unpaired, scores, worst, nulls = 0, 0.0, 1.0, 0
+    pixels = dict.fromkeys((key[0] for key in keys), 0)
+    for key in keys:
+        mine = [e for e in ours if (e['video_id'], e['category_id']) == key]
+        official = [e for e in theirs if (e['video_id'], e['category_id']) == key]
+        overlaps = np.array(
+            [
+                [compare_tracks(a['segmentations'], b['segmentations']) for b in official]
+                for a in mine
+            ]
+        ).reshape(len(mine), len(official), 2)
+        rows, columns = linear_sum_assignment(-overlaps[..., 0])
+        unpaired += len(mine) + len(official) - 2 * len(rows)
+        for row, column in zip(rows, columns):
+            scores = max(scores, abs(mine[row]['score'] - official[column]['score']))
+            worst = min(worst, overlaps[row, column, 0])
+            pixels[key[0]] += overlaps[row, column, 1]
+            nulls += sum(
+                (a is None) != (b is None)
+                for a, b in zip(mine[row]['segmentations'], official[column]['segmentations'])
+            )
+    report.add('results.json: entries in one only', unpaired, 0)
+    report.add('results.json: score', scores, SCORES)
+    report.add('results.json: mask pixels that differ', max(pixels.values(), default=0), PIXELS)
+    report.add('results.json: 1 - mask IoU', 1 - worst, NO_BOUND)
+    report.add('results.json: null in one only', nulls, 0)
+
+
+def compare_tracks(ours: list, theirs: list) -> tuple[float, int]:
+    """IoU over all frames (two empty tracks are equal), and number of pixels that differ."""
+    intersection = union = 0
+    for a, b in zip(ours, theirs):
+        masks = [decode_rle(rle) for rle in (a, b) if rle is not None]
+        if len(masks) == 2:
+            intersection += int((masks[0] & masks[1]).sum())
+            union += int((masks[0] | masks[1]).sum())
+        else:
+            union += sum(int(mask.sum()) for mask in masks)
+    return (intersection / union if union else 1.0), union - intersection

@@ -1,0 +1,70 @@
+"""The processes that torchrun starts, as far as testing needs to know them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch.distributed as dist
+
+from tevit_vis.utils.errors import InputError
+
+Result = TypeVar('Result')
+PATIENCE = timedelta(days=7)  # one process may have a far longer video than the others
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among its fellows.
+
+    Args:
+        rank: of this process.
+        count: of all.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def join(cls) -> Processes:
+        """Join what torchrun started; alone where it did not.
+
+        Messages go by gloo on GPU machines too: they are few and small, and the models are not
+        synchronised.
+        """
+        if 'RANK' not in os.environ:
+            return cls()
+        dist.init_process_group('gloo', timeout=PATIENCE)
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks for all."""
+        return self.rank == 0
+
+    def from_first(self, function: Callable[[], Result]) -> Result:
+        """What ``function`` returns on the first process, on every process.
+
+        Raises:
+            InputError: that the first process raised, on every process.
+        """
+        if self.count == 1:
+            return function()
+        box: list = [None]
+        if self.is_first:
+            try:
+                box = [function()]
+            except InputError as error:
+                box = [error]
+        dist.broadcast_object_list(box, src=0)
+        if isinstance(box[0], InputError):
+            raise box[0]
+        return box[0]
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            dist.barrier()

@@ -1,0 +1,140 @@
+"""A model from a config and a checkpoint; the instances of a video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import torch
+from mmcv import Config
+from mmcv.cnn import fuse_conv_bn
+from mmdet.models import build_detector
+
+from tevit_vis.datasets import Frame, FramePipeline
+from tevit_vis.datasets.categories import category_table
+from tevit_vis.masks import encode_clip
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.prefetch import prefetch
+from tevit_vis.video_io import VideoInput, open_source
+
+FRAMES_AHEAD = 8  # frames prepared before the model asks for them
+
+
+def init_model(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike | None = None,
+    device: str | None = None,
+    cfg_options: Mapping | None = None,
+    trust_checkpoint: bool = False,
+) -> ClipDetector:
+    """Build a model for inference.
+
+    Args:
+        config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
+        checkpoint: a file whose keys are the model's, neither more nor fewer; None draws weights.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; the default is a GPU if there is one.
+        cfg_options: dotted config keys and their values.
+        trust_checkpoint: also load checkpoints that hold Python objects; such a file may run
+            code of whoever wrote it.
+
+    Returns:
+        The model in eval mode, with ``cfg`` and ``CLASSES``.
+
+    Raises:
+        InputError: a config, option, checkpoint or device that cannot be used.
+    """
+    if not isinstance(config, Config):
+        config = load_config(os.fspath(config), cfg_options)
+    device = check_device(device)
+    model_config = config.model.copy()
+    model_config.train_cfg = None  # no assigners and samplers
+    model_config.backbone = dict(model_config.backbone)
+    model_config.backbone.pop('init_cfg', None)  # the checkpoint holds the backbone
+    model = build_detector(model_config)
+    names = None
+    if checkpoint is None:
+        model.init_weights()
+    else:
+        content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
+        load_weights(model, content, os.fspath(checkpoint))
+        names = (content.get('meta') or {}).get('CLASSES')
+    model.cfg = config
+    model.CLASSES = names or config_class_names(config, model.num_classes)
+    return prepare_for_inference(model, device)
+
+
+def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:
+    """Fold batch norms into their convolutions, which changes results by rounding only."""
+    model.eval()
+    fuse_conv_bn(model)
+    return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
+
+
+def check_device(device: str | None) -> torch.device:
+    """The device of that name, or the best there is.
+
+    Raises:
+        InputError: it is not here.
+    """
+    if device is None:
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise InputError(f'--device: must be cpu, cuda or cuda:N, but got {device!r}') from None
+    count = torch.cuda.device_count()
+    if found.type == 'cuda' and (found.index or 0) >= count:
+        raise InputError(f'--device: {device} was asked for, but {count} CUDA devices are here')
+    return found
+
+
+def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:
+    """Class names of the config's categories, or plain numbers where they are unknown."""
+    name = config.data.test.get('categories')
+    names = tuple(category_table(name).values()) if name else ()
+    return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
+
+
+def inference_video(
+    model: ClipDetector,
+    video: VideoInput,
+    on_frame: Callable[[], object] = lambda: None,
+) -> VideoInstances:
+    """Find the instances of a video.
+
+    Args:
+        model: of ``init_model``.
+        video: a video file (mp4, avi, webm, ...), a folder or list of images, an array
+            [T, H, W, 3] (uint8, BGR), or what ``open_source`` made of one of these.
+        on_frame: called after each frame that was read.
+
+    Raises:
+        InputError: a video that cannot be read.
+    """
+    pipeline = FramePipeline(model.cfg.data.test.pipeline)
+    frames = []
+    images = open_source(video)
+    for frame in prefetch(pipeline.from_array, images, num_workers=2, ahead=FRAMES_AHEAD):
+        frames.append(frame)
+        on_frame()
+    return predict_video(model, frames)
+
+
+@torch.inference_mode()
+def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
+    """The instances of a video whose frames form one clip.
+
+    Args:
+        frames: T frames of one size; the list is emptied, so that they are held only once.
+    """
+    device = next(model.parameters()).device
+    metas = [frame.meta for frame in frames]
+    clip = torch.stack([frame.img for frame in frames])
+    frames.clear()
+    features = model.extract_feat(clip[None].to(device))
+    del clip
+    return encode_clip(model.predict_clip(features, metas))

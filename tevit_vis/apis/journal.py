@@ -1,0 +1,113 @@
+"""Results of a running test, kept on disk so that an interruption loses nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from tevit_vis.evaluation.submission import write_json
+from tevit_vis.utils.errors import InputError
+
+
+class ResultsJournal:
+    """Finished videos beside the results file, in ``<results>.partial/``.
+
+    Each process of each run writes a file of its own, one line per finished video.
+
+    Args:
+        out: the results file to come.
+        identity: what must be the same for a run to be continued, e.g. hashes of its inputs.
+    """
+
+    def __init__(self, out: str, identity: dict[str, str]) -> None:
+        self.out = Path(out)
+        self.folder = Path(f'{out}.partial')
+        self.identity = identity
+
+    def begin(self, resume: bool) -> dict[int, list[dict]]:
+        """Prepare the folder.
+
+        Args:
+            resume: take up finished videos of an interrupted run.
+
+        Returns:
+            {video id: its entries} of the finished videos.
+
+        Raises:
+            InputError: the place cannot be written, or holds another run's videos.
+        """
+        if not resume and self.finished():
+            raise InputError(
+                f'{self.folder}: holds {len(self.finished())} finished videos of an interrupted '
+                'run: add --resume to continue it, or remove the folder to start anew'
+            )
+        finished = self._check_identity() if resume else {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.identity, str(self.folder / 'run.json'))
+            if self.out.is_dir():
+                raise IsADirectoryError(21, 'is a folder')
+        except OSError as error:
+            raise InputError(
+                f'{self.out}: output must be writable, but: {error.strerror}'
+            ) from None
+        return finished
+
+    def _check_identity(self) -> dict[int, list[dict]]:
+        finished = self.finished()
+        if finished:
+            before = json.loads((self.folder / 'run.json').read_text())
+            changed = sorted(key for key in self.identity if before.get(key) != self.identity[key])
+            if changed:
+                raise InputError(
+                    f'{self.folder}: --resume must find the same {" and ".join(changed)} as the '
+                    'interrupted run had, but it changed: remove the folder to start anew'
+                )
+        return finished
+
+    def finished(self) -> dict[int, list[dict]]:
+        """{video id: its entries}; the torn last line of a killed process is not a video."""
+        videos = {}
+        for path in sorted(self.folder.glob('*.jsonl')):
+            for line in path.read_text().splitlines(keepends=True):
+                if line.endswith('\n'):
+                    video = json.loads(line)
+                    videos[video['video_id']] = video['entries']
+        return videos
+
+    def add(self, writer: str, video_id: int, entries: list[dict]) -> None:
+        """Record a finished video.
+
+        Args:
+            writer: name of the file of this process and run.
+        """
+        line = json.dumps({'video_id': video_id, 'entries': entries}) + '\n'
+        with open(self.folder / f'{writer}.jsonl', 'a', encoding='utf-8') as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def finish(self, video_ids: Iterable[int]) -> int:
+        """Write the results file, its videos in the given order, and remove the folder.
+
+        Returns:
+            Number of entries.
+        """
+        finished = self.finished()
+        entries = [entry for video_id in video_ids for entry in finished[video_id]]
+        write_json(entries, str(self.out))
+        shutil.rmtree(self.folder)
+        return len(entries)
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file, as hexadecimal text."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,104 @@
+"""Test a model on a data set: every video once, spread over processes, continued after a stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from tqdm import tqdm
+
+from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
+from tevit_vis.evaluation.submission import video_entries
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.prefetch import prefetch
+
+from .distributed import Processes
+from .inference import FRAMES_AHEAD, predict_video
+from .journal import ResultsJournal
+
+
+def test_videos(
+    model: ClipDetector,
+    dataset: YouTubeVISDataset,
+    journal: ResultsJournal,
+    resume: bool = False,
+    num_workers: int = 2,
+    processes: Processes = Processes(),
+) -> int:
+    """Write the submission of a data set.
+
+    Args:
+        model: of ``init_model``.
+        dataset: its videos are whole clips.
+        journal: names the results file.
+        resume: go on with an interrupted run.
+        num_workers: threads that load frames ahead of the model.
+        processes: among which the videos are spread.
+
+    Returns:
+        Number of entries written (on the first process; 0 on the others).
+
+    Raises:
+        InputError: the data cannot be read, or the model has another number of classes.
+    """
+    if len(dataset.categories) != model.num_classes:
+        raise InputError(
+            f'{dataset.ann_file}: number of categories must be the {model.num_classes} classes of '
+            f'the model, but got {len(dataset.categories)} (data.test.categories names a table)'
+        )
+    done, run = processes.from_first(lambda: _begin(journal, resume))
+    videos = [video for video in dataset.videos if video.id not in done]
+    share = share_videos(videos, processes)
+    writer = f'{run}_{processes.rank}'
+    with _progress_bar(share, processes) as bar:
+        frames = load_frames(dataset, share, num_workers)
+        for video in share:
+            bar.set_postfix_str(video.name)
+            clip = list(islice(frames, len(video.file_names)))
+            instances = predict_video(model, clip)
+            journal.add(
+                writer, video.id, video_entries(instances, video.id, dataset.label_to_category)
+            )
+            bar.update(len(video.file_names))
+    processes.wait()
+    if not processes.is_first:
+        return 0
+    return journal.finish([video.id for video in dataset.videos])
+
+
+def _begin(journal: ResultsJournal, resume: bool) -> tuple[list[int], int]:
+    return list(journal.begin(resume)), time.time_ns()
+
+
+def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:
+    """The videos of this process: long ones first, each to whoever has the fewest frames."""
+    loads = [0] * processes.count
+    mine = []
+    for video in sorted(videos, key=lambda video: -len(video.file_names)):
+        least = loads.index(min(loads))
+        loads[least] += len(video.file_names)
+        if least == processes.rank:
+            mine.append(video)
+    return mine
+
+
+def load_frames(
+    dataset: YouTubeVISDataset, videos: Sequence[Video], num_workers: int
+) -> Iterator[Frame]:
+    """The frames of all videos in one stream, loaded ahead of their use."""
+    places = ((video, index) for video in videos for index in range(len(video.file_names)))
+    return prefetch(
+        lambda place: dataset.load_frame(*place), places, num_workers, ahead=FRAMES_AHEAD
+    )
+
+
+def _progress_bar(share: Sequence[Video], processes: Processes) -> tqdm:
+    return tqdm(
+        total=sum(len(video.file_names) for video in share),
+        unit='frame',
+        desc='test' if processes.count == 1 else f'test, 1 of {processes.count} processes',
+        disable=not processes.is_first,
+        smoothing=0.1,
+    )

@@ -1,0 +1,200 @@
+"""YouTube-VIS data: the JSON file, its videos and their frames.
+
+Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmdet.datasets import DATASETS
+
+from tevit_vis.utils.errors import InputError
+
+from .categories import category_table
+from .frames import Frame, FramePipeline
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video of the data set."""
+
+    id: int
+    file_names: tuple[str, ...]  # relative to the image folder, in order of time
+    height: int
+    width: int
+
+    @property
+    def name(self) -> str:
+        """The folder of its frames, or its id."""
+        return os.path.dirname(self.file_names[0]) or str(self.id)
+
+
+@DATASETS.register_module()
+class YouTubeVISDataset:
+    """The videos of a file in YouTube-VIS layout.
+
+    Args:
+        ann_file: the JSON file.
+        img_prefix: folder that ``file_names`` are relative to.
+        pipeline: mmdet transforms of one frame.
+        categories: name of a public table (``datasets/categories.py``) that the model was trained
+            with, or None to take the file's own categories.
+        test_mode: kept for mmdet's builders; only testing is there yet.
+
+    Raises:
+        InputError: the file is absent or breaks the layout; names entry, rule and value.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        img_prefix: str,
+        pipeline: Sequence[dict],
+        categories: str | None = None,
+        test_mode: bool = True,
+    ) -> None:
+        self.ann_file = ann_file
+        self.img_prefix = img_prefix
+        self.test_mode = test_mode
+        content = read_annotation_file(ann_file)
+        self.videos = parse_videos(content, ann_file)
+        self.categories = choose_categories(content, ann_file, categories)
+        self.pipeline = FramePipeline(pipeline)
+
+    @property
+    def CLASSES(self) -> tuple[str, ...]:  # noqa: N802  (mmdet's name)
+        """Class names in label order."""
+        return tuple(self.categories.values())
+
+    @property
+    def label_to_category(self) -> list[int]:
+        """Category id of each label."""
+        return list(self.categories)
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def frame_path(self, video: Video, index: int) -> str:
+        """File of a frame."""
+        return os.path.join(self.img_prefix, video.file_names[index])
+
+    def load_frame(self, video: Video, index: int) -> Frame:
+        """Read a frame and prepare it for the network.
+
+        Raises:
+            InputError: the file is absent, is no image, or is not of the video's size.
+        """
+        path = self.frame_path(video, index)
+        frame = self.pipeline.from_file(path)
+        height, width = frame.meta['ori_shape'][:2]
+        if (height, width) != (video.height, video.width):
+            raise InputError(
+                f'{path}: frame {index} of video {video.id} must be {video.width}x{video.height} '
+                f'as {self.ann_file} says, but it is {width}x{height}'
+            )
+        return frame
+
+
+def read_annotation_file(path: str) -> dict:
+    """A JSON file whose top level is a dict.
+
+    Raises:
+        InputError: absent, unreadable, or something else.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        raise InputError(f'{path}: annotation file must be there, but it is not') from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f'{path}: annotation file must be JSON, but: {error}') from None
+    if not isinstance(content, dict):
+        raise InputError(
+            f'{path}: YouTube-VIS JSON must be an object with "videos", '
+            f'but got a {type(content).__name__}'
+        )
+    return content
+
+
+def parse_videos(content: dict, path: str) -> list[Video]:
+    """The ``videos`` of an annotation file, checked.
+
+    Raises:
+        InputError: names the first entry that breaks a rule.
+    """
+    entries = content.get('videos')
+    if not isinstance(entries, list) or not entries:
+        found = 'an empty list' if entries == [] else type(entries).__name__
+        raise InputError(
+            f'{path}: "videos" must be a list with at least one video, but got {found}'
+        )
+    videos: dict[int, Video] = {}
+    for index, entry in enumerate(entries):
+        video = _parse_video(entry, f'{path}: videos[{index}]')
+        if video.id in videos:
+            raise InputError(f'{path}: videos[{index}]: "id" must be unique, but {video.id} is not')
+        videos[video.id] = video
+    return list(videos.values())
+
+
+def _parse_video(entry: object, where: str) -> Video:
+    if not isinstance(entry, dict):
+        raise InputError(f'{where} must be an object, but got {entry!r}')
+    for key in ('id', 'width', 'height'):
+        if not isinstance(entry.get(key), int) or (key != 'id' and entry[key] < 1):
+            raise InputError(f'{where}: "{key}" must be a whole number, but got {entry.get(key)!r}')
+    names = entry.get('file_names')
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise InputError(
+            f'{where}: "file_names" must be a list of file names, one per frame, but got {names!r}'
+        )
+    if entry.get('length', len(names)) != len(names):
+        raise InputError(
+            f'{where}: "length" must be the number of file_names, {len(names)}, '
+            f'but got {entry["length"]!r}'
+        )
+    return Video(entry['id'], tuple(names), entry['height'], entry['width'])
+
+
+def choose_categories(content: dict, path: str, name: str | None) -> dict[int, str]:
+    """{category id: class name} in label order: of the named table, or else of the file.
+
+    Raises:
+        InputError: no table of that name, or the file's categories break the layout.
+    """
+    own = {}
+    for index, entry in enumerate(content.get('categories') or []):
+        fits = isinstance(entry, dict) and isinstance(entry.get('id'), int)
+        if not fits or not isinstance(entry.get('name'), str):
+            raise InputError(
+                f'{path}: categories[{index}] must have a number "id" and a text "name", '
+                f'but got {entry!r}'
+            )
+        own[entry['id']] = entry['name']
+    if name is None:
+        if not own:
+            raise InputError(
+                f'{path}: "categories" must not be empty when the config names none '
+                '(data.test.categories)'
+            )
+        return own
+    try:
+        table = category_table(name)
+    except ValueError as error:
+        raise InputError(f'data.test.{error}') from None
+    if any(table.get(category) != own[category] for category in own):
+        logger.warning(
+            '%s: its categories are not those of %s, which the config names: '
+            'category ids in the results are those of %s',
+            path,
+            name,
+            name,
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Submissions and, to come, the YouTube-VIS metric."""

@@ -1,0 +1,1 @@
+"""Network parts in pure torch and mmcv: no detector, no dataset."""

@@ -1,0 +1,152 @@
+"""Messenger tokens: each passes through a PVTv2 block as if it were a constant image.
+
+Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
+CVPR 2022, section 3.2 (messenger shift mechanism).
+
+Letters: B clips, T frames, N = B*T folded frames, S = H*W patches, M messengers, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SHIFTS = (1, -1, 2, -2)  # frames that each of the four messenger groups moves, in even blocks
+
+
+def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
+    """What a convolution makes of constant images, borders aside.
+
+    Args:
+        conv: its kernel is summed over space.
+        messengers: [N, M, C_in], one constant image per token.
+
+    Returns:
+        [N, M, C_out].
+    """
+    kernel = conv.weight.sum((2, 3))  # [C_out, C_in / groups]
+    if conv.groups == 1:
+        return F.linear(messengers, kernel, conv.bias)
+    grouped = messengers.unflatten(2, (conv.groups, -1))
+    kernel = kernel.unflatten(0, (conv.groups, -1))
+    return torch.einsum('nmgi,goi->nmgo', grouped, kernel).flatten(2) + conv.bias
+
+
+def shift_messengers(messengers: torch.Tensor, reverse: bool) -> torch.Tensor:
+    """Roll four groups of messengers along time, each by its own number of frames.
+
+    A number of messengers that four does not divide is split as ``torch.chunk`` splits it.
+
+    Args:
+        messengers: [B, T, M, C].
+        reverse: roll the other way, as odd blocks do.
+    """
+    sign = -1 if reverse else 1
+    groups = messengers.chunk(len(SHIFTS), dim=2)
+    return torch.cat([g.roll(sign * shift, dims=1) for g, shift in zip(groups, SHIFTS)], dim=2)
+
+
+def tokens_to_map(patches: torch.Tensor, hw_shape: tuple[int, int]) -> torch.Tensor:
+    """[N, S, C] -> [N, C, H, W], in channels-last memory: nothing is transposed."""
+    return patches.unflatten(1, tuple(hw_shape)).permute(0, 3, 1, 2)
+
+
+def map_to_tokens(feature_map: torch.Tensor) -> torch.Tensor:
+    """[N, C, H, W] -> [N, S, C]."""
+    return feature_map.flatten(2).transpose(1, 2)
+
+
+def messenger_attention(
+    attn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]
+) -> torch.Tensor:
+    """Spatial-reduction attention in which messengers are queries and, reduced, keys as well.
+
+    Args:
+        attn: mmdet's ``SpatialReductionAttention``.
+        tokens: [N, S + M, C], patches before messengers, normalised.
+        hw_shape: (H, W) of the patches.
+
+    Returns:
+        [N, S + M, C], without the residual.
+    """
+    num_patches = hw_shape[0] * hw_shape[1]
+    patches, messengers = tokens[:, :num_patches], tokens[:, num_patches:]
+    if attn.sr_ratio > 1:
+        reduced = map_to_tokens(attn.sr(tokens_to_map(patches, hw_shape)))
+        keys = attn.norm(torch.cat([reduced, conv_of_constant(attn.sr, messengers)], dim=1))
+    else:
+        keys = patches  # PARITY(TeViT): at ratio 1 the messengers are no keys.
+    return attn.proj_drop(multihead_attention(attn.attn, tokens, keys))
+
+
+def multihead_attention(
+    attn: nn.MultiheadAttention, queries: torch.Tensor, keys: torch.Tensor
+) -> torch.Tensor:
+    """``nn.MultiheadAttention`` on batch-first tokens without forming the attention weights.
+
+    Args:
+        attn: the module; its own ``batch_first`` is not looked at.
+        queries: [N, Q, C].
+        keys: [N, K, C], the values as well.
+
+    Returns:
+        [N, Q, C].
+    """
+    channels = attn.embed_dim
+    weight_q, weight_kv = attn.in_proj_weight.split([channels, 2 * channels])
+    bias_q, bias_kv = (
+        attn.in_proj_bias.split([channels, 2 * channels])
+        if attn.in_proj_bias is not None
+        else (None, None)
+    )
+
+    def split_heads(x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(2, (attn.num_heads, -1)).transpose(1, 2)  # [N, K, C] -> [N, h, K, C/h]
+
+    q = split_heads(F.linear(queries, weight_q, bias_q))
+    k, v = (split_heads(x) for x in F.linear(keys, weight_kv, bias_kv).chunk(2, dim=2))
+    dropout = attn.dropout if attn.training else 0.0
+    out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    return attn.out_proj(out.transpose(1, 2).flatten(2))
+
+
+def messenger_ffn(ffn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]) -> torch.Tensor:
+    """PVTv2's convolutional FFN on patches and, as constant images, on messengers.
+
+    Args:
+        ffn: mmdet's ``MixFFN``.
+        tokens: [N, S + M, C], patches before messengers, normalised.
+        hw_shape: (H, W) of the patches.
+
+    Returns:
+        [N, S + M, C], without the residual.
+    """
+    num_patches = hw_shape[0] * hw_shape[1]
+    patches = map_to_tokens(ffn.layers(tokens_to_map(tokens[:, :num_patches], hw_shape)))
+    messengers = tokens[:, num_patches:]
+    for layer in ffn.layers:
+        if isinstance(layer, nn.Conv2d):
+            messengers = conv_of_constant(layer, messengers)
+        else:
+            messengers = layer(messengers)
+    return torch.cat([patches, messengers], dim=1)
+
+
+def messenger_block(
+    block: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]
+) -> torch.Tensor:
+    """One PVTv2 encoder layer over patches and messengers.
+
+    Args:
+        block: mmdet's ``PVTEncoderLayer``.
+        tokens: [N, S + M, C], patches before messengers.
+        hw_shape: (H, W) of the patches.
+
+    Returns:
+        [N, S + M, C].
+    """
+    attended = messenger_attention(block.attn, block.norm1(tokens), hw_shape)
+    tokens = tokens + block.attn.dropout_layer(attended)
+    mixed = messenger_ffn(block.ffn, block.norm2(tokens), hw_shape)
+    return tokens + block.ffn.dropout_layer(mixed)

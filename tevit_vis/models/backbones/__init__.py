@@ -1,0 +1,6 @@
+"""Backbones that mmdet lacks."""
+
+from .msgshift import MsgShifT
+from .temporal import TemporalBackbone
+
+__all__ = ['MsgShifT', 'TemporalBackbone']

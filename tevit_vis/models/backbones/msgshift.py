@@ -1,0 +1,110 @@
+"""MsgShifT: mmdet's PVTv2 with messengers that carry news between frames.
+
+Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
+CVPR 2022, section 3.2.
+
+Letters: B clips, T frames, N = B*T folded frames, S = H*W patches, M messengers, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmcv.cnn.utils.weight_init import trunc_normal_
+from mmcv.runner import CheckpointLoader, load_state_dict
+from mmdet.models.backbones import PyramidVisionTransformerV2
+from mmdet.models.builder import BACKBONES
+from mmdet.models.utils import pvt_convert
+from torch import nn
+
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.messenger import (
+    conv_of_constant,
+    map_to_tokens,
+    messenger_block,
+    shift_messengers,
+    tokens_to_map,
+)
+
+from .temporal import TemporalBackbone
+
+
+@BACKBONES.register_module()
+class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
+    """PVTv2 whose blocks also carry M messengers per frame, shifted along time after each block.
+
+    Args:
+        num_messengers: M; learned tokens in pixel space, repeated for each frame.
+        kwargs: of ``PyramidVisionTransformerV2``; its ``init_cfg`` may name a PVTv2 checkpoint.
+    """
+
+    def __init__(self, num_messengers: int = 32, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.msg_tokens = nn.Parameter(torch.zeros(1, num_messengers, 3))
+
+    def init_weights(self) -> None:
+        """PVTv2's weights from ``init_cfg['checkpoint']``, or drawn; messengers are drawn.
+
+        Raises:
+            ValueError: the checkpoint lacks a weight of PVTv2, or holds one that PVTv2 lacks.
+        """
+        if self.init_cfg is None:
+            super().init_weights()
+        else:
+            self._load_pvt(self.init_cfg['checkpoint'])
+        trunc_normal_(self.msg_tokens, std=0.02)
+
+    def _load_pvt(self, path: str) -> None:
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
+        if self.convert_weights:
+            weights = pvt_convert(weights)
+        weights = {key: value for key, value in weights.items() if not key.startswith('head.')}
+        wanted = set(self.state_dict()) - {'msg_tokens'}
+        odd = sorted(wanted ^ set(weights))
+        if odd:
+            raise ValueError(f'{path}: keys must be those of PVTv2, but these differ: {odd[:5]}')
+        load_state_dict(self, weights, strict=False)  # strict but for msg_tokens, checked above
+
+    def forward(
+        self, frames: torch.Tensor, num_frames: int, frames_per_pass: int
+    ) -> list[torch.Tensor]:
+        """Feature maps of folded clips: see ``TemporalBackbone.forward``."""
+        num_clips = len(frames) // num_frames
+        feature_map = frames
+        messengers = self.msg_tokens.expand(len(frames), -1, -1)
+        maps = []
+        for index, (embed, blocks, norm) in enumerate(self.layers):
+            tokens, hw_shape = _embed(embed, feature_map, messengers, frames_per_pass)
+            num_patches = hw_shape[0] * hw_shape[1]
+            for depth, block in enumerate(blocks):
+                tokens = torch.cat(
+                    [messenger_block(block, x, hw_shape) for x in tokens.split(frames_per_pass)]
+                )
+                # PARITY(TeViT): with an odd number of blocks, the last one does not shift.
+                if depth + 1 < len(blocks) or depth % 2:
+                    tokens = _shift(tokens, num_patches, num_clips, reverse=bool(depth % 2))
+            tokens = norm(tokens)
+            feature_map = tokens_to_map(tokens[:, :num_patches], hw_shape)
+            messengers = tokens[:, num_patches:]
+            if index in self.out_indices:
+                maps.append(feature_map)
+        return maps
+
+
+def _embed(
+    embed: nn.Module, feature_map: torch.Tensor, messengers: torch.Tensor, frames_per_pass: int
+) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Patch embedding of maps [N, C, H, W] and messengers [N, M, C] -> [N, S' + M, C'], (H', W')."""
+    parts = []
+    for maps, news in zip(feature_map.split(frames_per_pass), messengers.split(frames_per_pass)):
+        projected = embed.projection(maps.contiguous(memory_format=torch.channels_last))
+        news = conv_of_constant(embed.projection, news)
+        parts.append(embed.norm(torch.cat([map_to_tokens(projected), news], dim=1)))
+    return torch.cat(parts), tuple(projected.shape[2:])
+
+
+def _shift(tokens: torch.Tensor, num_patches: int, num_clips: int, reverse: bool) -> torch.Tensor:
+    """Shift the messengers, which follow the patches in [N, S + M, C], along their clips."""
+    patches, messengers = tokens[:, :num_patches], tokens[:, num_patches:]
+    shifted = fold_frames(shift_messengers(unfold_frames(messengers, num_clips), reverse))
+    return torch.cat([patches, shifted], dim=1)

@@ -1,0 +1,6 @@
+"""Detectors: wiring of backbone, neck and heads behind one contract."""
+
+from .clip_detector import ClipDetector
+from .tevit import TeViT
+
+__all__ = ['ClipDetector', 'TeViT']

@@ -1,0 +1,107 @@
+"""The contract that every system fulfils: features of frames, then predictions of clips.
+
+Letters: B clips, T frames, C channels.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from mmdet.models.detectors import BaseDetector
+
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.models.backbones import TemporalBackbone
+from tevit_vis.structures import ClipPrediction
+
+FRAMES_PER_PASS = 4  # default of test_cfg.frames_per_pass
+
+
+class ClipDetector(BaseDetector):
+    """A detector over clips.
+
+    Inference is ``extract_feat`` and then ``predict_clip``, so that the same code serves whole
+    videos, windows and streams. Subclasses set ``backbone``, ``neck`` and ``test_cfg``.
+
+    ``test_cfg.frames_per_pass`` frames at a time go through backbone and neck: it bounds the
+    memory of a long video and changes no result.
+    """
+
+    @property
+    def frames_are_independent(self) -> bool:
+        """Whether the features of a frame may be reused in another clip."""
+        return not isinstance(self.backbone, TemporalBackbone)
+
+    @property
+    def frames_per_pass(self) -> int:
+        """Frames that go through backbone and neck at a time at inference."""
+        return (self.test_cfg or {}).get('frames_per_pass', FRAMES_PER_PASS)
+
+    def extract_feat(self, img: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Feature maps of clips.
+
+        Args:
+            img: [B, T, 3, H, W], normalised and padded.
+
+        Returns:
+            One [B, T, C, H_l, W_l] per level.
+        """
+        num_clips, num_frames = img.shape[:2]
+        frames = fold_frames(img)
+        frames_per_pass = len(frames) if self.training else self.frames_per_pass
+        if self.frames_are_independent:
+            maps = by_parts(
+                lambda part: self._neck_maps(self.backbone(part)), [frames], frames_per_pass
+            )
+        else:
+            maps = self.backbone(frames, num_frames, frames_per_pass)
+            maps = by_parts(lambda *part: self._neck_maps(part), maps, frames_per_pass)
+        return tuple(unfold_frames(level, num_clips) for level in maps)
+
+    def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        # Convolutions may answer in channels-last memory, which mmcv's RoIAlign misreads.
+        return [level.contiguous() for level in self.neck(maps)]
+
+    @abstractmethod
+    def predict_clip(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> ClipPrediction:
+        """The instances of one clip.
+
+        Args:
+            features: [1, T, C, H_l, W_l] each, of ``extract_feat``.
+            metas: T dicts with ``img_shape``, ``pad_shape``, ``ori_shape`` and ``scale_factor``.
+        """
+
+    def forward_train(self, imgs, img_metas, **kwargs):
+        """Losses of a batch of clips."""
+        raise NotImplementedError(f'{type(self).__name__} does not train yet')
+
+    def simple_test(self, img, img_metas, **kwargs):
+        """mmdet's entry for batches of images; clips go through ``predict_clip``."""
+        return [
+            self.predict_clip(self.extract_feat(clip[None]), metas)
+            for clip, metas in zip(img, img_metas)
+        ]
+
+    def aug_test(self, imgs, img_metas, **kwargs):
+        """mmdet's entry for test-time augmentation, which no published system uses."""
+        raise NotImplementedError(f'{type(self).__name__} has no test-time augmentation')
+
+
+def by_parts(
+    function: Callable, inputs: Sequence[torch.Tensor], frames_per_pass: int
+) -> list[torch.Tensor]:
+    """Apply a per-frame function to a few frames at a time.
+
+    Args:
+        function: takes the parts of ``inputs``, returns a sequence of tensors [n, ...].
+        inputs: [N, ...] each.
+
+    Returns:
+        What ``function`` would return for the whole ``inputs``.
+    """
+    split = [tensor.split(frames_per_pass) for tensor in inputs]
+    outputs = [function(*parts) for parts in zip(*split)]
+    return [torch.cat(parts) for parts in zip(*outputs)]

@@ -1,0 +1,64 @@
+"""TeViT: Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
+CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from mmdet.models.builder import DETECTORS
+from mmdet.models.detectors import QueryInst
+
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.models.heads.tevit_roi_head import StageOutput
+from tevit_vis.structures import ClipPrediction
+
+from .clip_detector import ClipDetector
+
+ROIS_PER_PASS = 512  # default of test_cfg.rois_per_pass
+
+
+@DETECTORS.register_module()
+class TeViT(ClipDetector, QueryInst):
+    """QueryInst over clips: its constructor, its keys, its parts; `TeViTRoIHead` as ``roi_head``.
+
+    ``test_cfg.rois_per_pass`` RoIs at a time go through the heads: it bounds the memory of a long
+    video and changes no result.
+    """
+
+    def stages(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> Iterator[StageOutput]:
+        """Run the stages on the features of ``B`` clips.
+
+        Args:
+            features: [B, T, C, H_l, W_l] each.
+            metas: B*T dicts, clip after clip, with ``img_shape``.
+        """
+        num_clips = len(features[0])
+        frame_levels = [fold_frames(level) for level in features]
+        boxes, queries, _ = self.rpn_head.simple_test_rpn(frame_levels, metas)
+        return self.roi_head.stages(
+            features,
+            unfold_frames(boxes, num_clips),
+            unfold_frames(queries, num_clips),
+            self.rois_per_pass,
+        )
+
+    @property
+    def rois_per_pass(self) -> int:
+        """RoIs that go through the heads at a time at inference."""
+        return (self.test_cfg or {}).get('rois_per_pass', ROIS_PER_PASS)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.roi_head.bbox_head[-1].num_classes
+
+    def predict_clip(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> ClipPrediction:
+        """See ``ClipDetector.predict_clip``."""
+        *_, last = self.stages(features, metas)
+        return self.roi_head.predict(features, last, metas, self.rois_per_pass)

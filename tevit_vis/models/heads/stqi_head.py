@@ -1,0 +1,53 @@
+"""Spatiotemporal query interaction: mmdet's DIIHead, with its attention used along time as well.
+
+Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
+CVPR 2022, section 3.3.
+
+Letters: B clips, T frames, Q queries, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmdet.models.builder import HEADS
+from mmdet.models.roi_heads.bbox_heads import DIIHead
+
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+
+
+@HEADS.register_module()
+class STQIHead(DIIHead):
+    """A DIIHead whose one attention module serves twice: among queries, then among frames.
+
+    A caller runs ``attend_within_frames`` on all queries and then ``forward`` on any part of
+    them, since from there on queries do not meet.
+    """
+
+    def attend_within_frames(self, queries: torch.Tensor) -> torch.Tensor:
+        """Self-attention over the queries of each frame: [B, T, Q, C] -> [B, T, Q, C]."""
+        num_clips = len(queries)
+        sequence = fold_frames(queries).transpose(0, 1)  # [B,T,Q,C] -> [Q,B*T,C]
+        attended = self.attention_norm(self.attention(sequence))
+        return unfold_frames(attended.transpose(0, 1), num_clips)
+
+    def forward(
+        self, roi_feats: torch.Tensor, queries: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Attention along time, dynamic convolution with the RoI features, class and box.
+
+        To DIIHead each query's track through the frames looks like an image with T proposals,
+        so its own forward does all of this, with the same weights as ``attend_within_frames``.
+
+        Args:
+            roi_feats: [B*Q*T, C, h, w], frames varying fastest.
+            queries: [B, T, Q, C] from ``attend_within_frames``.
+
+        Returns:
+            Class logits [B, T, Q, K], box deltas [B, T, Q, 4], object features [B, T, Q, C] and
+            attention features [B, T, Q, C] (the input of the mask head).
+        """
+        num_clips = len(queries)
+        tracks = queries.transpose(1, 2).flatten(0, 1)  # [B,T,Q,C] -> [B*Q,T,C]
+        outputs = super().forward(roi_feats, tracks)
+        # [B*Q,T,*] -> [B,T,Q,*]
+        return tuple(unfold_frames(out, num_clips).transpose(1, 2) for out in outputs)

@@ -1,0 +1,151 @@
+"""TeViT's six stages of boxes, and masks for the instances that are output.
+
+Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
+CVPR 2022, section 3.3; built on QueryInst (Fang et al., ICCV 2021).
+
+Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, R RoIs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmdet.models.builder import HEADS
+from mmdet.models.roi_heads import SparseRoIHead
+
+from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.masks import RoIMasks
+from tevit_vis.structures import ClipPrediction
+
+
+class StageOutput(NamedTuple):
+    """What one stage says of all queries in all frames."""
+
+    cls_score: torch.Tensor  # [B, T, Q, K] logits
+    boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
+    object_feats: torch.Tensor  # [B, T, Q, C] queries of the next stage
+    attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head
+
+
+def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
+    """Boxes [B, T, Q, 4] as RoIs [B*Q*T, 5] = (folded frame, x1 y1 x2 y2), frames fastest."""
+    num_clips, num_frames, num_queries = boxes.shape[:3]
+    frames = torch.arange(num_clips * num_frames, device=boxes.device, dtype=boxes.dtype)
+    frames = frames.view(num_clips, num_frames, 1, 1).expand(-1, -1, num_queries, -1)
+    return torch.cat([frames, boxes], dim=3).transpose(1, 2).flatten(0, 2)
+
+
+@HEADS.register_module()
+class TeViTRoIHead(SparseRoIHead):
+    """SparseRoIHead over clips: `STQIHead` stages, one choice of classes for the whole clip."""
+
+    def stages(
+        self,
+        levels: Sequence[torch.Tensor],
+        boxes: torch.Tensor,
+        queries: torch.Tensor,
+        rois_per_pass: int,
+    ) -> Iterator[StageOutput]:
+        """Run the stages one after the other.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] each.
+            boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
+            queries: [B, T, Q, C].
+            rois_per_pass: RoIs worked on at a time; bounds temporaries, changes no result.
+        """
+        frame_levels = [fold_frames(level) for level in levels]
+        for stage in range(self.num_stages):
+            output = self._run_stage(stage, frame_levels, boxes, queries, rois_per_pass)
+            boxes, queries = output.boxes.detach(), output.object_feats
+            yield output
+
+    def _run_stage(
+        self,
+        stage: int,
+        frame_levels: list[torch.Tensor],
+        boxes: torch.Tensor,
+        queries: torch.Tensor,
+        rois_per_pass: int,
+    ) -> StageOutput:
+        head = self.bbox_head[stage]
+        queries = head.attend_within_frames(queries)
+        num_clips, num_frames = boxes.shape[:2]
+        queries_per_pass = max(1, rois_per_pass // (num_clips * num_frames))
+        parts = []
+        for some_boxes, some_queries in zip(
+            boxes.split(queries_per_pass, dim=2), queries.split(queries_per_pass, dim=2)
+        ):
+            rois = boxes_to_rois(some_boxes)
+            roi_feats = self.bbox_roi_extractor[stage](frame_levels, rois)
+            cls_score, deltas, object_feats, attn_feats = head(roi_feats, some_queries)
+            refined = head.bbox_coder.decode(some_boxes.flatten(0, 2), deltas.flatten(0, 2))
+            parts.append((cls_score, refined.view_as(some_boxes), object_feats, attn_feats))
+        return StageOutput(*(torch.cat(part, dim=2) for part in zip(*parts)))
+
+    def predict(
+        self,
+        levels: Sequence[torch.Tensor],
+        output: StageOutput,
+        metas: Sequence[dict],
+        rois_per_pass: int,
+    ) -> ClipPrediction:
+        """The best (query, class) pairs of one clip, and masks for them alone.
+
+        Args:
+            levels: [1, T, C, H_l, W_l] each.
+            output: of the last stage, B = 1.
+            metas: T dicts with ``scale_factor`` and ``ori_shape``.
+            rois_per_pass: RoIs worked on at a time; bounds temporaries, changes no result.
+        """
+        scores = output.cls_score[0].sigmoid().mean(0)  # [1,T,Q,K] -> [Q,K]
+        num_classes = scores.shape[1]
+        kept = min(self.test_cfg.max_per_img, scores.numel())
+        best_scores, best = scores.flatten().topk(kept)
+        queries, labels = best // num_classes, best % num_classes
+
+        boxes = output.boxes[:, :, queries]
+        logits = self._mask_logits(
+            levels, boxes, output.attn_feats[:, :, queries], labels, rois_per_pass
+        )
+        scale_factors = boxes.new_tensor(np.array([meta['scale_factor'] for meta in metas]))
+        boxes = boxes[0].transpose(0, 1) / scale_factors  # [1,T,N,4] -> [N,T,4], by [T,4]
+        masks = RoIMasks(
+            logits=logits.transpose(0, 1),
+            boxes=boxes,
+            size=tuple(metas[0]['ori_shape'][:2]),
+            threshold=self.test_cfg.mask_thr_binary,
+        )
+        return ClipPrediction(
+            queries=queries,
+            labels=labels,
+            scores=best_scores,
+            class_scores=scores[queries],
+            boxes=boxes,
+            masks=masks,
+        )
+
+    def _mask_logits(
+        self,
+        levels: Sequence[torch.Tensor],
+        boxes: torch.Tensor,
+        attn_feats: torch.Tensor,
+        labels: torch.Tensor,
+        rois_per_pass: int,
+    ) -> torch.Tensor:
+        """Mask logits [T, N, h, w] of the chosen class, from boxes [1, T, N, 4]."""
+        frame_levels = [fold_frames(level) for level in levels]
+        rois = boxes_to_rois(boxes)
+        feats = attn_feats.transpose(1, 2).flatten(0, 2)  # [1,T,N,C] -> [N*T,C]
+        labels = labels.repeat_interleave(boxes.shape[1])  # [N] -> [N*T]
+        extractor, head = self.mask_roi_extractor[-1], self.mask_head[-1]
+        logits = []
+        for some_rois, some_feats, some_labels in zip(
+            rois.split(rois_per_pass), feats.split(rois_per_pass), labels.split(rois_per_pass)
+        ):
+            all_classes = head(extractor(frame_levels, some_rois), some_feats)  # [R, K, h, w]
+            logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
+        return torch.cat(logits).unflatten(0, (boxes.shape[2], -1)).transpose(0, 1)

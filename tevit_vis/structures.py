@@ -1,0 +1,133 @@
+"""What passes between the parts of the library, with its shapes checked once.
+
+Letters: N output instances, T frames, K classes, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Protocol, TypedDict
+
+import numpy as np
+import torch
+
+
+class RLE(TypedDict):
+    """A binary mask in COCO's compressed run-length encoding."""
+
+    size: list[int]  # [H, W]
+    counts: str
+
+
+class ClipMasks(Protocol):
+    """Small masks of a clip that become full-size one frame at a time (see `masks.py`)."""
+
+    @property
+    def num_instances(self) -> int:
+        """N."""
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the original frames."""
+
+    def frame(self, index: int) -> torch.Tensor:
+        """Binary masks [N, H, W] (bool) of one frame."""
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """What a detector says of one clip.
+
+    Args:
+        queries: [N] int64, the query behind each instance; one query may stand under several labels.
+        labels: [N] int64 in 0..K-1.
+        scores: [N] float in 0..1.
+        class_scores: [N, K] float, the whole class vector of each instance's query.
+        boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
+        masks: the N instances in T frames.
+
+    Raises:
+        ValueError: a field whose shape does not fit the others.
+    """
+
+    queries: torch.Tensor
+    labels: torch.Tensor
+    scores: torch.Tensor
+    class_scores: torch.Tensor
+    boxes: torch.Tensor
+    masks: ClipMasks
+
+    def __post_init__(self) -> None:
+        count, frames = self.masks.num_instances, self.masks.num_frames
+        wanted = {
+            'queries': (count,),
+            'labels': (count,),
+            'scores': (count,),
+            'class_scores': (count, self.class_scores.shape[-1]),
+            'boxes': (count, frames, 4),
+        }
+        for name, shape in wanted.items():
+            _check_shape('ClipPrediction', name, tuple(getattr(self, name).shape), shape)
+
+
+@dataclass(frozen=True)
+class VideoInstances:
+    """The instances of a whole video.
+
+    Args:
+        labels: [N] int64 in 0..K-1.
+        scores: [N] float32 in 0..1.
+        boxes: [N, T, 4] float32, x1 y1 x2 y2 in pixels of the original frames.
+        segmentations: N lists of T masks; None where an instance has none in a frame.
+        size: (H, W) of the frames.
+
+    Raises:
+        ValueError: a field whose shape does not fit the others.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    segmentations: list[list[Optional[RLE]]]
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        count = len(self.segmentations)
+        _check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
+        _check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
+        _check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
+        lengths = {len(track) for track in self.segmentations}
+        if lengths - {self.num_frames}:
+            raise ValueError(
+                f'VideoInstances: every instance must have {self.num_frames} masks, '
+                f'but got {sorted(lengths)}'
+            )
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return int(self.boxes.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.segmentations)
+
+    def above(self, score_thr: float) -> VideoInstances:
+        """The instances whose score is at least ``score_thr``, best first."""
+        order = np.argsort(-self.scores, kind='stable')
+        order = order[self.scores[order] >= score_thr]
+        return VideoInstances(
+            labels=self.labels[order],
+            scores=self.scores[order],
+            boxes=self.boxes[order],
+            segmentations=[self.segmentations[index] for index in order],
+            size=self.size,
+        )
+
+
+def _check_shape(owner: str, name: str, found: tuple, wanted: tuple) -> None:
+    if tuple(found) != wanted:
+        raise ValueError(f'{owner}: {name} must have shape {list(wanted)}, but got {list(found)}')

@@ -1,0 +1,91 @@
+"""Patches that let mmcv-full 1.7 and mmdet 2.28 run on a current Python stack.
+
+Imported before mmcv by ``tevit_vis/__init__.py``; every patch states why it is there and from
+which version on it is needed, and does nothing where it is not.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import types
+import warnings
+
+import numpy as np
+import torch
+
+
+def _restore_numpy_int() -> None:
+    """numpy >= 1.24 has no ``np.int``; mmdet 2.28 reads it in ``datasets/custom.py``."""
+    if 'int' not in np.__dict__:
+        np.int = int
+
+
+def _stub_torchvision() -> None:
+    """mmcv's ``runner/checkpoint.py`` imports torchvision for its ``torchvision://`` links only.
+
+    It is absent on many CPU machines, and a CUDA build of it cannot be imported beside a CPU
+    torch. An empty module with that name serves; ``torchvision://`` links then do not resolve.
+    """
+    if importlib.util.find_spec('torchvision') is not None:
+        try:
+            import torchvision  # noqa: F401
+
+            return
+        except (ImportError, OSError, RuntimeError):
+            for name in [name for name in sys.modules if name.split('.')[0] == 'torchvision']:
+                del sys.modules[name]
+    stub = types.ModuleType('torchvision')
+    stub.__version__ = '0.0.0'
+    stub.__spec__ = importlib.machinery.ModuleSpec('torchvision', None)
+    sys.modules['torchvision'] = stub
+
+
+def _allow_numpy_in_checkpoints() -> None:
+    """torch >= 2.6 loads with ``weights_only=True``; mmcv's checkpoints hold numpy scalars.
+
+    Numpy's scalars, arrays and dtypes carry no code, so they are let in under both module names
+    that numpy 1 and numpy 2 pickle them by.
+    """
+    if not hasattr(torch.serialization, 'add_safe_globals'):  # torch < 2.4
+        return
+    multiarray = getattr(np, '_core', None) or np.core
+    functions = [
+        (getattr(multiarray.multiarray, name), f'numpy.{package}.multiarray.{name}')
+        for name in ('scalar', '_reconstruct')
+        for package in ('core', '_core')
+    ]
+    dtypes = [getattr(np.dtypes, name) for name in getattr(np.dtypes, '__all__', ())]
+    torch.serialization.add_safe_globals([np.ndarray, np.dtype, *dtypes, *functions])
+
+
+def _patch_mmcv_parallel() -> None:
+    """mmcv 1.7 scatters to integer device ids and reads a DDP attribute that torch 2.1 dropped."""
+    import mmcv.parallel._functions as functions
+    from mmcv.parallel import MMDistributedDataParallel
+
+    get_stream = functions._get_stream
+    functions._get_stream = lambda device: get_stream(
+        torch.device('cuda', device) if isinstance(device, int) else device
+    )
+    if not hasattr(MMDistributedDataParallel, '_use_replicated_tensor_module'):
+        MMDistributedDataParallel._use_replicated_tensor_module = False
+
+
+def _silence_mmcv_notice() -> None:
+    """mmcv 1.x announces mmcv 2.0 at every import; this library is built on 1.x on purpose."""
+    warnings.filterwarnings('ignore', message='On January 1, 2023, MMCV will release v2.0.0')
+
+
+def apply_before_mmcv() -> None:
+    """Patches that must stand before ``import mmcv``."""
+    _silence_mmcv_notice()
+    _restore_numpy_int()
+    _stub_torchvision()
+    _allow_numpy_in_checkpoints()
+
+
+def apply_after_mmcv() -> None:
+    """Patches of mmcv itself."""
+    _patch_mmcv_parallel()

@@ -1,0 +1,22 @@
+"""The one exception for faults of the user's input, and how a tool ends on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message names file, entry, rule and value in one line."""
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; an ``InputError`` ends it with one line on stderr and exit code 1."""
+    try:
+        main()
+    except InputError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,74 @@
+"""Draw the instances of a video into its frames.
+
+Frames are arrays [H, W, 3] of uint8 in BGR.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from tevit_vis.masks import decode_rle
+from tevit_vis.structures import VideoInstances
+
+MASK_OPACITY = 0.45
+GOLDEN_RATIO = 0.618034
+
+
+def track_color(index: int) -> tuple[int, int, int]:
+    """BGR colour of a track: neighbours in number lie far apart in hue."""
+    hue = (0.13 + index * GOLDEN_RATIO) % 1.0
+    value = (1.0, 0.8)[index // 8 % 2]
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw_frame(
+    image: np.ndarray, instances: VideoInstances, index: int, class_names: Sequence[str]
+) -> np.ndarray:
+    """A copy of a frame with masks, boxes, classes and scores.
+
+    Args:
+        image: [H, W, 3].
+        instances: drawn with the first on top; a track keeps its colour through the video.
+        index: of the frame.
+        class_names: by label.
+    """
+    canvas = image.copy()
+    tracks = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
+    masks = {n: decode_rle(instances.segmentations[n][index]) for n in tracks}
+    visible = [n for n in tracks if masks[n].any()]
+    for n in reversed(visible):
+        _draw_mask(canvas, masks[n], track_color(n))
+    for n in reversed(visible):
+        text = f'{class_names[instances.labels[n]]} {instances.scores[n]:.2f}'
+        _draw_box(canvas, instances.boxes[n, index], text, track_color(n))
+    return canvas
+
+
+def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> None:
+    tinted = canvas[mask] * (1 - MASK_OPACITY) + np.array(color) * MASK_OPACITY
+    canvas[mask] = tinted.astype(np.uint8)
+    outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(canvas, outlines, -1, color, 1, cv2.LINE_AA)
+
+
+def _draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, int, int]) -> None:
+    height, width = canvas.shape[:2]
+    scale = max(0.4, min(height, width) / 900)
+    thickness = max(1, round(scale * 1.6))
+    limits = np.array([width, height, width, height]) - 1
+    left, top, right, bottom = np.clip(box.round(), 0, limits).astype(int).tolist()
+    cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
+    (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    # The label sits on the box's upper edge, but never outside the frame.
+    label_bottom = max(top, text_height + below + 2)
+    left = max(0, min(left, width - text_width - 2))
+    corner = (left, label_bottom - text_height - below - 2)
+    cv2.rectangle(canvas, corner, (left + text_width + 2, label_bottom), color, cv2.FILLED)
+    ink = (0, 0, 0) if sum(color) > 380 else (255, 255, 255)
+    origin = (left + 1, label_bottom - below)
+    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)

@@ -1,0 +1,39 @@
+"""A video with its instances drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tevit_vis.structures import VideoInstances
+from tevit_vis.video_io import FrameSource, VideoWriter
+
+from .draw import draw_frame
+
+IMAGES_FPS = 10.0  # of sources that are images and know no rate
+
+
+def draw_video(
+    source: FrameSource,
+    instances: VideoInstances,
+    class_names: Sequence[str],
+    path: str,
+    fps: float | None = None,
+    on_frame: Callable[[], object] = lambda: None,
+) -> None:
+    """Write an H.264 video of the frames with masks, boxes, classes and scores.
+
+    Args:
+        source: the frames that ``instances`` were found in; gone through once.
+        instances: the first is drawn on top.
+        class_names: by label.
+        path: video file to write.
+        fps: frames per second; the default is the source's.
+        on_frame: called after each frame.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with VideoWriter(path, fps or source.fps or IMAGES_FPS) as writer:
+        for index, image in zip(range(instances.num_frames), source):
+            writer.write(draw_frame(image, instances, index, class_names))
+            on_frame()

@@ -1,0 +1,77 @@
+"""Test a model on videos in YouTube-VIS layout and write the submission.
+
+    python tools/test_vis.py CONFIG CHECKPOINT [--json ANN] [--root IMAGES] [--out results.json]
+
+CONFIG is a file or a name such as tevit/tevit_msgshift. To spread the videos over processes:
+tools/dist_test.sh.
+"""
+
+import argparse
+import hashlib
+import os
+
+from mmcv import DictAction
+from mmdet.datasets import build_dataset
+
+from tevit_vis.apis import init_model, write_submission
+from tevit_vis.apis.distributed import Processes
+from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file, or its name below configs/')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--json', help='annotation file (default: data.test.ann_file)')
+    parser.add_argument('--root', help='image folder (default: data.test.img_prefix)')
+    parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    parser.add_argument(
+        '--resume', action='store_true', help='go on with an interrupted run of the same --out'
+    )
+    parser.add_argument(
+        '--workers', type=int, help='threads that load frames (default: data.workers_per_gpu)'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE'
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load a checkpoint that holds Python objects; it may run code of whoever wrote it',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    processes = Processes.join()
+    config = load_config(args.config, args.cfg_options)
+    test = config.data.test
+    test.ann_file = args.json or test.ann_file
+    test.img_prefix = args.root or test.img_prefix
+    dataset = build_dataset(test)
+    device = args.device
+    if device == 'cuda' and processes.count > 1:
+        device = f'cuda:{os.environ["LOCAL_RANK"]}'
+    model = init_model(
+        config, args.checkpoint, device=device, trust_checkpoint=args.trust_checkpoint
+    )
+    identity = {
+        'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        'checkpoint': file_digest(args.checkpoint),
+        'annotation file': file_digest(test.ann_file),
+    }
+    workers = config.data.workers_per_gpu if args.workers is None else args.workers
+    journal = ResultsJournal(args.out, identity)
+    count = write_submission(model, dataset, journal, args.resume, workers, processes)
+    if processes.is_first:
+        print(f'{args.out}: {count} entries for {len(dataset)} videos')
+
+
+if __name__ == '__main__':
+    run_tool(main)
