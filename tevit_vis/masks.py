@@ -75,7 +75,7 @@ def paste_masks(
         pasted, window = _do_paste_mask(
             probabilities[index, None, None], boxes[index, None], height, width, skip_empty=True
         )
-        canvas[(index, *window)] = pasted[0]
+        canvas[index][window] = pasted[0]
     return canvas
 
 

@@ -6,7 +6,7 @@ Letters: N output instances, T frames, K classes, H and W pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ class ClipPrediction:
     """What a detector says of one clip.
 
     Args:
-        queries: [N] int64, the query behind each instance; one query may stand under several labels.
+        queries: [N] int64, the query behind each instance; one may stand under several labels.
         labels: [N] int64 in 0..K-1.
         scores: [N] float in 0..1.
         class_scores: [N, K] float, the whole class vector of each instance's query.
@@ -92,7 +92,7 @@ class VideoInstances:
     labels: np.ndarray
     scores: np.ndarray
     boxes: np.ndarray
-    segmentations: list[list[Optional[RLE]]]
+    segmentations: list[list[RLE | None]]
     size: tuple[int, int]
 
     def __post_init__(self) -> None:

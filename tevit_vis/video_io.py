@@ -145,10 +145,8 @@ class VideoFile:
             try:
                 for decoded in container.decode(stream):
                     # Phones store portrait video lying, with a rotation beside it.
-                    turns = int(getattr(decoded, 'rotation', 0)) // 90
-                    image = np.ascontiguousarray(
-                        np.rot90(decoded.to_ndarray(format='bgr24'), turns)
-                    )
+                    turns = decoded.rotation // 90
+                    image = np.rot90(decoded.to_ndarray(format='bgr24'), turns)
                     first = first or image.shape
                     check_same_size(image, first, f'{self.path}: frame {count}')
                     yield image

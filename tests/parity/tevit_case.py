@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.test import test_videos as run_test
+from tevit_vis.apis.test import write_submission
 from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.utils.config import load_config
@@ -64,7 +64,7 @@ def check(case: GoldenCase) -> Report:
         compare_parameters(report, config, case)
         model = init_model(config, checkpoint, device='cpu')
         out = Path(folder) / 'results.json'
-        run_test(model, dataset, ResultsJournal(str(out), {}))
+        write_submission(model, dataset, ResultsJournal(str(out), {}))
         compare_results(report, json.loads(out.read_text()), case.results)
     names = [video.name for video in dataset.videos]
     for name, expected in case.expected():
@@ -197,12 +197,8 @@ def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> Non
     for key in keys:
         mine = [e for e in ours if (e['video_id'], e['category_id']) == key]
         official = [e for e in theirs if (e['video_id'], e['category_id']) == key]
-        overlaps = np.array(
-            [
-                [compare_tracks(a['segmentations'], b['segmentations']) for b in official]
-                for a in mine
-            ]
-        ).reshape(len(mine), len(official), 2)
+        pairs = [compare_tracks(a, b) for a in mine for b in official]
+        overlaps = np.array(pairs).reshape(len(mine), len(official), 2)
         rows, columns = linear_sum_assignment(-overlaps[..., 0])
         unpaired += len(mine) + len(official) - 2 * len(rows)
         for row, column in zip(rows, columns):
@@ -220,10 +216,10 @@ def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> Non
     report.add('results.json: null in one only', nulls, 0)
 
 
-def compare_tracks(ours: list, theirs: list) -> tuple[float, int]:
-    """IoU over all frames (two empty tracks are equal), and number of pixels that differ."""
+def compare_tracks(ours: dict, theirs: dict) -> tuple[float, int]:
+    """Of two entries: IoU over all frames (two empty tracks are equal), and number of pixels that differ."""
     intersection = union = 0
-    for a, b in zip(ours, theirs):
+    for a, b in zip(ours['segmentations'], theirs['segmentations']):
         masks = [decode_rle(rle) for rle in (a, b) if rle is not None]
         if len(masks) == 2:
             intersection += int((masks[0] & masks[1]).sum())

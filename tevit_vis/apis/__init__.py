@@ -1,6 +1,6 @@
 """What users call."""
 
 from .inference import inference_video, init_model
-from .test import test_videos
+from .test import write_submission
 
-__all__ = ['inference_video', 'init_model', 'test_videos']
+__all__ = ['inference_video', 'init_model', 'write_submission']

@@ -49,7 +49,7 @@ def init_model(
     """
     if not isinstance(config, Config):
         config = load_config(os.fspath(config), cfg_options)
-    device = check_device(device)
+    target = check_device(device)
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = dict(model_config.backbone)
@@ -64,7 +64,7 @@ def init_model(
         names = (content.get('meta') or {}).get('CLASSES')
     model.cfg = config
     model.CLASSES = names or config_class_names(config, model.num_classes)
-    return prepare_for_inference(model, device)
+    return prepare_for_inference(model, target)
 
 
 def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:

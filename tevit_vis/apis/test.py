@@ -14,18 +14,18 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 
-from .distributed import Processes
+from .distributed import ALONE, Processes
 from .inference import FRAMES_AHEAD, predict_video
 from .journal import ResultsJournal
 
 
-def test_videos(
+def write_submission(
     model: ClipDetector,
     dataset: YouTubeVISDataset,
     journal: ResultsJournal,
     resume: bool = False,
     num_workers: int = 2,
-    processes: Processes = Processes(),
+    processes: Processes = ALONE,
 ) -> int:
     """Write the submission of a data set.
 

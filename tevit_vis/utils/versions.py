@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-# package -> (distribution names that provide it, lowest version, first version beyond the range)
+# distribution -> (lowest version, first version beyond the range)
 WANTED = {
-    'torch': (('torch',), '2.0', '3.0'),
-    'mmcv': (('mmcv-full',), '1.7.0', '1.8.0'),
-    'mmdet': (('mmdet',), '2.28.0', '3.0.0'),
+    'torch': ('2.0', '3.0'),
+    'mmcv-full': ('1.7.0', '1.8.0'),
+    'mmdet': ('2.28.0', '3.0.0'),
 }
 
 
@@ -18,14 +18,12 @@ def version_tuple(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r'\d+', version.split('+')[0])[:3])
 
 
-def installed_version(distributions: tuple[str, ...]) -> str | None:
-    """Version of the first of ``distributions`` that is installed, or None."""
-    for name in distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+def installed_version(distribution: str) -> str | None:
+    """Version of a distribution, or None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def check_versions() -> None:
@@ -35,9 +33,9 @@ def check_versions() -> None:
         ImportError: one line per package that is missing or out of range.
     """
     faults = []
-    for package, (distributions, lowest, beyond) in WANTED.items():
-        found = installed_version(distributions)
-        wanted = f'{distributions[0]} >={lowest}, <{beyond}'
+    for name, (lowest, beyond) in WANTED.items():
+        found = installed_version(name)
+        wanted = f'{name} >={lowest}, <{beyond}'
         if found is None:
             faults.append(f'{wanted} is wanted, but none is installed')
         elif not version_tuple(lowest) <= version_tuple(found) < version_tuple(beyond):

@@ -94,7 +94,7 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
 def _embed(
     embed: nn.Module, feature_map: torch.Tensor, messengers: torch.Tensor, frames_per_pass: int
 ) -> tuple[torch.Tensor, tuple[int, int]]:
-    """Patch embedding of maps [N, C, H, W] and messengers [N, M, C] -> [N, S' + M, C'], (H', W')."""
+    """Patch embedding: [N, C, H, W] and [N, M, C] -> tokens [N, S' + M, C'] and (H', W')."""
     parts = []
     for maps, news in zip(feature_map.split(frames_per_pass), messengers.split(frames_per_pass)):
         projected = embed.projection(maps.contiguous(memory_format=torch.channels_last))
