@@ -118,7 +118,13 @@ class VideoInstances:
     def above(self, score_thr: float) -> VideoInstances:
         """The instances whose score is at least ``score_thr``, best first."""
         order = np.argsort(-self.scores, kind='stable')
-        order = order[self.scores[order] >= score_thr]
+        return self._take(order[self.scores[order] >= score_thr])
+
+    def first(self, count: int) -> VideoInstances:
+        """The first ``count`` instances."""
+        return self._take(np.arange(min(count, len(self))))
+
+    def _take(self, order: np.ndarray) -> VideoInstances:
         return VideoInstances(
             labels=self.labels[order],
             scores=self.scores[order],

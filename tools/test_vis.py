@@ -10,39 +10,26 @@ import argparse
 import hashlib
 import os
 
-from mmcv import DictAction
-from mmdet.datasets import build_dataset
-
 from tevit_vis.apis import init_model, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.datasets import build_dataset
+from tevit_vis.utils.cli import add_model_arguments, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='config file, or its name below configs/')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_model_arguments(parser)
     parser.add_argument('--json', help='annotation file (default: data.test.ann_file)')
     parser.add_argument('--root', help='image folder (default: data.test.img_prefix)')
     parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
-    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
     parser.add_argument(
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
     )
     parser.add_argument(
         '--workers', type=int, help='threads that load frames (default: data.workers_per_gpu)'
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE'
-    )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load a checkpoint that holds Python objects; it may run code of whoever wrote it',
     )
     return parser.parse_args()
 

@@ -7,22 +7,20 @@ INPUT is a video file or a folder of images.
 
 import argparse
 
-from mmcv import DictAction
 from tqdm import tqdm
 
 from tevit_vis.apis import inference_video, init_model
-from tevit_vis.evaluation.submission import instances_to_json, write_json
+from tevit_vis.evaluation.submission import instances_to_json
+from tevit_vis.utils.cli import add_model_arguments, tool_parser
 from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import write_json
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='config file, or its name below configs/')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_model_arguments(parser)
     parser.add_argument('input', help='video file, or folder of images')
     parser.add_argument('--out', default='out.mp4', help='video to write (default: %(default)s)')
     parser.add_argument('--json', help='also write labels, scores, boxes and masks here')
@@ -30,15 +28,6 @@ def parse_args() -> argparse.Namespace:
         '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
     )
     parser.add_argument('--fps', type=float, help="frames per second (default: the video's, or 10)")
-    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE'
-    )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load a checkpoint that holds Python objects; it may run code of whoever wrote it',
-    )
     return parser.parse_args()
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from golden import GoldenCase
 from mmcv import Config
-from mmdet.datasets import build_dataset
 from report import Report
 from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
+from tevit_vis.datasets import build_dataset
 from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.utils.config import load_config
@@ -217,7 +217,7 @@ def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> Non
 
 
 def compare_tracks(ours: dict, theirs: dict) -> tuple[float, int]:
-    """Of two entries: IoU over all frames (two empty tracks are equal), and number of pixels that differ."""
+    """IoU of two entries over all frames (1 when both are empty), and pixels that differ."""
     intersection = union = 0
     for a, b in zip(ours['segmentations'], theirs['segmentations']):
         masks = [decode_rle(rle) for rle in (a, b) if rle is not None]

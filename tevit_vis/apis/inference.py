@@ -18,6 +18,7 @@ from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video_io import VideoInput, open_source
 
@@ -64,6 +65,8 @@ def init_model(
         names = (content.get('meta') or {}).get('CLASSES')
     model.cfg = config
     model.CLASSES = names or config_class_names(config, model.num_classes)
+    if target.type == 'cpu':
+        keep_freed_memory()
     return prepare_for_inference(model, target)
 
 

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from tevit_vis.evaluation.submission import write_json
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import write_json
 
 
 class ResultsJournal:
@@ -48,7 +48,7 @@ class ResultsJournal:
         finished = self._check_identity() if resume else {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.identity, str(self.folder / 'run.json'))
+            write_json(self.identity, self.folder / 'run.json')
             if self.out.is_dir():
                 raise IsADirectoryError(21, 'is a folder')
         except OSError as error:
@@ -91,6 +91,10 @@ class ResultsJournal:
             file.flush()
             os.fsync(file.fileno())
 
+    def discard(self) -> None:
+        """Forget an interrupted run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def finish(self, video_ids: Iterable[int]) -> int:
         """Write the results file, its videos in the given order, and remove the folder.
 
@@ -99,8 +103,8 @@ class ResultsJournal:
         """
         finished = self.finished()
         entries = [entry for video_id in video_ids for entry in finished[video_id]]
-        write_json(entries, str(self.out))
-        shutil.rmtree(self.folder)
+        write_json(entries, self.out)
+        self.discard()
         return len(entries)
 
 

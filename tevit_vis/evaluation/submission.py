@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 
 from tevit_vis.structures import VideoInstances
@@ -43,11 +41,3 @@ def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> 
             for n in range(len(instances))
         ],
     }
-
-
-def write_json(content: object, path: str) -> None:
-    """Write beside, then rename: ``path`` never holds half a file."""
-    unfinished = f'{path}.unfinished'
-    with open(unfinished, 'w', encoding='utf-8') as file:
-        json.dump(content, file)
-    os.replace(unfinished, path)

@@ -11,7 +11,7 @@ class InputError(ValueError):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; an ``InputError`` ends it with one line on stderr and exit code 1, as does Ctrl-C."""
+    """Run a tool; an ``InputError`` or Ctrl-C ends it with one line on stderr and exit code 1."""
     try:
         main()
     except InputError as error:

@@ -110,7 +110,7 @@ model = dict(
     test_cfg=dict(
         rpn=None,
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
-        frames_per_pass=4,  # bound the memory of long videos; they change no result
+        frames_per_pass=2,  # bound the memory of long videos; they change no result
         rois_per_pass=512,
     ),
 )

@@ -12,10 +12,11 @@ import torch
 from mmdet.models.detectors import BaseDetector
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
 
-FRAMES_PER_PASS = 4  # default of test_cfg.frames_per_pass
+FRAMES_PER_PASS = 2  # default of test_cfg.frames_per_pass
 
 
 class ClipDetector(BaseDetector):
@@ -60,8 +61,8 @@ class ClipDetector(BaseDetector):
         return tuple(unfold_frames(level, num_clips) for level in maps)
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        # Convolutions may answer in channels-last memory, which mmcv's RoIAlign misreads.
-        return [level.contiguous() for level in self.neck(maps)]
+        memory_format = roi_memory_format(maps[0].device)
+        return [level.contiguous(memory_format=memory_format) for level in self.neck(maps)]
 
     @abstractmethod
     def predict_clip(

@@ -17,6 +17,7 @@ from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads import SparseRoIHead
 
 from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
 from tevit_vis.structures import ClipPrediction
 
@@ -80,7 +81,7 @@ class TeViTRoIHead(SparseRoIHead):
             boxes.split(queries_per_pass, dim=2), queries.split(queries_per_pass, dim=2)
         ):
             rois = boxes_to_rois(some_boxes)
-            roi_feats = self.bbox_roi_extractor[stage](frame_levels, rois)
+            roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
             cls_score, deltas, object_feats, attn_feats = head(roi_feats, some_queries)
             refined = head.bbox_coder.decode(some_boxes.flatten(0, 2), deltas.flatten(0, 2))
             parts.append((cls_score, refined.view_as(some_boxes), object_feats, attn_feats))
@@ -146,6 +147,7 @@ class TeViTRoIHead(SparseRoIHead):
         for some_rois, some_feats, some_labels in zip(
             rois.split(rois_per_pass), feats.split(rois_per_pass), labels.split(rois_per_pass)
         ):
-            all_classes = head(extractor(frame_levels, some_rois), some_feats)  # [R, K, h, w]
+            roi_feats = extract_roi_feats(extractor, frame_levels, some_rois)
+            all_classes = head(roi_feats, some_feats)  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, (boxes.shape[2], -1)).transpose(0, 1)

@@ -1,0 +1,39 @@
+"""Command-line arguments that the tools share."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmcv import DictAction
+
+
+def tool_parser(description: str) -> argparse.ArgumentParser:
+    """A parser that shows a tool's docstring as it is written."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """``CONFIG`` and ``--cfg-options``."""
+    parser.add_argument('config', help='config file, or its name below configs/')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='change the config, e.g. model.test_cfg.rcnn.max_per_img=20',
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """``CONFIG``, ``CHECKPOINT`` and how to load and run them."""
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load a checkpoint that holds Python objects; it may run code of whoever wrote it',
+    )

@@ -1,0 +1,125 @@
+"""CPU seconds, wall seconds and peak memory of a model, part by part.
+
+    OMP_NUM_THREADS=2 python tools/benchmark.py tevit/tevit_msgshift --frames 5 --size 640x360
+
+Frames are noise; weights are drawn unless --checkpoint names a file. The first clip warms up and
+is not counted; the median of the others is printed.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from tevit_vis.apis import init_model
+from tevit_vis.datasets import FramePipeline
+from tevit_vis.masks import encode_clip
+from tevit_vis.utils.cli import add_config_arguments, tool_parser
+from tevit_vis.utils.errors import run_tool
+
+
+class PartTimer:
+    """CPU and wall seconds by part of the model."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = defaultdict(lambda: [0.0, 0.0])
+        self.begun = {}
+
+    def now(self) -> tuple[float, float]:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        return time.process_time(), time.perf_counter()
+
+    def begin(self, name: str) -> None:
+        self.begun[name] = self.now()
+
+    def end(self, name: str) -> None:
+        for index, (now, then) in enumerate(zip(self.now(), self.begun.pop(name))):
+            self.seconds[name][index] += now - then
+
+    def watch(self, name: str, module: torch.nn.Module) -> None:
+        module.register_forward_pre_hook(lambda *_: self.begin(name))
+        module.register_forward_hook(lambda *_: self.end(name))
+
+
+def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
+    parts = {'backbone': [model.backbone], 'neck': [model.neck]}
+    roi_head = getattr(model, 'roi_head', None)
+    if roi_head is not None:
+        parts['box RoIAlign'] = list(roi_head.bbox_roi_extractor)
+        parts['box stages'] = list(roi_head.bbox_head)
+        parts['mask RoIAlign'] = list(roi_head.mask_roi_extractor)
+        parts['mask head'] = list(roi_head.mask_head)
+    return parts
+
+
+@torch.inference_mode()
+def run_clip(model: torch.nn.Module, images: np.ndarray, timer: PartTimer) -> None:
+    pipeline = FramePipeline(model.cfg.data.test.pipeline)
+    timer.begin('all')
+    timer.begin('preprocessing')
+    frames = [pipeline.from_array(image) for image in images]
+    clip = torch.stack([frame.img for frame in frames])[None].to(timer.device)
+    metas = [frame.meta for frame in frames]
+    del frames
+    timer.end('preprocessing')
+    features = model.extract_feat(clip)
+    del clip
+    prediction = model.predict_clip(features, metas)
+    del features
+    timer.begin('masks to RLE')
+    encode_clip(prediction)
+    timer.end('masks to RLE')
+    timer.end('all')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--checkpoint')
+    parser.add_argument('--frames', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('--size', default='640x360', help='of the frames (default: %(default)s)')
+    parser.add_argument('--repeat', type=int, default=3, help='default: %(default)s')
+    parser.add_argument('--device', default='cpu', help='default: %(default)s')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    torch.manual_seed(0)
+    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    width, height = map(int, args.size.split('x'))
+    images = np.random.default_rng(0).integers(0, 256, (args.frames, height, width, 3), np.uint8)
+    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    runs = []
+    for _ in range(args.repeat + 1):
+        timer = PartTimer(next(model.parameters()).device)
+        watching = watched_parts(model)
+        for name, modules in watching.items():
+            for module in modules:
+                timer.watch(name, module)
+        run_clip(model, images, timer)
+        for modules in watching.values():
+            for module in modules:
+                module._forward_hooks.clear()
+                module._forward_pre_hooks.clear()
+        runs.append(timer.seconds)
+    counted = runs[1:] or runs
+    print(f'{args.config}, {args.frames} frames of {args.size}, {torch.get_num_threads()} threads')
+    print(f'{"part":16} {"CPU s":>8} {"wall s":>8}')
+    for name in sorted(counted[0], key=lambda name: -counted[0][name][0]):
+        cpu, wall = (statistics.median(run[name][i] for run in counted) for i in (0, 1))
+        print(f'{name:16} {cpu:8.2f} {wall:8.2f}')
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f'peak memory {peak / 2**20:.2f} GB ({loaded / 2**20:.2f} after loading)')
+    if args.device != 'cpu':
+        print(f'peak on the device {torch.cuda.max_memory_allocated() / 2**30:.2f} GB')
+
+
+if __name__ == '__main__':
+    run_tool(main)

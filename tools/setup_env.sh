@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Install all that this checkout needs: bash tools/setup_env.sh [tests] [quickstart]
+#
+# Uses the active virtual or conda environment, else makes .venv here. A torch that is already
+# there is kept. mmcv-full comes as source only: its ops are built once, with CUDA when there are a
+# GPU and nvcc, and the wheel is kept for the next time. Nothing is done twice.
+#
+# Environment: PYTHON        the interpreter that .venv is made from (default python3)
+#              WHEEL_FOLDERS where to look for a wheel of mmcv-full, colon-separated
+#              MAX_JOBS      compilers at a time (default: number of cores)
+set -euo pipefail
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$checkout"
+
+say() { printf '\033[1m[%3ds] %s\033[0m\n' "$SECONDS" "$*"; }
+die() { echo "error: $*" >&2; exit 1; }
+
+# ---- the environment ------------------------------------------------------------------------
+if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then
+  if [ ! -x .venv/bin/python ]; then
+    base=${PYTHON:-python3}
+    share=()
+    "$base" -c 'import torch' 2>/dev/null && share=(--system-site-packages)
+    say "making .venv from $("$base" --version)${share:+, sharing the torch that is there}"
+    if ! "$base" -m venv "${share[@]}" .venv; then
+      rm -rf .venv
+      die "$base cannot make virtual environments; on Debian: apt-get install python3-venv"
+    fi
+  fi
+  PYTHON=$checkout/.venv/bin/python
+else
+  PYTHON=python
+fi
+"$PYTHON" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' ||
+  die "Python must be 3.9 to 3.12, but $("$PYTHON" --version) was found; set PYTHON"
+prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)')
+pip() { "$PYTHON" -m pip --disable-pip-version-check "$@"; }
+# pip's own words, less the lines that say nothing happened.
+install() { pip install "$@" | { grep -v '^Requirement already satisfied' || true; }; }
+
+# ---- what was done before -------------------------------------------------------------------
+# A stamp holds the sums of the files that an installation followed.
+stamp_is_fresh() { # name, files...
+  local stamp=$prefix/.tevit_vis_$1
+  shift
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cat "$@" | cksum) $checkout" ]
+}
+write_stamp() {
+  local stamp=$prefix/.tevit_vis_$1
+  shift
+  echo "$(cat "$@" | cksum) $checkout" >"$stamp"
+}
+
+# ---- mmcv-full ------------------------------------------------------------------------------
+mmcv_loads() { # the compiled ops fit this torch, and have CUDA when it is wanted
+  "$PYTHON" - "$with_cuda" <<'PY' 2>/dev/null
+import sys
+import torch
+from mmcv import _ext
+sys.exit(sys.argv[1] == '1' and _ext.get_compiling_cuda_version() == 'not available')
+PY
+}
+
+install_mmcv() {
+  mmcv=$(grep '^mmcv-full' requirements/mminstall.txt)
+  with_cuda=$("$PYTHON" - <<'PY'
+import torch
+from torch.utils.cpp_extension import CUDA_HOME
+print(int(torch.cuda.is_available() and CUDA_HOME is not None))
+PY
+)
+  mmcv_loads && return
+  local tag wheels folder
+  tag=$("$PYTHON" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")')
+  [ "$with_cuda" = 1 ] && tag=$tag-cuda
+  wheels=${XDG_CACHE_HOME:-$HOME/.cache}/tevit_vis/$tag
+  IFS=: read -ra folders <<<"$wheels:${WHEEL_FOLDERS:-}:../shared/wheels:../shared/wheels_gpu"
+  for folder in "${folders[@]}"; do
+    compgen -G "$folder/mmcv_full-*.whl" >/dev/null || continue
+    if pip install --quiet --no-index --no-deps --force-reinstall --find-links "$folder" "$mmcv" \
+      2>/dev/null && mmcv_loads; then
+      say "took $mmcv from $folder"
+      return
+    fi
+  done
+  build_mmcv "$wheels"
+  install --no-index --no-deps --force-reinstall --find-links "$wheels" "$mmcv"
+  mmcv_loads || die "$mmcv was built, but its ops cannot be loaded: see README, 'When the build fails'"
+}
+
+build_mmcv() { # folder for the wheel
+  local log
+  command -v g++ >/dev/null || die "a C++ compiler must be there to build mmcv-full; on Debian: apt-get install g++ python3-dev"
+  mkdir -p "$1"
+  log=$1/build.log
+  say "building $mmcv $([ "$with_cuda" = 1 ] && echo with || echo without) CUDA: 5 to 15 minutes, once; log: $log"
+  install -r requirements/build.txt
+  # The ops are built by ninja, whose [done/all] lines are shown as one counter.
+  if ! MMCV_WITH_OPS=1 FORCE_CUDA=$with_cuda MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
+    CFLAGS="-O2 -g0 -DNDEBUG -fwrapv -w" "$PYTHON" -m pip --disable-pip-version-check wheel -v \
+    --no-build-isolation --no-deps --no-binary mmcv-full --wheel-dir "$1" "$mmcv" 2>&1 |
+    tee "$log" | awk 'match($0, /\[[0-9]+\/[0-9]+\]/) {
+      printf "\r  compiled %s", substr($0, RSTART, RLENGTH); fflush() } END { print "" }'; then
+    grep -iE 'error' "$log" | head -n 5 >&2 || true
+    die "building $mmcv failed; see $log and README, 'When the build fails'"
+  fi
+}
+
+# ---- all of it ------------------------------------------------------------------------------
+base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py tools/setup_env.sh)
+if ! stamp_is_fresh base "${base_files[@]}" || ! "$PYTHON" -c 'import torch' 2>/dev/null; then
+  if ! "$PYTHON" -c 'import torch' 2>/dev/null; then
+    say "installing torch"
+    install -r requirements/torch.txt
+  fi
+  say "installing the libraries"
+  install -r requirements/runtime.txt
+  install_mmcv
+  install --no-deps -r <(grep '^mmdet' requirements/mminstall.txt)
+  install --no-deps --no-build-isolation -e . 2>/dev/null || install --no-deps -e .
+  "$PYTHON" -c 'import tevit_vis' || die "tevit_vis cannot be imported"
+  write_stamp base "${base_files[@]}"
+  say "environment is ready"
+fi
+for extra in "$@"; do
+  [ -f "requirements/$extra.txt" ] || die "extra must name a file of requirements/, but got '$extra'"
+  if ! stamp_is_fresh "$extra" "requirements/$extra.txt"; then
+    say "installing what $extra needs"
+    install -r "requirements/$extra.txt"
+    write_stamp "$extra" "requirements/$extra.txt"
+  fi
+done
