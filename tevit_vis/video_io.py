@@ -206,6 +206,7 @@ class VideoWriter:
         self.stream = None
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            Path(self.unfinished).touch()  # ffmpeg opens it at the first frame only
             self.container = av.open(self.unfinished, 'w', options={'movflags': '+faststart'})
         except (OSError, av.error.FFmpegError) as error:
             raise InputError(f'{path}: output must be writable, but: {error.strerror}') from None
@@ -233,4 +234,4 @@ class VideoWriter:
         if exc_type is None:
             os.replace(self.unfinished, self.path)
         else:
-            os.unlink(self.unfinished)
+            Path(self.unfinished).unlink()

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from golden import GoldenCase
+from manifest import override
 from mmcv import Config
 from report import Report
 from scipy.optimize import linear_sum_assignment
@@ -36,20 +37,6 @@ def config_from_manifest(manifest: dict) -> Config:
     for key, value in manifest['config']['overrides'].items():
         override(config._cfg_dict, key.split('.'), value)
     return config
-
-
-def override(node: dict | list, path: list[str], value: object) -> None:
-    """Set a dotted key; ``*`` is every element of a list, ``__len__`` keeps the first ones."""
-    part, rest = path[0], path[1:]
-    if part == '*':
-        for child in node:
-            override(child, rest, value)
-    elif part == '__len__':
-        del node[value:]
-    elif rest:
-        override(node[int(part) if isinstance(node, list) else part], rest, value)
-    else:
-        node[part] = tuple(value) if part == 'img_scale' else value
 
 
 def check(case: GoldenCase) -> Report:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from mmcv import Config
 from mmcv.cnn import fuse_conv_bn
+from mmcv.utils import get_logger
 from mmdet.models import build_detector
 
 from tevit_vis.datasets import Frame, FramePipeline
@@ -58,7 +59,7 @@ def init_model(
     model = build_detector(model_config)
     names = None
     if checkpoint is None:
-        model.init_weights()
+        _draw_weights(model)
     else:
         content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
         load_weights(model, content, os.fspath(checkpoint))
@@ -68,6 +69,13 @@ def init_model(
     if target.type == 'cpu':
         keep_freed_memory()
     return prepare_for_inference(model, target)
+
+
+def _draw_weights(model: ClipDetector) -> None:
+    """``init_weights`` without mmcv's line per parameter."""
+    for name in ('mmcv', 'mmdet'):
+        get_logger(name, log_level='ERROR')
+    model.init_weights()
 
 
 def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:

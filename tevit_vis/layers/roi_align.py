@@ -106,10 +106,11 @@ def _axis_samples(
     Returns:
         Cells [R, P, 2G] (int32) and their weights [R, P, 2G]; a sample outside the map weighs 0.
     """
-    bins = (high - low) / size  # [R]
-    offsets = (torch.arange(sampling_ratio, device=low.device) + 0.5) / sampling_ratio
-    starts = torch.arange(size, device=low.device)
-    positions = low[:, None, None] + bins[:, None, None] * (starts[:, None] + offsets)  # [R,P,G]
+    # Summed in mmcv's order, so that positions agree to the last bit.
+    bins = ((high - low) / size)[:, None, None]  # [R,1,1]
+    starts = low[:, None, None] + bins * torch.arange(size, device=low.device)[:, None]
+    steps = torch.arange(sampling_ratio, device=low.device) + 0.5
+    positions = starts + steps * bins / sampling_ratio  # [R,P,G]
     inside = (positions >= -1) & (positions <= cells)
     positions = positions.clamp(0, cells - 1)
     lower = positions.int()

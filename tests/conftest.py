@@ -1,0 +1,123 @@
+"""Tiny builders: a TeViT of few channels, clips of coloured noise, data sets of a few frames.
+
+The real clips and goldens lie in ``../shared``; tests that need them skip where it is absent.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from manifest import override
+
+from tevit_vis.apis import init_model
+from tevit_vis.utils.config import load_config
+
+SHARED = Path(__file__).parents[2] / 'shared'
+CHANNELS = 16
+TINY = {
+    'model.backbone.embed_dims': 8,
+    'model.neck.in_channels': [8, 16, 40, 64],
+    'model.neck.out_channels': CHANNELS,
+    'model.rpn_head.num_proposals': 7,
+    'model.rpn_head.proposal_feature_channel': CHANNELS,
+    'model.roi_head.num_stages': 2,
+    'model.roi_head.stage_loss_weights': [1, 1],
+    'model.roi_head.proposal_feature_channel': CHANNELS,
+    'model.roi_head.bbox_roi_extractor.out_channels': CHANNELS,
+    'model.roi_head.mask_roi_extractor.out_channels': CHANNELS,
+    'model.roi_head.bbox_head.__len__': 2,
+    'model.roi_head.bbox_head.*.in_channels': CHANNELS,
+    'model.roi_head.bbox_head.*.feedforward_channels': 32,
+    'model.roi_head.bbox_head.*.dynamic_conv_cfg.in_channels': CHANNELS,
+    'model.roi_head.bbox_head.*.dynamic_conv_cfg.out_channels': CHANNELS,
+    'model.roi_head.bbox_head.*.dynamic_conv_cfg.feat_channels': 8,
+    'model.roi_head.mask_head.__len__': 2,
+    'model.roi_head.mask_head.*.in_channels': CHANNELS,
+    'model.roi_head.mask_head.*.conv_out_channels': CHANNELS,
+    'model.roi_head.mask_head.*.dynamic_conv_cfg.in_channels': CHANNELS,
+    'model.roi_head.mask_head.*.dynamic_conv_cfg.out_channels': CHANNELS,
+    'model.roi_head.mask_head.*.dynamic_conv_cfg.feat_channels': 8,
+    'model.train_cfg.rcnn.__len__': 2,
+    'data.test.pipeline.1.img_scale': [96, 64],
+}
+
+
+@pytest.fixture
+def tiny_config():
+    """The config of tevit_msgshift with few channels, two stages and seven queries."""
+    config = load_config('tevit/tevit_msgshift')
+    for key, value in TINY.items():
+        override(config._cfg_dict, key.split('.'), value)
+    return config
+
+
+@pytest.fixture
+def tiny_model(tiny_config):
+    """A tiny TeViT whose boxes are spread over the frame."""
+    torch.manual_seed(3)
+    model = init_model(tiny_config, device='cpu')
+    boxes = model.rpn_head.init_proposal_bboxes.weight
+    with torch.inference_mode():
+        boxes[:, :2] = torch.rand(len(boxes), 2)
+        boxes[:, 2:] = 0.2 + 0.5 * torch.rand(len(boxes), 2)
+    return model
+
+
+@pytest.fixture
+def tiny_files(tiny_config, tmp_path):
+    """A tiny config and a checkpoint that fits it, as files: (config path, checkpoint path)."""
+    from mmdet.models import build_detector
+
+    torch.manual_seed(3)
+    config = tmp_path / 'tiny.py'
+    tiny_config.dump(str(config))
+    tiny_config.model.backbone.pop('init_cfg')
+    model = build_detector(dict(tiny_config.model, train_cfg=None))
+    model.init_weights()
+    checkpoint = tmp_path / 'tiny.pth'
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
+    return config, checkpoint
+
+
+def noise_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
+    generator = np.random.default_rng(seed)
+    small = generator.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.stack([np.roll(image, 2 * index, axis=1) for index in range(count)])
+
+
+def write_frames(folder: Path, frames: np.ndarray) -> list[Path]:
+    """PNG files of frames."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f'{index:05d}.png' for index in range(len(frames))]
+    for path, frame in zip(paths, frames):
+        cv2.imwrite(str(path), frame)
+    return paths
+
+
+@pytest.fixture
+def video_dataset(tmp_path):
+    """Three videos of 3, 1 and 4 frames and three sizes: (annotation file, image folder)."""
+    images = tmp_path / 'images'
+    videos = []
+    for index, (length, height, width) in enumerate([(3, 48, 80), (1, 51, 37), (4, 80, 48)]):
+        name = f'video_{index}'
+        write_frames(images / name, noise_frames(length, height, width, seed=index))
+        videos.append(
+            {
+                'id': 10 + index,
+                'height': height,
+                'width': width,
+                'length': length,
+                'file_names': [f'{name}/{frame:05d}.png' for frame in range(length)],
+            }
+        )
+    annotations = tmp_path / 'annotations.json'
+    annotations.write_text(json.dumps({'videos': videos, 'categories': []}))
+    return annotations, images

@@ -1,0 +1,89 @@
+import numpy as np
+import torch
+
+from tevit_vis.models.heads.tevit_roi_head import boxes_to_rois
+
+
+def make_metas(count, height=64, width=96, scale=1.0):
+    shape = (height, width, 3)
+    return [
+        dict(
+            img_shape=shape,
+            pad_shape=shape,
+            ori_shape=(round(height / scale), round(width / scale), 3),
+            scale_factor=np.full(4, scale, np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+def test_rois_count_frames_fastest():
+    boxes = torch.arange(2 * 3 * 5 * 4, dtype=torch.float32).view(2, 3, 5, 4)
+    rois = boxes_to_rois(boxes).view(2, 5, 3, 5)
+    assert rois[0, 0, :, 0].tolist() == [0, 1, 2]
+    assert rois[1, 4, :, 0].tolist() == [3, 4, 5]
+    assert (rois[1, 4, 2, 1:] == boxes[1, 2, 4]).all()
+
+
+@torch.inference_mode()
+def test_passes_change_nothing(tiny_model):
+    torch.manual_seed(0)
+    img, metas = torch.randn(1, 3, 3, 64, 96), make_metas(3)
+    reference = tiny_model.predict_clip(tiny_model.extract_feat(img), metas)
+    for frames_per_pass, rois_per_pass in ((1, 1), (5, 7)):
+        tiny_model.test_cfg.frames_per_pass = frames_per_pass
+        tiny_model.test_cfg.rois_per_pass = rois_per_pass
+        found = tiny_model.predict_clip(tiny_model.extract_feat(img), metas)
+        assert torch.allclose(found.scores, reference.scores, atol=1e-5)
+        assert torch.allclose(found.boxes, reference.boxes, atol=1e-3)
+        assert torch.allclose(found.masks.logits, reference.masks.logits, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_stages_treat_each_clip_alone(tiny_model):
+    torch.manual_seed(0)
+    img, metas = torch.randn(2, 3, 3, 64, 96), make_metas(6)
+    *_, both = tiny_model.stages(tiny_model.extract_feat(img), metas)
+    *_, second = tiny_model.stages(tiny_model.extract_feat(img[1:]), metas[3:])
+    for together, alone in zip(both, second):
+        assert together.shape[:3] == (2, 3, 7)
+        assert torch.allclose(together[1:], alone, atol=2e-4)
+
+
+@torch.inference_mode()
+def test_queries_talk_across_frames(tiny_model):
+    torch.manual_seed(0)
+    features = tiny_model.extract_feat(torch.randn(1, 3, 3, 64, 96))
+    changed = [level.clone() for level in features]
+    for level in changed:
+        level[:, 2] += 1.0
+    *_, before = tiny_model.stages(features, make_metas(3))
+    *_, after = tiny_model.stages(changed, make_metas(3))
+    assert (before.cls_score[0, 0] - after.cls_score[0, 0]).abs().max() > 1e-5
+
+
+@torch.inference_mode()
+def test_prediction_is_the_best_pairs_in_original_pixels(tiny_model):
+    torch.manual_seed(0)
+    metas = make_metas(2, scale=0.5)
+    features = tiny_model.extract_feat(torch.randn(1, 2, 3, 64, 96))
+    *_, last = tiny_model.stages(features, metas)
+    prediction = tiny_model.predict_clip(features, metas)
+    scores = last.cls_score[0].sigmoid().mean(0)
+    best = scores.flatten().sort(descending=True).values[:10]
+    assert torch.allclose(prediction.scores, best)
+    assert torch.allclose(scores[prediction.queries, prediction.labels], prediction.scores)
+    boxes = last.boxes[0, 1, prediction.queries[3]]
+    assert torch.allclose(prediction.boxes[3, 1], boxes / 0.5)
+    assert prediction.masks.size == (128, 192)
+    assert prediction.masks.logits.shape == (10, 2, 28, 28)
+
+
+@torch.inference_mode()
+def test_no_more_pairs_than_there_are(tiny_model):
+    tiny_model.test_cfg.rcnn.max_per_img = 10**6
+    tiny_model.roi_head.test_cfg.max_per_img = 10**6
+    prediction = tiny_model.predict_clip(
+        tiny_model.extract_feat(torch.randn(1, 1, 3, 64, 96)), make_metas(1)
+    )
+    assert len(prediction.scores) == 7 * 40

@@ -1,0 +1,76 @@
+"""Imports point only down the list of docs/architecture.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import tevit_vis
+
+PACKAGE = Path(tevit_vis.__file__).parent
+# Each layer may import itself and those before it.
+LAYERS = [
+    ['utils', 'structures', 'version'],
+    ['masks', 'video_io', 'layers'],
+    [
+        'tracking',
+        'evaluation',
+        'visualization',
+        'models.backbones',
+        'models.assigners',
+        'models.losses',
+    ],
+    ['models.heads', 'datasets'],
+    ['models.detectors'],
+    ['apis', 'converters'],
+]
+FORBIDDEN = [('models', 'datasets'), ('datasets', 'models')]
+
+
+def layer_of(module: str) -> int:
+    for depth, names in enumerate(LAYERS):
+        if any(module == name or module.startswith(f'{name}.') for name in names):
+            return depth
+    raise AssertionError(f'{module} has no layer: add it to LAYERS and docs/architecture.md')
+
+
+def imported_modules(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            # 'from tevit_vis.datasets import Frame' names a module or something in it.
+            names = {f'{node.module}.{alias.name}' for alias in node.names}
+            modules |= {n for n in names if is_module(n)} or {node.module}
+    return {m[len('tevit_vis.') :] for m in modules if m.startswith('tevit_vis.')}
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent / name.replace('.', '/')
+    return path.with_suffix('.py').exists() or (path / '__init__.py').exists()
+
+
+SOURCES = [
+    path
+    for path in sorted(PACKAGE.rglob('*.py'))
+    if path.relative_to(PACKAGE).as_posix() not in ('__init__.py', 'models/__init__.py')
+    and 'configs' not in path.parts
+]
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path):
+    module = path.relative_to(PACKAGE).with_suffix('').as_posix().replace('/', '.')
+    module = module[: -len('.__init__')] if module.endswith('.__init__') else module
+    for imported in imported_modules(path):
+        assert layer_of(imported) <= layer_of(module), f'{module} imports {imported}'
+        for owner, other in FORBIDDEN:
+            assert not (module.startswith(owner) and imported.startswith(other)), imported
+
+
+def test_importing_upwards_is_seen(tmp_path):
+    source = tmp_path / 'wrong.py'
+    source.write_text('from tevit_vis.apis import init_model\n')
+    assert imported_modules(source) == {'apis'}
+    assert layer_of('apis') > layer_of('layers.clip_ops')

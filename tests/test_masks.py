@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+
+from tevit_vis.masks import RoIMasks, decode_rle, encode_clip, encode_masks, paste_masks
+from tevit_vis.structures import ClipPrediction
+
+
+def test_encode_masks_gives_coco_counts_by_column():
+    mask = torch.zeros(1, 3, 4, dtype=torch.bool)
+    mask[0, 1, 2] = mask[0, 2, 2] = True  # columns first: 7 zeros, 2 ones, 3 zeros
+    (rle,) = encode_masks(mask)
+    assert rle == {'size': [3, 4], 'counts': '723'}
+    assert (decode_rle(rle) == mask[0].numpy()).all()
+
+
+def test_encode_masks_of_no_instance():
+    assert encode_masks(torch.zeros(0, 3, 4, dtype=torch.bool)) == []
+
+
+def test_paste_masks_fills_its_box():
+    pasted = paste_masks(torch.ones(1, 4, 4), torch.tensor([[2.0, 1.0, 6.0, 5.0]]), (8, 10))
+    inside = pasted[0] >= 0.999
+    assert inside.nonzero().min(0).values.tolist() == [1, 2]
+    assert inside.nonzero().max(0).values.tolist() == [4, 5]
+    assert pasted[0, 0].sum() == 0
+
+
+@pytest.mark.parametrize(
+    'box',
+    [
+        [-9.0, 1.0, -2.0, 5.0],
+        [12.0, 1.0, 20.0, 5.0],
+        [1.0, -9.0, 4.0, -1.0],
+        [1.0, 8.0, 4.0, 12.0],
+        [4.0, 4.0, 4.0, 6.0],
+        [6.0, 4.0, 3.0, 6.0],
+    ],
+)
+def test_a_box_outside_the_frame_or_without_area_is_an_empty_mask(box):
+    pasted = paste_masks(torch.ones(1, 4, 4), torch.tensor([box]), (8, 10))
+    assert pasted.shape == (1, 8, 10)
+    assert pasted.sum() == 0
+
+
+def test_a_box_across_the_border_is_cut():
+    pasted = paste_masks(torch.ones(1, 4, 4), torch.tensor([[-4.0, -4.0, 4.0, 4.0]]), (8, 10))
+    assert (pasted[0, :3, :3] > 0.99).all()
+    assert pasted[0, 5:].sum() == 0
+
+
+def test_encode_clip_gives_each_instance_its_own_frames():
+    # Instance n in frame t fills the box from column 2n to 2n + 2, row t to t + 1.
+    boxes = torch.tensor([[[2.0 * n, t, 2.0 * n + 2, t + 1] for t in range(3)] for n in range(2)])
+    masks = RoIMasks(torch.full((2, 3, 4, 4), 9.0), boxes, size=(4, 5), threshold=0.5)
+    clip = ClipPrediction(
+        queries=torch.tensor([4, 1]),
+        labels=torch.tensor([7, 3]),
+        scores=torch.tensor([0.5, 0.25]),
+        class_scores=torch.zeros(2, 9),
+        boxes=boxes,
+        masks=masks,
+    )
+    instances = encode_clip(clip)
+    assert instances.labels.tolist() == [7, 3]
+    for n in range(2):
+        for t in range(3):
+            expected = np.zeros((4, 5), bool)
+            expected[t, 2 * n : 2 * n + 2] = True
+            assert (decode_rle(instances.segmentations[n][t]) == expected).all()
+
+
+def test_threshold_is_inclusive():
+    masks = RoIMasks(torch.zeros(1, 1, 2, 2), torch.tensor([[[0.0, 0, 4, 4]]]), (4, 4), 0.5)
+    assert masks.frame(0)[0, 1:3, 1:3].all()  # sigmoid(0) is the threshold

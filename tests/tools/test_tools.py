@@ -1,0 +1,118 @@
+"""The commands, as users call them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import SHARED
+
+ROOT = Path(__file__).parents[2]
+DATA = SHARED / 'data' / 'real_clips'
+
+
+def run(*command, **environment):
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '2', **environment},
+    )
+
+
+def test_test_vis_writes_the_same_with_one_process_and_with_two(
+    tiny_files, video_dataset, tmp_path
+):
+    config, checkpoint = tiny_files
+    annotations, images = video_dataset
+    data = ['--json', annotations, '--root', images, '--device', 'cpu']
+    one = run(
+        sys.executable,
+        ROOT / 'tools/test_vis.py',
+        config,
+        checkpoint,
+        *data,
+        *('--out', tmp_path / 'one.json', '--cfg-options', 'model.test_cfg.rcnn.max_per_img=4'),
+    )
+    assert one.returncode == 0, one.stderr
+    assert 'frame/s' in one.stderr
+    assert '12 entries for 3 videos' in one.stdout
+    two = run(
+        'bash',
+        ROOT / 'tools/dist_test.sh',
+        config,
+        checkpoint,
+        2,
+        *data,
+        *('--out', tmp_path / 'two.json', '--cfg-options', 'model.test_cfg.rcnn.max_per_img=4'),
+    )
+    assert two.returncode == 0, two.stderr
+    assert (tmp_path / 'one.json').read_bytes() == (tmp_path / 'two.json').read_bytes()
+    assert len(json.loads((tmp_path / 'two.json').read_text())) == 12
+
+
+def test_a_fault_is_one_line_and_leaves_no_results(tiny_files, video_dataset, tmp_path):
+    config, checkpoint = tiny_files
+    annotations, images = video_dataset
+    (images / 'video_2' / '00001.png').unlink()
+    done = run(
+        sys.executable,
+        ROOT / 'tools/test_vis.py',
+        config,
+        checkpoint,
+        *('--json', annotations, '--root', images, '--out', tmp_path / 'r.json'),
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith('error: ')
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'r.json').exists()
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason='../shared/data is absent')
+def test_video_demo_draws_a_real_clip(tiny_files, tmp_path):
+    config, checkpoint = tiny_files
+    done = run(
+        sys.executable,
+        ROOT / 'tools/video_demo.py',
+        *(config, checkpoint, DATA / 'JPEGImages' / 'dog', '--score-thr', '0'),
+        *('--out', tmp_path / 'a.mp4', '--json', tmp_path / 'a.json'),
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / 'a.json').read_text())
+    frames = len(list((DATA / 'JPEGImages' / 'dog').iterdir()))
+    assert (result['length'], result['height'], result['width']) == (frames, 360, 640)
+    assert len(result['instances']) == 10
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        drawn = [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
+    assert len(drawn) == frames
+    assert np.ptp(drawn[0]) > 100
+
+
+def test_video_demo_names_a_file_that_is_no_video(tiny_files, tmp_path):
+    (tmp_path / 'a.mp4').write_bytes(b'no video' * 100)
+    done = run(sys.executable, ROOT / 'tools/video_demo.py', *tiny_files, tmp_path / 'a.mp4')
+    assert done.returncode == 1
+    assert f'error: {tmp_path}/a.mp4: video cannot be decoded' in done.stderr
+
+
+def test_check_case_fails_on_wrong_numbers(tmp_path):
+    case = SHARED / 'goldens' / 'tevit' / 'tiny_r50'
+    if not case.is_dir():
+        pytest.skip('../shared/goldens is absent')
+    for path in case.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / 'results.json').unlink()
+    results = json.loads((case / 'results.json').read_text())
+    results[0]['score'] += 0.01
+    (tmp_path / 'results.json').write_text(json.dumps(results))
+    done = run(sys.executable, ROOT / 'tests/parity/check_case.py', tmp_path)
+    assert done.returncode == 1
+    assert 'results.json: score' in done.stdout
+    assert 'FAIL' in done.stdout
+    absent = run(sys.executable, ROOT / 'tests/parity/check_case.py', tmp_path / 'absent')
+    assert absent.returncode == 2
+    assert absent.stderr.startswith('error: ')

@@ -1,0 +1,37 @@
+import threading
+
+import pytest
+
+from tevit_vis.utils.prefetch import prefetch
+
+
+@pytest.mark.parametrize('num_workers', [0, 1, 3])
+def test_results_come_in_order(num_workers):
+    assert list(prefetch(lambda x: x * x, range(20), num_workers, ahead=4)) == [
+        x * x for x in range(20)
+    ]
+
+
+def test_no_more_is_prepared_than_asked_for():
+    begun = []
+    results = prefetch(lambda x: begun.append(x) or x, range(100), num_workers=2, ahead=5)
+    assert next(results) == 0
+    results.close()
+    assert len(begun) <= 5
+
+
+def test_an_error_comes_at_its_turn():
+    def fail_at_three(x):
+        if x == 3:
+            raise ValueError('three')
+        return x
+
+    results = prefetch(fail_at_three, range(9), num_workers=2, ahead=4)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match='three'):
+        next(results)
+
+
+def test_work_runs_beside_the_consumer():
+    threads = set(prefetch(lambda _: threading.get_ident(), range(4), num_workers=1, ahead=2))
+    assert threading.get_ident() not in threads
