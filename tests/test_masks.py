@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import RoIMasks, decode_rle, encode_clip, encode_masks, paste_masks
+from tevit_vis.masks import RoIMasks, decode_rle, encode_clip, encode_masks, paste_masks, track_area
 from tevit_vis.structures import ClipPrediction
 
 
@@ -12,6 +12,12 @@ def test_encode_masks_gives_coco_counts_by_column():
     (rle,) = encode_masks(mask)
     assert rle == {'size': [3, 4], 'counts': '723'}
     assert (decode_rle(rle) == mask[0].numpy()).all()
+
+
+def test_track_area_counts_pixels_of_all_frames():
+    (rle,) = encode_masks(torch.ones(1, 3, 4, dtype=torch.bool))
+    assert track_area([rle, None, rle]) == 24
+    assert track_area([None]) == 0
 
 
 def test_encode_masks_of_no_instance():

@@ -22,9 +22,8 @@ def test_above_keeps_good_ones_best_first():
     assert kept.boxes[0, 0].tolist() == [8, 9, 10, 11]
 
 
-def test_first_takes_no_more_than_there_are():
-    assert make_instances().first(2).labels.tolist() == [2, 0]
-    assert len(make_instances().first(9)) == 3
+def test_take_keeps_the_order_asked_for():
+    assert make_instances().take(np.array([2, 0])).labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,11 @@ def decode_rle(rle: RLE) -> np.ndarray:
     return coco_mask.decode(rle).astype(bool)
 
 
+def track_area(track: list[RLE | None]) -> int:
+    """Pixels of a track's masks, over all frames."""
+    return int(sum(coco_mask.area(rle) for rle in track if rle is not None))
+
+
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:
     """Turn a clip's prediction into RLE, holding one frame's full-size masks at a time."""
     masks = prediction.masks

@@ -118,13 +118,10 @@ class VideoInstances:
     def above(self, score_thr: float) -> VideoInstances:
         """The instances whose score is at least ``score_thr``, best first."""
         order = np.argsort(-self.scores, kind='stable')
-        return self._take(order[self.scores[order] >= score_thr])
+        return self.take(order[self.scores[order] >= score_thr])
 
-    def first(self, count: int) -> VideoInstances:
-        """The first ``count`` instances."""
-        return self._take(np.arange(min(count, len(self))))
-
-    def _take(self, order: np.ndarray) -> VideoInstances:
+    def take(self, order: np.ndarray) -> VideoInstances:
+        """The instances of these numbers, in this order."""
         return VideoInstances(
             labels=self.labels[order],
             scores=self.scores[order],

@@ -101,8 +101,30 @@ def by_parts(
         inputs: [N, ...] each.
 
     Returns:
-        What ``function`` would return for the whole ``inputs``.
+        What ``function`` would return for the whole ``inputs``; without gradient when N is more
+        than ``frames_per_pass``.
     """
-    split = [tensor.split(frames_per_pass) for tensor in inputs]
-    outputs = [function(*parts) for parts in zip(*split)]
-    return [torch.cat(parts) for parts in zip(*outputs)]
+    num_frames = len(inputs[0])
+    if num_frames <= frames_per_pass:
+        return list(function(*inputs))
+    outputs: list[torch.Tensor] = []
+    for start in range(0, num_frames, frames_per_pass):
+        part = slice(start, start + frames_per_pass)
+        results = function(*(tensor[part] for tensor in inputs))
+        # Written in place: joined afterwards, the features of a long video would be held twice.
+        outputs = outputs or [_like_whole(result, num_frames) for result in results]
+        for output, result in zip(outputs, results):
+            output[part] = result
+    return outputs
+
+
+def _like_whole(part: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Room for all frames in the memory format of a part [n, C, H, W]."""
+    channels_last = part.is_contiguous(memory_format=torch.channels_last)
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(
+        (num_frames, *part.shape[1:]),
+        dtype=part.dtype,
+        device=part.device,
+        memory_format=memory_format,
+    )
