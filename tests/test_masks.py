@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import RoIMasks, decode_rle, encode_clip, encode_masks, paste_masks, track_area
+from tevit_vis.masks import (
+    RoIMasks,
+    decode_rle,
+    encode_clip,
+    encode_masks,
+    mask_areas,
+    mask_intersections,
+    paste_masks,
+    to_rle,
+)
 from tevit_vis.structures import ClipPrediction
 
 
@@ -14,10 +23,27 @@ def test_encode_masks_gives_coco_counts_by_column():
     assert (decode_rle(rle) == mask[0].numpy()).all()
 
 
-def test_track_area_counts_pixels_of_all_frames():
+def test_mask_areas_count_pixels_per_frame():
     (rle,) = encode_masks(torch.ones(1, 3, 4, dtype=torch.bool))
-    assert track_area([rle, None, rle]) == 24
-    assert track_area([None]) == 0
+    assert mask_areas([rle, None, rle]).tolist() == [12, 0, 12]
+    assert mask_areas([None]).tolist() == [0]
+
+
+def test_mask_intersections_of_all_pairs():
+    masks = torch.zeros(3, 4, 5, dtype=torch.bool)
+    masks[0, :2], masks[1, 1:3], masks[2, :, :2] = True, True, True
+    a, b, c = encode_masks(masks)
+    (other,) = encode_masks(torch.ones(1, 3, 5, dtype=torch.bool))
+    common, comparable = mask_intersections([a, None, b], [b, c, other])
+    assert common.tolist() == [[5, 4, 0], [0, 0, 0], [10, 4, 0]]
+    assert comparable.tolist() == [[True, True, False], [True] * 3, [True, True, False]]
+
+
+@pytest.mark.parametrize(
+    'mask', [{'size': [3, 4], 'counts': [7, 2, 3]}, [[2.0, 1.0, 3.0, 1.0, 3.0, 3.0, 2.0, 3.0]]]
+)
+def test_to_rle_takes_counts_and_polygons(mask):
+    assert to_rle(mask, 3, 4) == {'size': [3, 4], 'counts': '723'}
 
 
 def test_encode_masks_of_no_instance():

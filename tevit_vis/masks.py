@@ -5,6 +5,7 @@ Letters: N instances, T frames, H and W pixels of the original frames, h and w c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +93,54 @@ def decode_rle(rle: RLE) -> np.ndarray:
     return coco_mask.decode(rle).astype(bool)
 
 
-def track_area(track: list[RLE | None]) -> int:
-    """Pixels of a track's masks, over all frames."""
-    return int(sum(coco_mask.area(rle) for rle in track if rle is not None))
+def to_rle(mask: dict | list, height: int | None = None, width: int | None = None) -> RLE:
+    """An RLE, compressed or not, or polygons [[x, y, x, y, ...], ...], as a compressed RLE.
+
+    Raises:
+        ValueError: polygons without the frame's size.
+    """
+    if isinstance(mask, dict) and isinstance(mask['counts'], str):
+        return {'size': list(mask['size']), 'counts': mask['counts']}
+    if isinstance(mask, list) and (height is None or width is None):
+        raise ValueError('polygons need the height and width of the frame')
+    encoded = coco_mask.frPyObjects(
+        mask, *(mask['size'] if isinstance(mask, dict) else (height, width))
+    )
+    merged = encoded if isinstance(encoded, dict) else coco_mask.merge(encoded)
+    return {'size': list(merged['size']), 'counts': merged['counts'].decode()}
+
+
+def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
+    """Pixels of each mask of a track, 0 where there is none."""
+    present = [index for index, rle in enumerate(track) if rle is not None]
+    areas = np.zeros(len(track), np.int64)
+    if present:
+        areas[present] = coco_mask.area([track[index] for index in present])
+    return areas
+
+
+def mask_intersections(
+    first: Sequence[RLE | None], second: Sequence[RLE | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that masks of one frame have in common, for all pairs.
+
+    Returns:
+        Intersections [D, G] (float, whole numbers; 0 where a mask is None) and whether the two
+        may be compared [D, G] (False where both are there but differ in size).
+    """
+    common = np.zeros((len(first), len(second)))
+    comparable = np.ones(common.shape, bool)
+    rows = [index for index, rle in enumerate(first) if rle is not None]
+    columns = [index for index, rle in enumerate(second) if rle is not None]
+    if rows and columns:
+        masks = [first[index] for index in rows]
+        # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
+        shares = coco_mask.iou(masks, [second[index] for index in columns], [1] * len(columns))
+        areas = coco_mask.area(masks).astype(float)[:, None]
+        place = np.ix_(rows, columns)
+        comparable[place] = shares >= 0  # pycocotools answers -1 to sizes that differ
+        common[place] = np.where(shares >= 0, np.rint(shares * areas), 0)
+    return common, comparable
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:

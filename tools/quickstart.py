@@ -17,7 +17,7 @@ from tevit_vis.apis import inference_video, init_model, write_submission
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import build_dataset
 from tevit_vis.datasets.from_video import CutClip, cut_clips
-from tevit_vis.masks import track_area
+from tevit_vis.masks import mask_areas
 from tevit_vis.utils.cli import tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import run_tool
@@ -67,7 +67,7 @@ def main() -> None:
     clip = images / CLIPS[0].name
     source = open_source(clip)
     instances = inference_video(model, source)
-    areas = [track_area(track) for track in instances.segmentations]
+    areas = [mask_areas(track).sum() for track in instances.segmentations]
     largest = instances.take(np.argsort(areas)[: -NUM_DRAWN - 1 : -1])
     overlay = out / 'overlay.mp4'
     with tqdm(total=source.num_frames, unit='frame', desc='draw') as bar:

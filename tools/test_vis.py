@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import os
 
-from tevit_vis.apis import init_model, write_submission
+from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.datasets import build_dataset
@@ -25,6 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', help='annotation file (default: data.test.ann_file)')
     parser.add_argument('--root', help='image folder (default: data.test.img_prefix)')
     parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
+    parser.add_argument('--eval', choices=['segm'], help='score against the annotation file')
     parser.add_argument(
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
     )
@@ -58,6 +59,8 @@ def main() -> None:
     count = write_submission(model, dataset, journal, args.resume, workers, processes)
     if processes.is_first:
         print(f'{args.out}: {count} entries for {len(dataset)} videos')
+        if args.eval:
+            print(score_submission(test.ann_file, args.out))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tevit_vis.apis import test as testing
-from tevit_vis.apis import write_submission
+from tevit_vis.apis import score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import Video, YouTubeVISDataset
@@ -28,6 +28,19 @@ def test_every_video_gets_ten_entries_of_its_length(tiny_model, dataset, tmp_pat
         (51, 37)
     }
     assert all(1 <= entry['category_id'] <= 40 and 0 < entry['score'] < 1 for entry in entries)
+
+
+def test_scores_are_those_of_the_annotations(tmp_path, video_dataset):
+    annotations, _ = video_dataset
+    results = tmp_path / 'r.json'
+    results.write_text('[]')
+    assert 'has no annotations' in score_submission(str(annotations), str(results))
+    content = json.loads(annotations.read_text())
+    rle = {'size': [51, 37], 'counts': [10, 5, 51 * 37 - 15]}
+    content['categories'] = [{'id': 3, 'name': 'lizard'}]
+    content['annotations'] = [{'id': 1, 'video_id': 11, 'category_id': 3, 'segmentations': [rle]}]
+    annotations.write_text(json.dumps(content))
+    assert 'AP50    0.0000' in score_submission(str(annotations), str(results))
 
 
 def test_an_interrupted_run_goes_on(tiny_model, dataset, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """What users call."""
 
 from .inference import inference_video, init_model
-from .test import write_submission
+from .test import score_submission, write_submission
 
-__all__ = ['inference_video', 'init_model', 'write_submission']
+__all__ = ['inference_video', 'init_model', 'score_submission', 'write_submission']

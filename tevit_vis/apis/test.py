@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 from tqdm import tqdm
 
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
+from tevit_vis.datasets.ytvis import read_annotation_file
 from tevit_vis.evaluation.submission import video_entries
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
@@ -70,6 +74,23 @@ def write_submission(
 
 def _begin(journal: ResultsJournal, resume: bool) -> tuple[list[int], int]:
     return list(journal.begin(resume)), time.time_ns()
+
+
+def score_submission(ann_file: str, results_file: str) -> str:
+    """The summary of a submission's scores, or why there is none.
+
+    Args:
+        ann_file: annotation file; those of test sets hold no annotations.
+        results_file: the submission.
+
+    Raises:
+        InputError: an entry that cannot be scored.
+    """
+    ground_truth = read_annotation_file(ann_file)
+    if not ground_truth.get('annotations'):
+        return f'{ann_file}: has no annotations, so there is nothing to score against'
+    results = json.loads(Path(results_file).read_text())
+    return str(evaluate(ground_truth, results, origin=results_file))
 
 
 def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:

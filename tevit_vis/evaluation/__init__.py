@@ -1,1 +1,1 @@
-"""Submissions and, to come, the YouTube-VIS metric."""
+"""The YouTube-VIS metric and submission format."""

@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED
+
+from tevit_vis.evaluation.ytvis_eval import evaluate
+from tevit_vis.masks import encode_masks
+from tevit_vis.utils.errors import InputError
+
+GOLDENS = SHARED / 'goldens' / 'evaluation'
+CASES = ['small', 'medium', 'perfect', 'empty', 'ovis']
+
+
+@pytest.mark.skipif(not GOLDENS.is_dir(), reason='../shared/goldens is absent')
+@pytest.mark.parametrize('case', CASES)
+def test_arrays_and_stats_equal_the_official_ones(case):
+    folder = GOLDENS / case
+    ground_truth = json.loads((folder / 'gt.json').read_text())
+    evaluation = evaluate(ground_truth, json.loads((folder / 'results.json').read_text()))
+    arrays = np.load(folder / 'arrays.npz')
+    for name in ('precision', 'recall', 'scores'):
+        assert np.array_equal(getattr(evaluation, name), arrays[name]), name
+    for name in arrays:
+        if name.startswith('iou_'):
+            video, category = map(int, name.split('_')[1:])
+            assert np.array_equal(evaluation.ious[video, category], arrays[name]), name
+    expected = json.loads((folder / 'expected.json').read_text())['stats']
+    assert evaluation.stats == pytest.approx(expected, abs=1e-12)
+
+
+def make_case(length=2):
+    mask = torch.zeros(1, 6, 8, dtype=torch.bool)
+    mask[0, 1:4, 2:5] = True
+    (rle,) = encode_masks(mask)
+    video = {'id': 4, 'width': 8, 'height': 6, 'file_names': ['x'] * length}
+    truth = {'id': 0, 'video_id': 4, 'category_id': 7, 'segmentations': [rle] * length}
+    prediction = {'video_id': 4, 'category_id': 7, 'score': 0.5, 'segmentations': [rle] * length}
+    ground_truth = {
+        'videos': [video],
+        'categories': [{'id': 7, 'name': 'cat'}],
+        'annotations': [truth],
+    }
+    return ground_truth, prediction
+
+
+def test_missing_areas_and_crowd_flags_are_filled_in():
+    ground_truth, prediction = make_case()
+    stats = evaluate(ground_truth, [prediction]).stats
+    assert stats['AP'] == pytest.approx(1)
+    assert (stats['APs'], stats['APl']) == (pytest.approx(1), -1)
+
+
+def test_an_unknown_category_is_left_out():
+    ground_truth, prediction = make_case()
+    assert evaluate(ground_truth, [{**prediction, 'category_id': 9}]).stats['AP'] == 0
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'video_id': 5}, r'r.json: \[0\]: "video_id" must be a video of the file, but got 5'),
+        ({'score': None}, '"score" must be a number, but got None'),
+        ({'score': float('nan')}, '"score" must be a number, but got nan'),
+        ({'segmentations': [None]}, 'for each of the 2 frames, but got 1'),
+        ({'segmentations': [[[1, 1, 5, 1, 5, 5]], None]}, 'polygons need the height'),
+    ],
+)
+def test_entries_that_cannot_be_scored_are_named(change, message):
+    ground_truth, prediction = make_case()
+    with pytest.raises(InputError, match=message):
+        evaluate(ground_truth, [{**prediction, **change}], origin='r.json')
+
+
+@pytest.mark.parametrize('annotations', [None, []])
+def test_ground_truth_without_annotations_is_said(annotations):
+    ground_truth, prediction = make_case()
+    with pytest.raises(InputError, match='must have annotations to score against'):
+        evaluate({**ground_truth, 'annotations': annotations}, [prediction])

@@ -1,0 +1,280 @@
+"""The YouTube-VIS metric: COCO's average precision and recall on tubes of masks.
+
+Yang et al., "Video Instance Segmentation", ICCV 2019, section 3.3; numbers equal to those of the
+official evaluator. A tube is one mask or None per frame.
+
+Letters: V videos, K categories, D predictions and G ground truths of one video and category,
+T IoU thresholds, R recall levels, A area ranges, M limits on predictions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tevit_vis.masks import mask_areas, mask_intersections, to_rle
+from tevit_vis.structures import RLE
+from tevit_vis.utils.errors import InputError
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
+# Pixels of a tube's mean mask; both ends belong to the range.
+AREA_RANGES = {'all': (0, 1e10), 's': (0, 128**2), 'm': (128**2, 256**2), 'l': (256**2, 1e10)}
+MAX_PREDICTIONS = (1, 10, 100)
+
+
+@dataclass
+class Tube:
+    """The masks of one instance or prediction."""
+
+    masks: list[RLE | None]
+    mean_area: float
+    score: float = 0.0
+    crowd: bool = False
+    areas: np.ndarray = field(init=False)  # pixels per frame, 0 where there is no mask
+
+    def __post_init__(self) -> None:
+        self.areas = mask_areas(self.masks)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a submission; -1 where there is no ground truth.
+
+    Args:
+        categories: {id: name} in order of the K axis.
+        precision: [T, R, K, A, M].
+        recall: [T, K, A, M].
+        scores: [T, R, K, A, M], score at which each recall level is reached.
+        ious: {(video id, category id): [D, G]}, predictions from best to worst.
+    """
+
+    categories: dict[int, str]
+    precision: np.ndarray
+    recall: np.ndarray
+    scores: np.ndarray
+    ious: dict[tuple[int, int], np.ndarray]
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """The 12 numbers of the official summary."""
+        areas = list(AREA_RANGES)
+        stats = {'AP': _mean(self.precision[..., 0, -1])}
+        for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
+            at = np.isclose(IOU_THRESHOLDS, threshold)
+            stats[name] = _mean(self.precision[at][..., 0, -1])
+        for name in areas[1:]:
+            stats[f'AP{name}'] = _mean(self.precision[..., areas.index(name), -1])
+        for index, limit in enumerate(MAX_PREDICTIONS):
+            stats[f'AR{limit}'] = _mean(self.recall[..., 0, index])
+        for name in areas[1:]:
+            stats[f'AR{name}'] = _mean(self.recall[..., areas.index(name), -1])
+        return stats
+
+    def __str__(self) -> str:
+        return '\n'.join(f'{name:6} {value:7.4f}' for name, value in self.stats.items())
+
+
+def evaluate(ground_truth: dict, results: Sequence[dict], origin: str = 'results') -> Evaluation:
+    """Score a submission.
+
+    Args:
+        ground_truth: content of an annotation file.
+        results: entries of a submission.
+        origin: names the submission in errors.
+
+    Raises:
+        InputError: no annotations, or an entry that cannot be scored.
+    """
+    if not ground_truth.get('annotations'):
+        raise InputError('ground truth must have annotations to score against, but it has none')
+    lengths = {video['id']: len(video['file_names']) for video in ground_truth['videos']}
+    categories = {c['id']: c['name'] for c in ground_truth['categories']}
+    categories = {key: categories[key] for key in sorted(categories)}
+    truths = _truths_by_place(ground_truth['annotations'], lengths)
+    predictions = _predictions_by_place(results, lengths, origin)
+    precision, recall, scores = _empty_arrays(len(categories))
+    ious = {}
+    for k, category in enumerate(categories):
+        matched = []
+        for video in sorted(lengths):
+            tubes = sorted(predictions[video, category], key=lambda tube: -tube.score)
+            tubes = tubes[: MAX_PREDICTIONS[-1]]
+            theirs = truths[video, category]
+            if tubes or theirs:
+                ious[video, category] = tube_ious(tubes, theirs)
+                matched.append(match_video(tubes, theirs, ious[video, category]))
+        for a in range(len(AREA_RANGES)):
+            for m, limit in enumerate(MAX_PREDICTIONS):
+                curve = _accumulate([video.take(a, limit) for video in matched])
+                if curve is not None:
+                    precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
+    return Evaluation(categories, precision, recall, scores, ious)
+
+
+def _truths_by_place(
+    annotations: Sequence[dict], lengths: dict[int, int]
+) -> dict[tuple[int, int], list[Tube]]:
+    places = defaultdict(list)
+    for index, entry in enumerate(annotations):
+        where = f'annotations[{index}]'
+        masks = _masks_of(entry, lengths, where, (entry.get('height'), entry.get('width')))
+        areas = [area for area in entry.get('areas') or mask_areas(masks) if area]
+        place = entry['video_id'], entry['category_id']
+        mean_area = float(np.mean(areas)) if areas else 0.0
+        places[place].append(Tube(masks, mean_area, crowd=bool(entry.get('iscrowd', 0))))
+    return places
+
+
+def _predictions_by_place(
+    results: Sequence[dict], lengths: dict[int, int], origin: str
+) -> dict[tuple[int, int], list[Tube]]:
+    places = defaultdict(list)
+    for index, entry in enumerate(results):
+        where = f'{origin}: [{index}]'
+        score = entry.get('score')
+        if not isinstance(score, (int, float)) or math.isnan(score):
+            raise InputError(f'{where}: "score" must be a number, but got {score!r}')
+        masks = _masks_of(entry, lengths, where, (None, None))
+        areas = [area for area in mask_areas(masks) if area]
+        mean_area = float(np.mean(areas)) if areas else 0.0
+        places[entry['video_id'], entry['category_id']].append(Tube(masks, mean_area, score))
+    return places
+
+
+def _masks_of(entry: dict, lengths: dict[int, int], where: str, size: tuple) -> list[RLE | None]:
+    video = entry.get('video_id')
+    if video not in lengths:
+        raise InputError(f'{where}: "video_id" must be a video of the file, but got {video!r}')
+    masks = entry.get('segmentations')
+    if not isinstance(masks, list) or len(masks) != lengths[video]:
+        found = len(masks) if isinstance(masks, list) else masks
+        raise InputError(
+            f'{where}: "segmentations" must have one mask or null for each of the '
+            f'{lengths[video]} frames, but got {found!r}'
+        )
+    try:
+        return [None if mask is None else to_rle(mask, *size) for mask in masks]
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f'{where}: "segmentations" must be RLE or polygons: {error}') from None
+
+
+def tube_ious(predictions: Sequence[Tube], truths: Sequence[Tube]) -> np.ndarray:
+    """IoU of tubes [D, G]: intersections over unions, both summed over the frames.
+
+    A frame in which two masks differ in size counts nothing.
+    """
+    intersections = np.zeros((len(predictions), len(truths)))
+    unions = np.zeros_like(intersections)
+    frames = len((*predictions, *truths)[0].masks)
+    for t in range(frames):
+        mine = [tube.masks[t] for tube in predictions]
+        theirs = [tube.masks[t] for tube in truths]
+        common, comparable = mask_intersections(mine, theirs)
+        both = (
+            np.array([tube.areas[t] for tube in predictions], float).reshape(-1, 1)
+            + np.array([tube.areas[t] for tube in truths], float)
+            - common
+        )
+        intersections += common
+        unions += np.where(comparable, both, 0)
+    return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
+
+
+@dataclass(frozen=True)
+class MatchedVideo:
+    """How the predictions of one video and category fared."""
+
+    scores: np.ndarray  # [D], best first
+    matched: np.ndarray  # [A, T, D] bool
+    ignored: np.ndarray  # [A, T, D] bool: counts neither for nor against
+    num_truths: np.ndarray  # [A], without the ignored
+
+    def take(self, area: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Scores [d], matched and ignored [T, d] of the best ``limit``, and number of truths."""
+        return (
+            self.scores[:limit],
+            self.matched[area, :, :limit],
+            self.ignored[area, :, :limit],
+            int(self.num_truths[area]),
+        )
+
+
+def match_video(
+    predictions: Sequence[Tube], truths: Sequence[Tube], ious: np.ndarray
+) -> MatchedVideo:
+    """Match greedily, best prediction first, for all area ranges and thresholds at once.
+
+    A prediction takes the free ground truth of highest IoU (of equals, the last), an ignored one
+    only when no other reaches the threshold; crowds may be taken again and again.
+    """
+    crowd = np.array([tube.crowd for tube in truths], bool)
+    ignored_truth = crowd | _outside_areas(truths)  # [A, G]
+    thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
+    shape = len(AREA_RANGES), len(thresholds)
+    free = np.ones((*shape, len(truths)), bool)
+    matched = np.zeros((*shape, len(predictions)), bool)
+    ignored = np.repeat(_outside_areas(predictions)[:, None], len(thresholds), axis=1)
+    areas, levels = np.indices(shape)
+    for d in range(len(predictions)) if truths else ():
+        reaching = (free | crowd) & (ious[d] >= thresholds[:, None])  # [A, T, G]
+        wanted = reaching & ~ignored_truth[:, None]
+        candidates = np.where(wanted.any(2, keepdims=True), wanted, reaching)
+        overlaps = np.where(candidates, ious[d], -1)
+        best = len(truths) - 1 - overlaps[..., ::-1].argmax(2)  # [A, T], of equals the last
+        found = candidates.any(2)
+        free[areas[found], levels[found], best[found]] = False
+        matched[..., d] = found
+        ignored[..., d] = np.where(found, ignored_truth[areas, best], ignored[..., d])
+    scores = np.array([tube.score for tube in predictions], float)
+    return MatchedVideo(scores, matched, ignored, (~ignored_truth).sum(1))
+
+
+def _outside_areas(tubes: Sequence[Tube]) -> np.ndarray:
+    """Whether each tube's area is outside each range: [A, n]."""
+    areas = np.array([tube.mean_area for tube in tubes], float)
+    return np.array([(areas < low) | (areas > high) for low, high in AREA_RANGES.values()])
+
+
+def _accumulate(
+    videos: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, int]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Precision [T, R], recall [T] and scores [T, R] of one category; None without truths."""
+    num_truths = sum(video[3] for video in videos)
+    if not num_truths:
+        return None
+    scores = np.concatenate([video[0] for video in videos])
+    order = np.argsort(-scores, kind='mergesort')
+    scores = scores[order]
+    matched = np.concatenate([video[1] for video in videos], axis=1)[:, order]
+    counted = ~np.concatenate([video[2] for video in videos], axis=1)[:, order]
+    right = np.cumsum(matched & counted, axis=1).astype(float)
+    wrong = np.cumsum(~matched & counted, axis=1).astype(float)
+    recall = right / num_truths
+    precision = right / (wrong + right + np.spacing(1))
+    # Precision at a recall level is the best of this level or any higher one.
+    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    shape = len(IOU_THRESHOLDS), len(RECALL_LEVELS)
+    at_levels, scores_at_levels = np.zeros(shape), np.zeros(shape)
+    for t in range(shape[0]):
+        places = np.searchsorted(recall[t], RECALL_LEVELS, side='left')
+        reached = places < len(scores)
+        at_levels[t, reached] = precision[t, places[reached]]
+        scores_at_levels[t, reached] = scores[places[reached]]
+    return at_levels, recall[:, -1] if len(scores) else np.zeros(shape[0]), scores_at_levels
+
+
+def _empty_arrays(num_categories: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    t, r = len(IOU_THRESHOLDS), len(RECALL_LEVELS)
+    rest = num_categories, len(AREA_RANGES), len(MAX_PREDICTIONS)
+    return -np.ones((t, r, *rest)), -np.ones((t, *rest)), -np.ones((t, r, *rest))
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of what is defined, -1 where nothing is."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else -1.0
