@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tevit_vis.apis import test as testing
 from tevit_vis.apis import score_submission, write_submission
+from tevit_vis.apis import test as testing
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import Video, YouTubeVISDataset

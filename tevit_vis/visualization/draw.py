@@ -50,9 +50,13 @@ def draw_frame(
 
 
 def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> None:
-    tinted = canvas[mask] * (1 - MASK_OPACITY) + np.array(color) * MASK_OPACITY
-    canvas[mask] = tinted.astype(np.uint8)
-    outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    mask = mask.view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)
+    window = slice(top, top + height), slice(left, left + width)
+    tint = np.full((height, width, 3), color, np.uint8)
+    tinted = cv2.addWeighted(canvas[window], 1 - MASK_OPACITY, tint, MASK_OPACITY, 0)
+    canvas[window][mask[window] > 0] = tinted[mask[window] > 0]
+    outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(canvas, outlines, -1, color, 1, cv2.LINE_AA)
 
 
@@ -69,6 +73,7 @@ def _draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, 
     left = max(0, min(left, width - text_width - 2))
     corner = (left, label_bottom - text_height - below - 2)
     cv2.rectangle(canvas, corner, (left + text_width + 2, label_bottom), color, cv2.FILLED)
-    ink = (0, 0, 0) if sum(color) > 380 else (255, 255, 255)
+    luminance = np.dot(color, (0.114, 0.587, 0.299))
+    ink = (0, 0, 0) if luminance > 120 else (255, 255, 255)
     origin = (left + 1, label_bottom - below)
     cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
