@@ -61,6 +61,14 @@ class GoldenCase:
         """Write the checkpoint in the layout of the official release."""
         torch.save({self.manifest['checkpoint_key']: dict(self.state_dict())}, path)
 
+    @property
+    def training(self) -> tuple[dict, dict[str, np.ndarray]] | None:
+        """What is said of the training batch, and its arrays; None where there is no batch."""
+        path = self.folder / 'train.json'
+        if not path.exists():
+            return None
+        return json.loads(path.read_text()), dict(np.load(self.folder / 'train.npz'))
+
     def expected(self) -> Iterator[tuple[str | None, dict[str, np.ndarray]]]:
         """Stored arrays with the name of their video; None stands for the first video."""
         for path in sorted(self.folder.glob('expected_test*.npz')):

@@ -6,6 +6,7 @@ Letters: T frames, Q queries, K classes, N output instances.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,8 @@ import torch
 from golden import GoldenCase
 from manifest import override
 from mmcv import Config
+from mmdet.core import BitmapMasks
+from mmdet.models import build_detector
 from report import Report
 from scipy.optimize import linear_sum_assignment
 
@@ -23,9 +26,11 @@ from tevit_vis.apis.test import write_submission
 from tevit_vis.datasets import build_dataset
 from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
+from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import load_config
 
 FEATURES, BOXES, SCORES = 1e-4, 1e-3, 1e-4  # absolute; boxes in pixels
+LOSSES, GRADIENTS = 1e-5, 1e-3  # relative
 PIXELS = 8  # 'a handful', per clip
 NO_BOUND = float('inf')  # shown, not judged: one pixel is much of the IoU of a tiny mask
 
@@ -48,7 +53,7 @@ def check(case: GoldenCase) -> Report:
     with TemporaryDirectory() as folder:
         checkpoint = Path(folder) / 'official.pth'
         case.write_checkpoint(checkpoint)
-        compare_parameters(report, config, case)
+        compare_training(report, config, case, checkpoint)
         model = init_model(config, checkpoint, device='cpu')
         out = Path(folder) / 'results.json'
         write_submission(model, dataset, ResultsJournal(str(out), {}))
@@ -61,13 +66,100 @@ def check(case: GoldenCase) -> Report:
     return report
 
 
-def compare_parameters(report: Report, config: Config, case: GoldenCase) -> None:
-    """Number of parameters, before batch norms are folded."""
-    from mmdet.models import build_detector
-
-    model = build_detector(dict(config.model, train_cfg=None))
+def compare_training(report: Report, config: Config, case: GoldenCase, checkpoint: Path) -> None:
+    """Number of parameters; losses, assignments and gradients of the fixed training batch."""
+    model = build_detector(dict(config.model, backbone=dict(config.model.backbone)))
+    load_weights(model, read_checkpoint(str(checkpoint)), str(checkpoint))
     count = sum(parameter.numel() for parameter in model.parameters())
     report.add('parameters', abs(count - case.manifest['num_params']), 0)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    report.add('trained', abs(trained - case.manifest['num_params_requires_grad']), 0)
+    if case.training is None:
+        return
+    described, arrays = case.training
+    batch = training_batch(described, arrays)
+    model.train()
+    assigned = record_assignments(model)
+    losses = model(return_loss=True, **batch)
+    for name, theirs in described['losses'].items():
+        report.add(f'train {name} (relative)', relative(losses[name].item(), theirs), LOSSES)
+    total, _ = model._parse_losses(losses)
+    report.add('train total loss', relative(total.item(), described['total_loss']), LOSSES)
+    shape = arrays['assign_gt_inds'].shape
+    ours = np.stack(assigned).reshape(shape)
+    report.add('train assignments', (ours != arrays['assign_gt_inds']).sum(), 0)
+    total.backward()
+    compare_gradients(report, model, described)
+    state = model.state_dict()
+    for name in arrays:
+        if name.startswith('after_forward.'):
+            buffer = state[name[len('after_forward.') :]].numpy()
+            report.add(f'train {name}', largest_difference(buffer, arrays[name]), FEATURES)
+
+
+def compare_gradients(report: Report, model: TeViT, described: dict) -> None:
+    """Norms of the gradients; of the hundreds that agree, only the worst is shown."""
+    worst, worst_name, lost, squares = 0.0, '', 0, 0.0
+    for name, parameter in model.named_parameters():
+        theirs = described['grad_norms'][name]
+        if theirs is None or parameter.grad is None:
+            lost += (theirs is None) != (parameter.grad is None)
+            continue
+        norm = float(parameter.grad.norm())
+        squares += norm**2
+        if relative(norm, theirs) >= worst:
+            worst, worst_name = relative(norm, theirs), name
+    report.add('train gradients in one only', lost, 0)
+    report.add(f'train gradient of {worst_name}', worst, GRADIENTS)
+    report.add(
+        'train gradient, all', relative(squares**0.5, described['grad_norm_total']), GRADIENTS
+    )
+
+
+def relative(ours: float, theirs: float) -> float:
+    """Difference relative to the official value; that of two zeros is 0."""
+    return abs(ours - theirs) / max(abs(theirs), 1e-9)
+
+
+def training_batch(described: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """The fixed batch as the detector's contract wants it."""
+    clips = described['batch']['clips']
+    frames = range(described['batch']['T'])
+
+    def per_frame(build: Callable[[str], object]) -> list[list]:
+        return [[build(f'{b}_{t}') for t in frames] for b in range(len(clips))]
+
+    def masks(place: str) -> BitmapMasks:
+        shape = arrays[f'gt_masks_shape_{place}']
+        bits = np.unpackbits(arrays[f'gt_masks_bits_{place}'])[: np.prod(shape)]
+        return BitmapMasks(bits.reshape(shape), *shape[1:].tolist())
+
+    metas = [
+        [dict(meta, img_shape=tuple(meta['img_shape'])) for meta in c['img_metas']] for c in clips
+    ]
+    return dict(
+        img=torch.from_numpy(arrays['img']),
+        img_metas=metas,
+        gt_bboxes=per_frame(lambda place: torch.from_numpy(arrays[f'gt_bboxes_{place}'])),
+        gt_labels=per_frame(lambda place: torch.from_numpy(arrays[f'gt_labels_{place}'])),
+        gt_ids=per_frame(lambda place: torch.from_numpy(arrays[f'gt_ids_{place}'])),
+        gt_masks=per_frame(masks),
+    )
+
+
+def record_assignments(model: TeViT) -> list[np.ndarray]:
+    """A list that fills with each frame's assignment [Q], stage after stage, as the model runs."""
+    record: list[np.ndarray] = []
+    for assigner in model.roi_head.bbox_assigner:
+        assign = assigner.assign
+
+        def recorded(*args, assign: Callable = assign):
+            results = assign(*args)
+            record.extend(result.gt_inds.numpy() for result in results)
+            return results
+
+        assigner.assign = recorded
+    return record
 
 
 @torch.inference_mode()

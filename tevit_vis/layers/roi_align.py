@@ -81,6 +81,7 @@ def roi_align_rows(
     """
     num_frames, channels, height, width = level.shape
     table = level.permute(0, 2, 3, 1).reshape(num_frames * height * width, channels)
+    rois = rois.detach()  # mmcv's RoIAlign has no gradient for the boxes either
     x1, y1, x2, y2 = (rois[:, 1:] * scale - 0.5).unbind(1)
     columns, column_weights = _axis_samples(x1, x2, width, size, sampling_ratio)
     lines, line_weights = _axis_samples(y1, y2, height, size, sampling_ratio)

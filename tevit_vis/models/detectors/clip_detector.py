@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
+from mmdet.core import BitmapMasks
 from mmdet.models.detectors import BaseDetector
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
@@ -75,9 +76,26 @@ class ClipDetector(BaseDetector):
             metas: T dicts with ``img_shape``, ``pad_shape``, ``ori_shape`` and ``scale_factor``.
         """
 
-    def forward_train(self, imgs, img_metas, **kwargs):
-        """Losses of a batch of clips."""
-        raise NotImplementedError(f'{type(self).__name__} does not train yet')
+    @abstractmethod
+    def forward_train(
+        self,
+        img: torch.Tensor,
+        img_metas: Sequence[Sequence[dict]],
+        gt_bboxes: Sequence[Sequence[torch.Tensor]],
+        gt_labels: Sequence[Sequence[torch.Tensor]],
+        gt_masks: Sequence[Sequence[BitmapMasks]],
+        gt_ids: Sequence[Sequence[torch.Tensor]],
+    ) -> dict[str, torch.Tensor]:
+        """Losses of a batch of clips.
+
+        Args:
+            img: [B, T, 3, H, W], normalised and padded.
+            img_metas: B lists of T dicts with ``img_shape``.
+            gt_bboxes: B lists of T tensors [G, 4], x1 y1 x2 y2 in pixels of the network input.
+            gt_labels: B lists of T tensors [G].
+            gt_masks: B lists of T masks, padded like ``img``.
+            gt_ids: B lists of T tensors [G], equal for an instance in all frames of its clip.
+        """
 
     def simple_test(self, img, img_metas, **kwargs):
         """mmdet's entry for batches of images; clips go through ``predict_clip``."""

@@ -5,13 +5,14 @@ CVPR 2022.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import QueryInst
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
-from tevit_vis.models.heads.tevit_roi_head import StageOutput
+from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
 from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
@@ -27,10 +28,10 @@ class TeViT(ClipDetector, QueryInst):
     video and changes no result.
     """
 
-    def stages(
+    def proposals(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
-    ) -> Iterator[StageOutput]:
-        """Run the stages on the features of ``B`` clips.
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The learned boxes [B, T, Q, 4] in pixels and queries [B, T, Q, C], equal in all frames.
 
         Args:
             features: [B, T, C, H_l, W_l] each.
@@ -39,12 +40,21 @@ class TeViT(ClipDetector, QueryInst):
         num_clips = len(features[0])
         frame_levels = [fold_frames(level) for level in features]
         boxes, queries, _ = self.rpn_head.simple_test_rpn(frame_levels, metas)
-        return self.roi_head.stages(
-            features,
-            unfold_frames(boxes, num_clips),
-            unfold_frames(queries, num_clips),
-            self.rois_per_pass,
-        )
+        return unfold_frames(boxes, num_clips), unfold_frames(queries, num_clips)
+
+    def stages(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> Iterator[StageOutput]:
+        """Run the stages on the features of ``B`` clips; arguments as for ``proposals``."""
+        boxes, queries = self.proposals(features, metas)
+        return self.roi_head.stages(features, boxes, queries, self.rois_per_pass)
+
+    def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
+        """See ``ClipDetector.forward_train``."""
+        features = self.extract_feat(img)
+        boxes, queries = self.proposals(features, list(chain(*img_metas)))
+        truths = ClipTruths(*(list(chain(*x)) for x in (gt_bboxes, gt_labels, gt_masks, gt_ids)))
+        return self.roi_head.forward_train(features, boxes, queries, img_metas, truths)
 
     @property
     def rois_per_pass(self) -> int:

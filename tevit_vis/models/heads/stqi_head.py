@@ -51,3 +51,13 @@ class STQIHead(DIIHead):
         outputs = super().forward(roi_feats, tracks)
         # [B*Q,T,*] -> [B,T,Q,*]
         return tuple(unfold_frames(out, num_clips).transpose(1, 2) for out in outputs)
+
+    def loss(self, cls_score, bbox_pred, labels, label_weights, *args, **kwargs):
+        """DIIHead's losses; without any positive the class loss is divided by 1, not by nearly 0.
+
+        Arguments are those of ``DIIHead.loss``.
+        """
+        losses = super().loss(cls_score, bbox_pred, labels, label_weights, *args, **kwargs)
+        if not (labels < self.num_classes).any():
+            losses['loss_cls'] = self.loss_cls(cls_score, labels, label_weights, avg_factor=1.0)
+        return losses

@@ -3,7 +3,8 @@
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.3; built on QueryInst (Fang et al., ICCV 2021).
 
-Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, R RoIs.
+Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, G true
+instances of a frame, R RoIs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmdet.core import BitmapMasks
+from mmdet.core.bbox.samplers import SamplingResult
 from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads import SparseRoIHead
 
@@ -29,6 +32,15 @@ class StageOutput(NamedTuple):
     boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
     object_feats: torch.Tensor  # [B, T, Q, C] queries of the next stage
     attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head
+
+
+class ClipTruths(NamedTuple):
+    """Ground truth of the B*T frames of a batch of clips, frame after frame."""
+
+    bboxes: list[torch.Tensor]  # [G, 4] x1 y1 x2 y2 in pixels of the network input
+    labels: list[torch.Tensor]  # [G]
+    masks: list[BitmapMasks]  # G masks, padded like the network input
+    ids: list[torch.Tensor]  # [G], equal for an instance in all frames of its clip
 
 
 def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
@@ -87,6 +99,118 @@ class TeViTRoIHead(SparseRoIHead):
             parts.append((cls_score, refined.view_as(some_boxes), object_feats, attn_feats))
         return StageOutput(*(torch.cat(part, dim=2) for part in zip(*parts)))
 
+    def forward_train(
+        self,
+        levels: Sequence[torch.Tensor],
+        boxes: torch.Tensor,
+        queries: torch.Tensor,
+        img_metas: Sequence[Sequence[dict]],
+        truths: ClipTruths,
+    ) -> dict[str, torch.Tensor]:
+        """Losses of all stages, named ``stage<i>_loss_cls`` and so on.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] each.
+            boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
+            queries: [B, T, Q, C].
+            img_metas: B lists of T dicts with ``img_shape``.
+            truths: of the B*T frames.
+        """
+        losses = {}
+        outputs = self.stages(levels, boxes, queries, rois_per_pass=boxes.numel())
+        for stage, output in enumerate(outputs):
+            samples = self._match(stage, output, img_metas, truths)
+            stage_losses = self._box_losses(stage, output, samples, img_metas, truths)
+            stage_losses['loss_mask'] = self._mask_loss(stage, levels, output, samples, truths)
+            for name, value in stage_losses.items():
+                losses[f'stage{stage}_{name}'] = value * self.stage_loss_weights[stage]
+        return losses
+
+    def _match(
+        self,
+        stage: int,
+        output: StageOutput,
+        img_metas: Sequence[Sequence[dict]],
+        truths: ClipTruths,
+    ) -> list[SamplingResult]:
+        """Positive and negative queries of each of the B*T frames; one assignment per clip."""
+        boxes, scores = output.boxes.detach(), output.cls_score.detach()
+        num_frames = boxes.shape[1]
+        samples = []
+        for clip, metas in enumerate(img_metas):
+            frames = slice(clip * num_frames, (clip + 1) * num_frames)
+            assigned = self.bbox_assigner[stage].assign(
+                boxes[clip],
+                scores[clip],
+                truths.bboxes[frames],
+                truths.labels[frames],
+                truths.ids[frames],
+                # PARITY(TeViT): the size of the clip's first frame stands for all of them.
+                metas[0]['img_shape'],
+            )
+            samples += [
+                self.bbox_sampler[stage].sample(*parts)
+                for parts in zip(assigned, boxes[clip], truths.bboxes[frames])
+            ]
+        return samples
+
+    def _box_losses(
+        self,
+        stage: int,
+        output: StageOutput,
+        samples: list[SamplingResult],
+        img_metas: Sequence[Sequence[dict]],
+        truths: ClipTruths,
+    ) -> dict[str, torch.Tensor]:
+        head = self.bbox_head[stage]
+        targets = head.get_targets(
+            samples, truths.bboxes, truths.labels, self.train_cfg[stage], True
+        )
+        num_frames, num_queries = output.boxes.shape[1:3]
+        sizes = [metas[0]['img_shape'][1::-1] * 2 for metas in img_metas]  # (w, h, w, h)
+        sizes = output.boxes.new_tensor(sizes)[:, None, None].expand(
+            -1, num_frames, num_queries, -1
+        )
+        return head.loss(
+            output.cls_score.flatten(0, 2),
+            output.boxes.flatten(0, 2),
+            *targets,
+            imgs_whwh=sizes.flatten(0, 2),
+        )
+
+    def _mask_loss(
+        self,
+        stage: int,
+        levels: Sequence[torch.Tensor],
+        output: StageOutput,
+        samples: list[SamplingResult],
+        truths: ClipTruths,
+    ) -> torch.Tensor:
+        """Mask loss of the positive queries; 0 without any, since batch norm cannot run."""
+        if not any(len(sample.pos_inds) for sample in samples):
+            return output.attn_feats.sum() * 0
+        frame_levels = [fold_frames(level) for level in levels]
+        results = self._mask_forward_train(
+            stage,
+            frame_levels,
+            fold_frames(output.attn_feats),
+            samples,
+            truths.masks,
+            self.train_cfg[stage],
+        )
+        return results['loss_mask']
+
+    def _mask_forward(
+        self,
+        stage: int,
+        x: Sequence[torch.Tensor],
+        rois: torch.Tensor,
+        attn_feats: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """SparseRoIHead's step with our RoI features."""
+        roi_feats = extract_roi_feats(self.mask_roi_extractor[stage], x, rois)
+        return dict(mask_pred=self.mask_head[stage](roi_feats, attn_feats))
+
     def predict(
         self,
         levels: Sequence[torch.Tensor],
@@ -142,12 +266,12 @@ class TeViTRoIHead(SparseRoIHead):
         rois = boxes_to_rois(boxes)
         feats = attn_feats.transpose(1, 2).flatten(0, 2)  # [1,T,N,C] -> [N*T,C]
         labels = labels.repeat_interleave(boxes.shape[1])  # [N] -> [N*T]
-        extractor, head = self.mask_roi_extractor[-1], self.mask_head[-1]
+        last = self.num_stages - 1
         logits = []
         for some_rois, some_feats, some_labels in zip(
             rois.split(rois_per_pass), feats.split(rois_per_pass), labels.split(rois_per_pass)
         ):
-            roi_feats = extract_roi_feats(extractor, frame_levels, some_rois)
-            all_classes = head(roi_feats, some_feats)  # [R, K, h, w]
+            results = self._mask_forward(last, frame_levels, some_rois, some_feats)
+            all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, (boxes.shape[2], -1)).transpose(0, 1)
