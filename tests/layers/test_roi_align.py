@@ -35,6 +35,13 @@ def test_rows_have_mmcvs_gradient():
     assert torch.allclose(gradient, expected, atol=1e-5)
 
 
+def test_boxes_get_no_gradient():
+    rois = random_rois(4, 2, width=44, height=36).requires_grad_()
+    pooled = roi_align_rows(torch.randn(2, 4, 9, 11, requires_grad=True), rois, 1 / 4, 3, 2)
+    pooled.sum().backward()
+    assert rois.grad is None
+
+
 def make_extractor(sampling_ratio):
     return SingleRoIExtractor(
         dict(type='RoIAlign', output_size=7, sampling_ratio=sampling_ratio),

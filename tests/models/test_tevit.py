@@ -1,5 +1,8 @@
 import numpy as np
+import pytest
 import torch
+from mmdet.core import BitmapMasks
+from mmdet.models import build_detector
 
 from tevit_vis.models.heads.tevit_roi_head import boxes_to_rois
 
@@ -87,3 +90,38 @@ def test_no_more_pairs_than_there_are(tiny_model):
         tiny_model.extract_feat(torch.randn(1, 1, 3, 64, 96)), make_metas(1)
     )
     assert len(prediction.scores) == 7 * 40
+
+
+def make_truths(counts):
+    """Lists of T frames with these numbers of instances: boxes, labels, masks, ids."""
+    boxes = [torch.tensor([[8.0, 8, 40, 30]] * count).reshape(-1, 4) for count in counts]
+    return dict(
+        gt_bboxes=boxes,
+        gt_labels=[torch.arange(count) for count in counts],
+        gt_masks=[BitmapMasks(np.ones((n, 64, 96), np.uint8), 64, 96) for n in counts],
+        gt_ids=[torch.arange(count) for count in counts],
+    )
+
+
+@pytest.fixture
+def training_model(tiny_config):
+    torch.manual_seed(3)
+    tiny_config.model.backbone.pop('init_cfg')
+    model = build_detector(tiny_config.model)
+    model.init_weights()
+    return model.train()
+
+
+@pytest.mark.parametrize('counts', [(2, 1), (1, 0), (0, 0)])
+def test_clips_with_any_number_of_instances_train(training_model, counts):
+    torch.manual_seed(0)
+    truths = {name: [value] for name, value in make_truths(counts).items()}
+    losses = training_model(torch.randn(1, 2, 3, 64, 96), [make_metas(2)], **truths)
+    total, values = training_model._parse_losses(losses)
+    total.backward()
+    assert np.isfinite(list(values.values())).all()
+    # Without positives the class loss is a sum over queries, not that sum over an epsilon.
+    assert values['stage1_loss_cls'] < 1e4
+    assert (values['stage1_loss_mask'] > 0) == any(counts)
+    gradients = [p.grad for p in training_model.parameters() if p.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)

@@ -63,7 +63,7 @@ class TeViTHungarianAssigner(BaseAssigner):
             )
             frames[place] += 1
         queries, instances = linear_sum_assignment((costs / frames).detach().cpu())
-        query_of = boxes.new_empty(len(ids), dtype=torch.long)
+        query_of = boxes.new_full((len(ids),), -1, dtype=torch.long)  # -1: queries ran out
         query_of[torch.as_tensor(instances)] = torch.as_tensor(queries, device=boxes.device)
         return [
             frame_result(boxes.shape[1], query_of[place], labels)
@@ -89,9 +89,10 @@ class TeViTHungarianAssigner(BaseAssigner):
 
 
 def frame_result(num_queries: int, queries: torch.Tensor, labels: torch.Tensor) -> AssignResult:
-    """mmdet's result of a frame whose instances [G] took these queries [G]."""
+    """mmdet's result of a frame whose instances [G] took these queries [G], -1 for none."""
+    taken = queries >= 0
     assigned = queries.new_zeros(num_queries)  # 0 is background
-    assigned[queries] = torch.arange(1, len(queries) + 1, device=queries.device)
+    assigned[queries[taken]] = torch.arange(1, len(queries) + 1, device=queries.device)[taken]
     assigned_labels = queries.new_full((num_queries,), -1)
-    assigned_labels[queries] = labels
+    assigned_labels[queries[taken]] = labels[taken]
     return AssignResult(len(queries), assigned, None, labels=assigned_labels)
