@@ -8,7 +8,6 @@ tools/dist_test.sh.
 
 import argparse
 import hashlib
-import os
 
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
@@ -43,11 +42,11 @@ def main() -> None:
     test.ann_file = args.json or test.ann_file
     test.img_prefix = args.root or test.img_prefix
     dataset = build_dataset(test)
-    device = args.device
-    if device == 'cuda' and processes.count > 1:
-        device = f'cuda:{os.environ["LOCAL_RANK"]}'
     model = init_model(
-        config, args.checkpoint, device=device, trust_checkpoint=args.trust_checkpoint
+        config,
+        args.checkpoint,
+        device=processes.device(args.device),
+        trust_checkpoint=args.trust_checkpoint,
     )
     identity = {
         'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),

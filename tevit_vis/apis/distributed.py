@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 
 from tevit_vis.utils.errors import InputError
@@ -23,10 +24,12 @@ class Processes:
     Args:
         rank: of this process.
         count: of all.
+        local_rank: of this process among those of its machine.
     """
 
     rank: int = 0
     count: int = 1
+    local_rank: int = 0
 
     @classmethod
     def join(cls) -> Processes:
@@ -38,7 +41,17 @@ class Processes:
         if 'RANK' not in os.environ:
             return cls()
         dist.init_process_group('gloo', timeout=PATIENCE)
-        return cls(dist.get_rank(), dist.get_world_size())
+        return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']))
+
+    def device(self, name: str | None) -> str | None:
+        """The device of this process: one GPU each, where none was named and there are any.
+
+        Args:
+            name: as asked for; None and ``cuda`` leave the choice.
+        """
+        if self.count == 1 or name not in (None, 'cuda') or not torch.cuda.is_available():
+            return name
+        return f'cuda:{self.local_rank}'
 
     @property
     def is_first(self) -> bool:
