@@ -2,7 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from tevit_vis.layers.messenger import conv_of_constant, multihead_attention, shift_messengers
+from tevit_vis.layers.messenger import (
+    SHIFT_STRIDES,
+    conv_of_constant,
+    multihead_attention,
+    shift_messengers,
+)
 
 
 @pytest.mark.parametrize('groups', [1, 4, 8])
@@ -18,18 +23,19 @@ def test_conv_of_constant_equals_the_inside_of_a_convolved_constant_image(groups
 def test_shift_moves_four_groups_by_their_own_steps():
     frames, tokens = 5, 8
     messengers = torch.arange(frames).view(1, frames, 1, 1).expand(1, frames, tokens, 1)
-    shifted = shift_messengers(messengers, reverse=False)[0, :, :, 0]
+    shifted = shift_messengers(messengers, SHIFT_STRIDES)[0, :, :, 0]
     assert shifted[:, 0].tolist() == [4, 0, 1, 2, 3]
     assert shifted[:, 2].tolist() == [1, 2, 3, 4, 0]
     assert shifted[:, 4].tolist() == [3, 4, 0, 1, 2]
     assert shifted[:, 6].tolist() == [2, 3, 4, 0, 1]
-    back = shift_messengers(shift_messengers(messengers, reverse=False), reverse=True)
+    once = shift_messengers(messengers, SHIFT_STRIDES)
+    back = shift_messengers(once, [-stride for stride in SHIFT_STRIDES])
     assert (back == messengers).all()
 
 
 def test_shift_splits_ten_messengers_as_three_three_three_one():
     messengers = torch.arange(3).view(1, 3, 1, 1).expand(1, 3, 10, 1)
-    shifted = shift_messengers(messengers, reverse=False)[0, 0, :, 0]
+    shifted = shift_messengers(messengers, SHIFT_STRIDES)[0, 0, :, 0]
     assert shifted.tolist() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 2]
 
 

@@ -61,7 +61,9 @@ def test_extract_roi_feats_equals_mmdets_extractor(sampling_ratio):
     rois = torch.cat([rois, torch.tensor([[0, -20.0, -20, 120, 100]])])
     assert len(extractor.map_roi_levels(rois, 3).unique()) == 3
     expected = extractor([level.contiguous() for level in levels], rois)
-    assert torch.allclose(extract_roi_feats(extractor, levels, rois), expected, atol=2e-6)
+    more = [*levels, torch.randn(2, 5, 2, 3)]  # a level beyond the extractor's strides
+    for given in (levels, more):
+        assert torch.allclose(extract_roi_feats(extractor, given, rois), expected, atol=2e-6)
 
 
 def test_no_roi_gives_no_features():

@@ -7,7 +7,7 @@ from tevit_vis.models.backbones import MsgShifT
 @pytest.fixture
 def backbone():
     torch.manual_seed(0)
-    backbone = MsgShifT(embed_dims=8, num_layers=[2, 1, 3, 2], num_messengers=10)
+    backbone = MsgShifT(embed_dims=8, num_layers=[2, 1, 3, 2], num_msg_tokens=10)
     backbone.init_weights()
     torch.nn.init.normal_(backbone.msg_tokens)
     return backbone.eval()
@@ -64,7 +64,7 @@ def test_init_weights_loads_all_of_pvt_and_draws_messengers(backbone, tmp_path):
     loaded = MsgShifT(
         embed_dims=8,
         num_layers=[2, 1, 3, 2],
-        num_messengers=10,
+        num_msg_tokens=10,
         convert_weights=False,
         init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'pvt.pth')),
     )
@@ -74,15 +74,19 @@ def test_init_weights_loads_all_of_pvt_and_draws_messengers(backbone, tmp_path):
     assert 0 < state['msg_tokens'].abs().max() < 0.1
 
 
-@pytest.mark.parametrize('change', ['missing', 'left over'])
+@pytest.mark.parametrize('change', ['missing', 'left over', 'of another shape'])
 def test_init_weights_refuses_weights_that_do_not_fit(backbone, tmp_path, change):
     weights = pvt_weights(backbone)
     if change == 'missing':
         del weights['layers.2.1.0.attn.sr.weight']
-    else:
+    elif change == 'left over':
         weights['layers.9.bias'] = torch.zeros(1)
+    else:
+        weights['layers.2.2.bias'] = torch.zeros(41)
     torch.save(weights, tmp_path / 'pvt.pth')
     backbone.convert_weights = False
     backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'pvt.pth'))
-    with pytest.raises(ValueError, match=r'pvt.pth: keys must be those of PVTv2.*layers\.[29]'):
+    with pytest.raises(
+        ValueError, match=r'pvt.pth: weights must be those of this PVTv2.*layers\.[29]'
+    ):
         backbone.init_weights()

@@ -4,6 +4,7 @@ import torch
 from mmdet.core import BitmapMasks
 from mmdet.models import build_detector
 
+from tevit_vis.masks import encode_clip
 from tevit_vis.models.heads.tevit_roi_head import boxes_to_rois
 
 
@@ -82,14 +83,43 @@ def test_prediction_is_the_best_pairs_in_original_pixels(tiny_model):
     assert prediction.masks.logits.shape == (10, 2, 28, 28)
 
 
+@pytest.mark.parametrize(('wanted', 'given'), [(10**6, 7 * 40), (0, 0)])
 @torch.inference_mode()
-def test_no_more_pairs_than_there_are(tiny_model):
-    tiny_model.test_cfg.rcnn.max_per_img = 10**6
-    tiny_model.roi_head.test_cfg.max_per_img = 10**6
+def test_no_more_pairs_than_there_are_or_are_wanted(tiny_model, wanted, given):
+    tiny_model.roi_head.test_cfg.max_per_img = wanted
     prediction = tiny_model.predict_clip(
-        tiny_model.extract_feat(torch.randn(1, 1, 3, 64, 96)), make_metas(1)
+        tiny_model.extract_feat(torch.randn(1, 2, 3, 64, 96)), make_metas(2)
     )
-    assert len(prediction.scores) == 7 * 40
+    assert prediction.masks.logits.shape == (given, 2, 28, 28)
+    instances = encode_clip(prediction)
+    assert (len(instances), instances.num_frames) == (given, 2)
+
+
+@torch.inference_mode()
+def test_boxes_end_at_the_border_where_the_coder_clips(tiny_model):
+    torch.manual_seed(0)
+    features, metas = tiny_model.extract_feat(torch.randn(1, 2, 3, 64, 96)), make_metas(2, 60, 90)
+    *_, free = tiny_model.stages(features, metas)
+    for head in tiny_model.roi_head.bbox_head:
+        head.bbox_coder.clip_border = True
+    *_, clipped = tiny_model.stages(features, metas)
+    assert free.boxes.min() < 0
+    assert clipped.boxes.min() >= 0
+    assert clipped.boxes[..., 2].max() <= 90
+    assert clipped.boxes[..., 3].max() <= 60
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@torch.inference_mode()
+def test_the_gpu_gives_the_cpus_numbers(tiny_model):
+    torch.manual_seed(0)
+    img, metas = torch.randn(1, 3, 3, 64, 96), make_metas(3)
+    expected = tiny_model.predict_clip(tiny_model.extract_feat(img), metas)
+    model = tiny_model.cuda()
+    found = model.predict_clip(model.extract_feat(img.cuda()), metas)
+    assert torch.allclose(found.scores.cpu(), expected.scores, atol=1e-4)
+    assert torch.allclose(found.masks.logits.cpu(), expected.masks.logits, atol=1e-2)
 
 
 def make_truths(counts):

@@ -42,8 +42,8 @@ def test_options_change_one_stage_alone():
 
 
 def test_arguments_of_what_is_built_are_options():
-    options = {'model.backbone.num_messengers': 16, 'model.backbone.drop_path_rate': 0.0}
-    assert load_config('tevit/tevit_msgshift', options).model.backbone.num_messengers == 16
+    options = {'model.backbone.num_msg_tokens': 16, 'model.backbone.drop_path_rate': 0.0}
+    assert load_config('tevit/tevit_msgshift', options).model.backbone.num_msg_tokens == 16
 
 
 @pytest.mark.parametrize(

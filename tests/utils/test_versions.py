@@ -16,7 +16,7 @@ def test_version_tuple(version, numbers):
     [
         ({'mmcv-full': '2.1.0'}, 'mmcv-full >=1.7.0, <1.8.0 is wanted, but 2.1.0 is installed'),
         ({'mmdet': None}, 'mmdet >=2.28.0, <3.0.0 is wanted, but none is installed'),
-        ({'torch': '1.9.0'}, 'torch >=2.0, <3.0 is wanted, but 1.9.0'),
+        ({'torch': '1.9.0'}, 'torch >=2.6, <3.0 is wanted, but 1.9.0'),
     ],
 )
 def test_the_gate_says_what_was_found_and_what_is_wanted(monkeypatch, found, message):

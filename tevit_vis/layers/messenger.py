@@ -8,11 +8,13 @@ Letters: B clips, T frames, N = B*T folded frames, S = H*W patches, M messengers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-SHIFTS = (1, -1, 2, -2)  # frames that each of the four messenger groups moves, in even blocks
+SHIFT_STRIDES = (1, -1, 2, -2)  # frames that each group of messengers moves, in even blocks
 
 
 def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
@@ -33,18 +35,17 @@ def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
     return torch.einsum('nmgi,goi->nmgo', grouped, kernel).flatten(2) + conv.bias
 
 
-def shift_messengers(messengers: torch.Tensor, reverse: bool) -> torch.Tensor:
-    """Roll four groups of messengers along time, each by its own number of frames.
+def shift_messengers(messengers: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
+    """Roll groups of messengers along time, each by its own number of frames.
 
-    A number of messengers that four does not divide is split as ``torch.chunk`` splits it.
+    A number of messengers that the groups do not divide is split as ``torch.chunk`` splits it.
 
     Args:
         messengers: [B, T, M, C].
-        reverse: roll the other way, as odd blocks do.
+        strides: frames, one per group.
     """
-    sign = -1 if reverse else 1
-    groups = messengers.chunk(len(SHIFTS), dim=2)
-    return torch.cat([g.roll(sign * shift, dims=1) for g, shift in zip(groups, SHIFTS)], dim=2)
+    groups = messengers.chunk(len(strides), dim=2)
+    return torch.cat([g.roll(stride, dims=1) for g, stride in zip(groups, strides)], dim=2)
 
 
 def tokens_to_map(patches: torch.Tensor, hw_shape: tuple[int, int]) -> torch.Tensor:

@@ -35,12 +35,13 @@ def extract_roi_feats(
 
     Args:
         extractor: mmdet's ``SingleRoIExtractor``.
-        levels: [N, C, H_l, W_l] each.
+        levels: [N, C, H_l, W_l] each; those beyond the extractor's strides are not used.
         rois: [R, 5] = (frame, x1 y1 x2 y2 in pixels of the network input).
 
     Returns:
         [R, C, P, P].
     """
+    levels = levels[: extractor.num_inputs]
     if _has_kernel(rois.device) or not all(
         _is_sum_of_rows(layer) for layer in extractor.roi_layers
     ):

@@ -48,8 +48,6 @@ def _allow_numpy_in_checkpoints() -> None:
     Numpy's scalars, arrays and dtypes carry no code, so they are let in under both module names
     that numpy 1 and numpy 2 pickle them by.
     """
-    if not hasattr(torch.serialization, 'add_safe_globals'):  # torch < 2.4
-        return
     multiarray = getattr(np, '_core', None) or np.core
     functions = [
         (getattr(multiarray.multiarray, name), f'numpy.{package}.multiarray.{name}')

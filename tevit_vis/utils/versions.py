@@ -7,7 +7,7 @@ from importlib import metadata
 
 # distribution -> (lowest version, first version beyond the range)
 WANTED = {
-    'torch': ('2.0', '3.0'),
+    'torch': ('2.6', '3.0'),
     'mmcv-full': ('1.7.0', '1.8.0'),
     'mmdet': ('2.28.0', '3.0.0'),
 }

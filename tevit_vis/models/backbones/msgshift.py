@@ -8,9 +8,11 @@ Letters: B clips, T frames, N = B*T folded frames, S = H*W patches, M messengers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmcv.cnn.utils.weight_init import trunc_normal_
-from mmcv.runner import CheckpointLoader, load_state_dict
+from mmcv.runner import CheckpointLoader
 from mmdet.models.backbones import PyramidVisionTransformerV2
 from mmdet.models.builder import BACKBONES
 from mmdet.models.utils import pvt_convert
@@ -18,6 +20,7 @@ from torch import nn
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.messenger import (
+    SHIFT_STRIDES,
     conv_of_constant,
     map_to_tokens,
     messenger_block,
@@ -33,19 +36,28 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
     """PVTv2 whose blocks also carry M messengers per frame, shifted along time after each block.
 
     Args:
-        num_messengers: M; learned tokens in pixel space, repeated for each frame.
+        num_msg_tokens: M; learned tokens in pixel space, repeated for each frame.
+        shift_strides: frames that each group of messengers moves in even blocks.
+        in_channels: of the frames.
         kwargs: of ``PyramidVisionTransformerV2``; its ``init_cfg`` may name a PVTv2 checkpoint.
     """
 
-    def __init__(self, num_messengers: int = 32, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.msg_tokens = nn.Parameter(torch.zeros(1, num_messengers, 3))
+    def __init__(
+        self,
+        num_msg_tokens: int = 32,
+        shift_strides: Sequence[int] = SHIFT_STRIDES,
+        in_channels: int = 3,
+        **kwargs,
+    ) -> None:
+        super().__init__(in_channels=in_channels, **kwargs)
+        self.shift_strides = tuple(shift_strides)
+        self.msg_tokens = nn.Parameter(torch.zeros(1, num_msg_tokens, in_channels))
 
     def init_weights(self) -> None:
         """PVTv2's weights from ``init_cfg['checkpoint']``, or drawn; messengers are drawn.
 
         Raises:
-            ValueError: the checkpoint lacks a weight of PVTv2, or holds one that PVTv2 lacks.
+            ValueError: a weight of PVTv2 is missing, left over or of another shape.
         """
         if self.init_cfg is None:
             super().init_weights()
@@ -59,11 +71,14 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         if self.convert_weights:
             weights = pvt_convert(weights)
         weights = {key: value for key, value in weights.items() if not key.startswith('head.')}
-        wanted = set(self.state_dict()) - {'msg_tokens'}
-        odd = sorted(wanted ^ set(weights))
-        if odd:
-            raise ValueError(f'{path}: keys must be those of PVTv2, but these differ: {odd[:5]}')
-        load_state_dict(self, weights, strict=False)  # strict but for msg_tokens, checked above
+        weights['msg_tokens'] = self.msg_tokens.detach()
+        try:
+            self.load_state_dict(weights)
+        except RuntimeError as error:
+            faults = '; '.join(line.strip() for line in str(error).splitlines()[1:4])
+            raise ValueError(
+                f'{path}: weights must be those of this PVTv2, but: {faults}'
+            ) from None
 
     def forward(
         self, frames: torch.Tensor, num_frames: int, frames_per_pass: int
@@ -82,7 +97,9 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
                 )
                 # PARITY(TeViT): with an odd number of blocks, the last one does not shift.
                 if depth + 1 < len(blocks) or depth % 2:
-                    tokens = _shift(tokens, num_patches, num_clips, reverse=bool(depth % 2))
+                    sign = -1 if depth % 2 else 1
+                    strides = [sign * stride for stride in self.shift_strides]
+                    tokens = _shift(tokens, num_patches, num_clips, strides)
             tokens = norm(tokens)
             feature_map = tokens_to_map(tokens[:, :num_patches], hw_shape)
             messengers = tokens[:, num_patches:]
@@ -103,8 +120,10 @@ def _embed(
     return torch.cat(parts), tuple(projected.shape[2:])
 
 
-def _shift(tokens: torch.Tensor, num_patches: int, num_clips: int, reverse: bool) -> torch.Tensor:
+def _shift(
+    tokens: torch.Tensor, num_patches: int, num_clips: int, strides: Sequence[int]
+) -> torch.Tensor:
     """Shift the messengers, which follow the patches in [N, S + M, C], along their clips."""
     patches, messengers = tokens[:, :num_patches], tokens[:, num_patches:]
-    shifted = fold_frames(shift_messengers(unfold_frames(messengers, num_clips), reverse))
+    shifted = fold_frames(shift_messengers(unfold_frames(messengers, num_clips), strides))
     return torch.cat([patches, shifted], dim=1)

@@ -21,7 +21,7 @@ class TemporalBackbone(nn.Module):
         Args:
             frames: [B*T, 3, H, W].
             num_frames: T.
-            frames_per_pass: frames worked on at a time; bounds temporaries, changes no result.
+            frames_per_pass: frames worked on at a time, which bounds temporaries.
 
         Returns:
             One [B*T, C_l, H_l, W_l] per level.

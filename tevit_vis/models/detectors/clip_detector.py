@@ -16,6 +16,7 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
+from tevit_vis.utils.errors import InputError
 
 FRAMES_PER_PASS = 2  # default of test_cfg.frames_per_pass
 
@@ -27,7 +28,7 @@ class ClipDetector(BaseDetector):
     videos, windows and streams. Subclasses set ``backbone``, ``neck`` and ``test_cfg``.
 
     ``test_cfg.frames_per_pass`` frames at a time go through backbone and neck: it bounds the
-    memory of a long video and changes no result.
+    memory of a long video and changes results by rounding only.
     """
 
     @property
@@ -38,7 +39,7 @@ class ClipDetector(BaseDetector):
     @property
     def frames_per_pass(self) -> int:
         """Frames that go through backbone and neck at a time at inference."""
-        return (self.test_cfg or {}).get('frames_per_pass', FRAMES_PER_PASS)
+        return at_least_one('test_cfg.frames_per_pass', self.test_cfg, FRAMES_PER_PASS)
 
     def extract_feat(self, img: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Feature maps of clips.
@@ -97,16 +98,26 @@ class ClipDetector(BaseDetector):
             gt_ids: B lists of T tensors [G], equal for an instance in all frames of its clip.
         """
 
-    def simple_test(self, img, img_metas, **kwargs):
-        """mmdet's entry for batches of images; clips go through ``predict_clip``."""
-        return [
-            self.predict_clip(self.extract_feat(clip[None]), metas)
-            for clip, metas in zip(img, img_metas)
-        ]
+    def simple_test(self, *args, **kwargs):
+        """mmdet's entry for images, which says where clips go instead."""
+        raise NotImplementedError(
+            f'{type(self).__name__} predicts clips by extract_feat and predict_clip; '
+            'videos by tevit_vis.apis.inference_video'
+        )
 
-    def aug_test(self, imgs, img_metas, **kwargs):
-        """mmdet's entry for test-time augmentation, which no published system uses."""
-        raise NotImplementedError(f'{type(self).__name__} has no test-time augmentation')
+    aug_test = simple_test
+
+
+def at_least_one(key: str, config: dict | None, default: int) -> int:
+    """A positive number from the last part of ``key`` in ``config``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = (config or {}).get(key.rsplit('.', 1)[-1], default)
+    if not isinstance(value, int) or value < 1:
+        raise InputError(f'model.{key}: must be a whole number >= 1, but got {value!r}')
+    return value
 
 
 def by_parts(

@@ -15,7 +15,7 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
 from tevit_vis.structures import ClipPrediction
 
-from .clip_detector import ClipDetector
+from .clip_detector import ClipDetector, at_least_one
 
 ROIS_PER_PASS = 512  # default of test_cfg.rois_per_pass
 
@@ -25,7 +25,7 @@ class TeViT(ClipDetector, QueryInst):
     """QueryInst over clips: its constructor, its keys, its parts; `TeViTRoIHead` as ``roi_head``.
 
     ``test_cfg.rois_per_pass`` RoIs at a time go through the heads: it bounds the memory of a long
-    video and changes no result.
+    video and changes results by rounding only.
     """
 
     def proposals(
@@ -47,7 +47,8 @@ class TeViT(ClipDetector, QueryInst):
     ) -> Iterator[StageOutput]:
         """Run the stages on the features of ``B`` clips; arguments as for ``proposals``."""
         boxes, queries = self.proposals(features, metas)
-        return self.roi_head.stages(features, boxes, queries, self.rois_per_pass)
+        img_shapes = [meta['img_shape'] for meta in metas[:: boxes.shape[1]]]
+        return self.roi_head.stages(features, boxes, queries, img_shapes, self.rois_per_pass)
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
@@ -59,7 +60,7 @@ class TeViT(ClipDetector, QueryInst):
     @property
     def rois_per_pass(self) -> int:
         """RoIs that go through the heads at a time at inference."""
-        return (self.test_cfg or {}).get('rois_per_pass', ROIS_PER_PASS)
+        return at_least_one('test_cfg.rois_per_pass', self.test_cfg, ROIS_PER_PASS)
 
     @property
     def num_classes(self) -> int:

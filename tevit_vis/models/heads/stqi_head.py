@@ -52,6 +52,12 @@ class STQIHead(DIIHead):
         # [B*Q,T,*] -> [B,T,Q,*]
         return tuple(unfold_frames(out, num_clips).transpose(1, 2) for out in outputs)
 
+    def class_probabilities(self, cls_score: torch.Tensor) -> torch.Tensor:
+        """Logits [..., K], or [..., K + 1] with a softmax loss, as probabilities [..., K]."""
+        if self.loss_cls.use_sigmoid:
+            return cls_score.sigmoid()
+        return cls_score.softmax(-1)[..., :-1]
+
     def loss(self, cls_score, bbox_pred, labels, label_weights, *args, **kwargs):
         """DIIHead's losses; without any positive the class loss is divided by 1, not by nearly 0.
 

@@ -60,6 +60,7 @@ class TeViTRoIHead(SparseRoIHead):
         levels: Sequence[torch.Tensor],
         boxes: torch.Tensor,
         queries: torch.Tensor,
+        img_shapes: Sequence[tuple[int, ...]],
         rois_per_pass: int,
     ) -> Iterator[StageOutput]:
         """Run the stages one after the other.
@@ -68,11 +69,12 @@ class TeViTRoIHead(SparseRoIHead):
             levels: [B, T, C, H_l, W_l] each.
             boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
             queries: [B, T, Q, C].
-            rois_per_pass: RoIs worked on at a time; bounds temporaries, changes no result.
+            img_shapes: (H, W, ...) of each clip before padding; clipped boxes end there.
+            rois_per_pass: RoIs worked on at a time, which bounds temporaries.
         """
         frame_levels = [fold_frames(level) for level in levels]
         for stage in range(self.num_stages):
-            output = self._run_stage(stage, frame_levels, boxes, queries, rois_per_pass)
+            output = self._run_stage(stage, frame_levels, boxes, queries, img_shapes, rois_per_pass)
             boxes, queries = output.boxes.detach(), output.object_feats
             yield output
 
@@ -82,6 +84,7 @@ class TeViTRoIHead(SparseRoIHead):
         frame_levels: list[torch.Tensor],
         boxes: torch.Tensor,
         queries: torch.Tensor,
+        img_shapes: Sequence[tuple[int, ...]],
         rois_per_pass: int,
     ) -> StageOutput:
         head = self.bbox_head[stage]
@@ -95,8 +98,12 @@ class TeViTRoIHead(SparseRoIHead):
             rois = boxes_to_rois(some_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
             cls_score, deltas, object_feats, attn_feats = head(roi_feats, some_queries)
-            refined = head.bbox_coder.decode(some_boxes.flatten(0, 2), deltas.flatten(0, 2))
-            parts.append((cls_score, refined.view_as(some_boxes), object_feats, attn_feats))
+            refined = [
+                head.bbox_coder.decode(clip.flatten(0, 1), change.flatten(0, 1), max_shape=shape)
+                for clip, change, shape in zip(some_boxes, deltas, img_shapes)
+            ]
+            refined = torch.stack(refined).view_as(some_boxes)
+            parts.append((cls_score, refined, object_feats, attn_feats))
         return StageOutput(*(torch.cat(part, dim=2) for part in zip(*parts)))
 
     def forward_train(
@@ -117,7 +124,8 @@ class TeViTRoIHead(SparseRoIHead):
             truths: of the B*T frames.
         """
         losses = {}
-        outputs = self.stages(levels, boxes, queries, rois_per_pass=boxes.numel())
+        img_shapes = [metas[0]['img_shape'] for metas in img_metas]
+        outputs = self.stages(levels, boxes, queries, img_shapes, rois_per_pass=boxes.numel())
         for stage, output in enumerate(outputs):
             samples = self._match(stage, output, img_metas, truths)
             stage_losses = self._box_losses(stage, output, samples, img_metas, truths)
@@ -224,9 +232,10 @@ class TeViTRoIHead(SparseRoIHead):
             levels: [1, T, C, H_l, W_l] each.
             output: of the last stage, B = 1.
             metas: T dicts with ``scale_factor`` and ``ori_shape``.
-            rois_per_pass: RoIs worked on at a time; bounds temporaries, changes no result.
+            rois_per_pass: RoIs worked on at a time, which bounds temporaries.
         """
-        scores = output.cls_score[0].sigmoid().mean(0)  # [1,T,Q,K] -> [Q,K]
+        probabilities = self.bbox_head[-1].class_probabilities(output.cls_score[0])
+        scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
         num_classes = scores.shape[1]
         kept = min(self.test_cfg.max_per_img, scores.numel())
         best_scores, best = scores.flatten().topk(kept)
@@ -274,4 +283,4 @@ class TeViTRoIHead(SparseRoIHead):
             results = self._mask_forward(last, frame_levels, some_rois, some_feats)
             all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
-        return torch.cat(logits).unflatten(0, (boxes.shape[2], -1)).transpose(0, 1)
+        return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
