@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -165,15 +166,21 @@ def read_image(path: str) -> np.ndarray:
     Raises:
         InputError: the file is absent or is no image.
     """
-    try:
+    with image_faults(path):
         image = mmcv.imread(path)
+        image.shape  # noqa: B018  (OpenCV answers None to a file that is no image)
+    return image
+
+
+@contextmanager
+def image_faults(path: str) -> Iterator[None]:
+    """Turn what mmcv and OpenCV raise on a bad image file into an ``InputError``."""
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(f'{path}: frame must be an image file, but there is none') from None
-    except (OSError, cv2.error):
-        image = None
-    if image is None:
-        raise InputError(f'{path}: frame must be an image, but it cannot be decoded')
-    return image
+    except (OSError, AttributeError, cv2.error):
+        raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None
 
 
 def check_same_size(image: np.ndarray, first: tuple[int, ...], where: str) -> None:
@@ -204,6 +211,8 @@ class VideoWriter:
         self.unfinished = f'{path}.unfinished.mp4'
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream = None
+        if os.path.isdir(path):
+            raise InputError(f'{path}: output must be a file, but it is a folder')
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
             Path(self.unfinished).touch()  # ffmpeg opens it at the first frame only

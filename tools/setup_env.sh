@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install all that this checkout needs: bash tools/setup_env.sh [tests] [quickstart]
+# Install all that this checkout needs: bash tools/setup_env.sh [--again] [tests] [quickstart]
 #
 # Uses the active virtual or conda environment, else makes .venv here. A torch that is already
 # there is kept. mmcv-full comes as source only: its ops are built once, with CUDA when there are a
-# GPU and nvcc, and the wheel is kept for the next time. Nothing is done twice.
+# GPU and nvcc, and the wheel is kept for the next time. Nothing is done twice; --again looks at
+# everything anew, e.g. after a CUDA toolkit was installed.
 #
 # Environment: PYTHON        the interpreter that .venv is made from (default python3)
 #              WHEEL_FOLDERS where to look for a wheel of mmcv-full, colon-separated
@@ -11,6 +12,12 @@
 set -euo pipefail
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$checkout"
+
+again=0
+if [ "${1:-}" = --again ]; then
+  again=1
+  shift
+fi
 
 say() { printf '\033[1m[%3ds] %s\033[0m\n' "$SECONDS" "$*"; }
 die() { echo "error: $*" >&2; exit 1; }
@@ -39,16 +46,27 @@ pip() { "$PYTHON" -m pip --disable-pip-version-check "$@"; }
 install() { pip install "$@" | { grep -v '^Requirement already satisfied' || true; }; }
 
 # ---- what was done before -------------------------------------------------------------------
-# A stamp holds the sums of the files that an installation followed.
+# A stamp holds the sum of the files that an installation followed, and the versions it led to.
+installed_versions() {
+  "$PYTHON" - <<'PY'
+from importlib.metadata import PackageNotFoundError, version
+for name in ('torch', 'mmcv-full', 'mmdet', 'tevit-vis'):
+    try:
+        print(name, version(name))
+    except PackageNotFoundError:
+        print(name, 'absent')
+PY
+}
+stamp_of() { echo "$(cat "$@" | cksum) $checkout $(installed_versions | tr '\n' ' ')"; }
 stamp_is_fresh() { # name, files...
   local stamp=$prefix/.tevit_vis_$1
   shift
-  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cat "$@" | cksum) $checkout" ]
+  [ "$again" = 0 ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(stamp_of "$@")" ]
 }
 write_stamp() {
   local stamp=$prefix/.tevit_vis_$1
   shift
-  echo "$(cat "$@" | cksum) $checkout" >"$stamp"
+  stamp_of "$@" >"$stamp"
 }
 
 # ---- mmcv-full ------------------------------------------------------------------------------
@@ -108,7 +126,7 @@ build_mmcv() { # folder for the wheel
 
 # ---- all of it ------------------------------------------------------------------------------
 base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py tools/setup_env.sh)
-if ! stamp_is_fresh base "${base_files[@]}" || ! "$PYTHON" -c 'import torch' 2>/dev/null; then
+if ! stamp_is_fresh base "${base_files[@]}"; then
   if ! "$PYTHON" -c 'import torch' 2>/dev/null; then
     say "installing torch"
     install -r requirements/torch.txt

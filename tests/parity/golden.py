@@ -45,7 +45,10 @@ class GoldenCase:
 
     @property
     def results(self) -> list[dict]:
-        return json.loads((self.folder / 'results.json').read_text())
+        path = self.folder / 'results.json'
+        if not path.is_file():
+            raise InputError(f'{path}: a golden case must have results, but there are none')
+        return json.loads(path.read_text())
 
     def state_dict(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Names and values of the official checkpoint, drawn as the manifest says."""

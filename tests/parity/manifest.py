@@ -6,7 +6,7 @@ from __future__ import annotations
 def override(node: dict | list, path: list[str], value: object) -> None:
     """Set a dotted key; ``*`` is every element of a list, ``__len__`` keeps the first ones.
 
-    Lists given for ``img_scale`` stand for tuples (w, h).
+    Lists of two given for ``img_scale`` stand for tuples (w, h).
     """
     part, rest = path[0], path[1:]
     if part == '*':
@@ -17,4 +17,9 @@ def override(node: dict | list, path: list[str], value: object) -> None:
     elif rest:
         override(node[int(part) if isinstance(node, list) else part], rest, value)
     else:
-        node[part] = tuple(value) if part == 'img_scale' else value
+        node[part] = _sizes(value) if part == 'img_scale' else value
+
+
+def _sizes(value: list) -> tuple | list[tuple]:
+    """[w, h] as (w, h); a list of such pairs as a list of tuples."""
+    return [tuple(pair) for pair in value] if isinstance(value[0], list) else tuple(value)

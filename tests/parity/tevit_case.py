@@ -26,12 +26,24 @@ from tevit_vis.apis.test import write_submission
 from tevit_vis.datasets import build_dataset
 from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
+from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import InputError
 
 FEATURES, BOXES, SCORES = 1e-4, 1e-3, 1e-4  # absolute; boxes in pixels
 LOSSES, GRADIENTS = 1e-5, 1e-3  # relative
 PIXELS = 8  # 'a handful', per clip
+PREDICTED = (
+    'topk_indices',
+    'query_indices',
+    'det_bboxes',
+    'det_labels',
+    'mask_rois',
+    'mask_logits',
+    'masks_bits',
+    'masks_shape',
+)
 NO_BOUND = float('inf')  # shown, not judged: one pixel is much of the IoU of a tiny mask
 
 
@@ -40,7 +52,10 @@ def config_from_manifest(manifest: dict) -> Config:
     official = Path(manifest['config']['official'])
     config = load_config(f'{official.parent.name}/{official.stem}')
     for key, value in manifest['config']['overrides'].items():
-        override(config._cfg_dict, key.split('.'), value)
+        try:
+            override(config._cfg_dict, key.split('.'), value)
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise InputError(f'manifest.json: overrides: the config has no {key}') from None
     return config
 
 
@@ -50,6 +65,9 @@ def check(case: GoldenCase) -> Report:
     config = config_from_manifest(case.manifest)
     config.data.test.update(ann_file=str(case.annotations), img_prefix=str(case.images))
     dataset = build_dataset(config.data.test)
+    # PARITY(TeViT): the official code writes label + 1 as the category, whatever the data set.
+    num_classes = config.model.roi_head.bbox_head[-1].num_classes
+    dataset.categories = {label + 1: str(label) for label in range(num_classes)}
     with TemporaryDirectory() as folder:
         checkpoint = Path(folder) / 'official.pth'
         case.write_checkpoint(checkpoint)
@@ -185,10 +203,13 @@ def compare_tensors(
             for name in ('img_shape', 'pad_shape', 'ori_shape', 'scale_factor')
         }
     )
+    compared = {'slice_rule'}
     for name, ours in found.items():
-        compare_stored(report, prefix, name, np.asarray(ours), expected)
+        compared |= compare_stored(report, prefix, name, np.asarray(ours), expected)
     prediction = model.predict_clip(features, metas)
-    compare_prediction(report, prefix, prediction, expected)
+    compared |= compare_prediction(report, prefix, prediction, expected)
+    for name in sorted(set(expected) - compared):
+        report.add(f'{prefix}{name}: stored, but not compared', NO_BOUND, 0)
 
 
 def run_backbone(model: TeViT, img: torch.Tensor) -> list[torch.Tensor]:
@@ -200,12 +221,19 @@ def run_backbone(model: TeViT, img: torch.Tensor) -> list[torch.Tensor]:
 
 def compare_stored(
     report: Report, prefix: str, name: str, ours: np.ndarray, expected: dict[str, np.ndarray]
-) -> None:
-    """One tensor with its stored whole, or with its stored statistics and slice."""
+) -> set[str]:
+    """One tensor with its stored whole, with every so-manieth value, or with statistics and slice.
+
+    Returns:
+        Names of the stored arrays that were looked at.
+    """
     bound = BOXES if name.endswith('boxes') else FEATURES
     if name in expected:
-        theirs = expected[name]
-        report.add(prefix + name, largest_difference(ours, theirs), bound)
+        report.add(prefix + name, largest_difference(ours, expected[name]), bound)
+    if f'{name}.strided' in expected:
+        steps = tuple(slice(None, None, int(step)) for step in expected[f'{name}.strides'])
+        difference = largest_difference(ours[steps], expected[f'{name}.strided'])
+        report.add(f'{prefix}{name}.strided', difference, bound)
     if f'{name}_stats' in expected:
         values = ours.astype(np.float64)
         stats = np.array([values.mean(), values.std(), np.abs(values).sum()])
@@ -218,6 +246,8 @@ def compare_stored(
         report.add(
             f'{prefix}{name}_slice', largest_difference(part, expected[f'{name}_slice']), bound
         )
+    endings = ('', '.strided', '.strides', '_stats', '_slice')
+    return {name + ending for ending in endings} & set(expected)
 
 
 def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -228,9 +258,13 @@ def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare_prediction(
-    report: Report, prefix: str, prediction, expected: dict[str, np.ndarray]
-) -> None:
-    """Chosen (query, class) pairs, and for those in both: boxes, scores, logits, masks."""
+    report: Report, prefix: str, prediction: ClipPrediction, expected: dict[str, np.ndarray]
+) -> set[str]:
+    """Chosen (query, class) pairs, and for those in both: boxes, scores, logits, masks.
+
+    Returns:
+        Names of the stored arrays that were looked at.
+    """
     num_classes = prediction.class_scores.shape[1]
     ours = (prediction.queries * num_classes + prediction.labels).tolist()
     theirs = expected['topk_indices'].tolist()
@@ -238,6 +272,11 @@ def compare_prediction(
     both = sorted(set(ours) & set(theirs))
     here, there = [ours.index(i) for i in both], [theirs.index(i) for i in both]
 
+    report.add(
+        prefix + 'query_indices',
+        largest_difference(prediction.queries[here].numpy(), expected['query_indices'][there]),
+        0,
+    )
     detections = expected['det_bboxes'][:, there]  # [T, N, 5]
     boxes = prediction.boxes[here].transpose(0, 1).numpy()
     report.add(prefix + 'det_bboxes', largest_difference(boxes, detections[..., :4]), BOXES)
@@ -265,13 +304,14 @@ def compare_prediction(
         tracks = [decode_rle(rle) for rle in encode_masks(masks)]
         differing += int((np.array(tracks) != bits[index, there].astype(bool)).sum())
     report.add(prefix + 'mask pixels that differ', differing, PIXELS)
+    return set(PREDICTED)
 
 
 def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> None:
     """The submission files as sets: entries pair up by video, category and best mask IoU."""
     report.add('results.json: entries', abs(len(ours) - len(theirs)), 0)
     keys = {(entry['video_id'], entry['category_id']) for entry in ours + theirs}
-    unpaired, scores, worst, nulls = 0, 0.0, 1.0, 0
+    unpaired, scores, worst, nulls, lengths = 0, 0.0, 1.0, 0, 0
     pixels = dict.fromkeys((key[0] for key in keys), 0)
     for key in keys:
         mine = [e for e in ours if (e['video_id'], e['category_id']) == key]
@@ -284,15 +324,15 @@ def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> Non
             scores = max(scores, abs(mine[row]['score'] - official[column]['score']))
             worst = min(worst, overlaps[row, column, 0])
             pixels[key[0]] += overlaps[row, column, 1]
-            nulls += sum(
-                (a is None) != (b is None)
-                for a, b in zip(mine[row]['segmentations'], official[column]['segmentations'])
-            )
+            tracks = mine[row]['segmentations'], official[column]['segmentations']
+            lengths += len(tracks[0]) != len(tracks[1])
+            nulls += sum((a is None) != (b is None) for a, b in zip(*tracks))
     report.add('results.json: entries in one only', unpaired, 0)
     report.add('results.json: score', scores, SCORES)
     report.add('results.json: mask pixels that differ', max(pixels.values(), default=0), PIXELS)
     report.add('results.json: 1 - mask IoU', 1 - worst, NO_BOUND)
     report.add('results.json: null in one only', nulls, 0)
+    report.add('results.json: tracks of another length', lengths, 0)
 
 
 def compare_tracks(ours: dict, theirs: dict) -> tuple[float, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 from collections.abc import Callable, Mapping
 
 import torch
@@ -17,13 +19,13 @@ from tevit_vis.masks import encode_clip
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
-from tevit_vis.utils.config import load_config
+from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video_io import VideoInput, open_source
 
-FRAMES_AHEAD = 8  # frames prepared before the model asks for them
+FRAMES_AHEAD = 64  # frames prepared before the model asks for them: 190 MB of 640x384
 
 
 def init_model(
@@ -34,6 +36,9 @@ def init_model(
     trust_checkpoint: bool = False,
 ) -> ClipDetector:
     """Build a model for inference.
+
+    For the CPU it also tells malloc of this process to keep freed memory (``utils/memory.py``),
+    which makes inference a third faster.
 
     Args:
         config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
@@ -51,19 +56,21 @@ def init_model(
     """
     if not isinstance(config, Config):
         config = load_config(os.fspath(config), cfg_options)
+    elif cfg_options:
+        config = apply_options(copy.deepcopy(config), cfg_options)
     target = check_device(device)
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = dict(model_config.backbone)
     model_config.backbone.pop('init_cfg', None)  # the checkpoint holds the backbone
-    model = build_detector(model_config)
+    model = build('model', lambda: build_detector(model_config))
     names = None
     if checkpoint is None:
         _draw_weights(model)
     else:
         content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
         load_weights(model, content, os.fspath(checkpoint))
-        names = (content.get('meta') or {}).get('CLASSES')
+        names = checkpoint_class_names(content, model.num_classes, os.fspath(checkpoint))
     model.cfg = config
     model.CLASSES = names or config_class_names(config, model.num_classes)
     if target.type == 'cpu':
@@ -73,9 +80,13 @@ def init_model(
 
 def _draw_weights(model: ClipDetector) -> None:
     """``init_weights`` without mmcv's line per parameter."""
-    for name in ('mmcv', 'mmdet'):
-        get_logger(name, log_level='ERROR')
+    loggers = [get_logger(name) for name in ('mmcv', 'mmdet')]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel('ERROR')
     model.init_weights()
+    for logger, level in zip(loggers, levels):
+        logger.setLevel(level)
 
 
 def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:
@@ -93,14 +104,31 @@ def check_device(device: str | None) -> torch.device:
     """
     if device is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise InputError(f'--device: must be cpu, cuda or cuda:N, but got {device!r}') from None
+    if not re.fullmatch(r'cpu|cuda(:\d+)?', device):
+        raise InputError(f'--device: must be cpu, cuda or cuda:N, but got {device!r}')
+    found = torch.device(device)
     count = torch.cuda.device_count()
     if found.type == 'cuda' and (found.index or 0) >= count:
         raise InputError(f'--device: {device} was asked for, but {count} CUDA devices are here')
     return found
+
+
+def checkpoint_class_names(
+    checkpoint: Mapping, num_classes: int, path: str
+) -> tuple[str, ...] | None:
+    """Class names that mmdet's training noted in a checkpoint, or None.
+
+    Raises:
+        InputError: there are more or fewer than the model has classes.
+    """
+    meta = checkpoint.get('meta')
+    names = meta.get('CLASSES') if isinstance(meta, Mapping) else None
+    if names is not None and len(names) != num_classes:
+        raise InputError(
+            f'{path}: meta.CLASSES must name the {num_classes} classes of the model, '
+            f'but names {len(names)}'
+        )
+    return names and tuple(names)
 
 
 def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:

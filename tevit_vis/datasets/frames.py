@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmdet.datasets.pipelines import Compose
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.video_io import image_faults
 
 
 class Frame(NamedTuple):
@@ -45,13 +45,8 @@ class FramePipeline:
         Raises:
             InputError: the file is absent or is no image.
         """
-        try:
+        with image_faults(path):
             return self.load(dict(img_info=dict(filename=path), img_prefix=None))
-        except FileNotFoundError:
-            raise InputError(f'{path}: frame must be an image file, but there is none') from None
-        except (OSError, AttributeError, cv2.error):
-            # OpenCV answers None to a file that is no image, and mmdet asks that for its shape.
-            raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None
 
     def from_file(self, path: str) -> Frame:
         """The frame in an image file."""

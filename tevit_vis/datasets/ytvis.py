@@ -46,6 +46,7 @@ class YouTubeVISDataset:
         pipeline: mmdet transforms of one frame.
         categories: name of a public table (``datasets/categories.py``) that the model was trained
             with, or None to take the file's own categories.
+        clip_length: frames of a training clip.
         test_mode: kept for mmdet's builders; only testing is there yet.
 
     Raises:
@@ -58,8 +59,10 @@ class YouTubeVISDataset:
         img_prefix: str,
         pipeline: Sequence[dict],
         categories: str | None = None,
+        clip_length: int | None = None,
         test_mode: bool = True,
     ) -> None:
+        self.clip_length = clip_length
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
@@ -170,7 +173,10 @@ def choose_categories(content: dict, path: str, name: str | None) -> dict[int, s
         InputError: no table of that name, or the file's categories break the layout.
     """
     own = {}
-    for index, entry in enumerate(content.get('categories') or []):
+    entries = content.get('categories') or []
+    if not isinstance(entries, list):
+        raise InputError(f'{path}: "categories" must be a list, but got {entries!r}')
+    for index, entry in enumerate(entries):
         fits = isinstance(entry, dict) and isinstance(entry.get('id'), int)
         if not fits or not isinstance(entry.get('name'), str):
             raise InputError(

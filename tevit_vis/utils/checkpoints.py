@@ -58,6 +58,10 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
         InputError: a key is missing, left over or of another shape; the first ones are listed.
     """
     weights = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(weights, Mapping):
+        raise InputError(
+            f'{path}: "state_dict" must be a dict of weights, but got {type(weights).__name__}'
+        )
     wanted = model.state_dict()
     faults = {
         'missing': [key for key in wanted if key not in weights],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mmcv import Config
 from mmcv.utils import Registry
@@ -14,6 +15,17 @@ from tevit_vis.utils.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Installed, the configs lie in the package; in a checkout, beside it.
+CONFIG_FAULTS = (
+    SyntaxError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    NameError,
+    ImportError,
+    OSError,
+)
+Built = TypeVar('Built')
 CONFIG_FOLDERS = (PACKAGE / 'configs', PACKAGE.parent / 'configs')
 
 
@@ -53,15 +65,49 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
     path = find_config(name)
     try:
         config = Config.fromfile(str(path))
-    except (SyntaxError, KeyError, TypeError, AttributeError, NameError, ImportError) as error:
-        raise InputError(f'{path}: config cannot be read: {error}') from error
-    for key in options or {}:
+    except CONFIG_FAULTS as error:
+        raise InputError(f'{path}: config cannot be read: {one_line(error)}') from error
+    for section in ('model', 'data'):
+        if section not in config:
+            raise InputError(f'{path}: config must have {section!r}, but has none')
+    return apply_options(config, options or {})
+
+
+def apply_options(config: Config, options: Mapping) -> Config:
+    """Change a config in place.
+
+    Args:
+        options: dotted keys and their values.
+
+    Raises:
+        InputError: an unknown key, or a value that cannot stand there.
+    """
+    for key in options:
         check_option(config, key)
     try:
-        config.merge_from_dict(dict(options or {}))
+        config.merge_from_dict(dict(options))
     except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f'--cfg-options: cannot be applied to {path}: {error}') from error
+        raise InputError(f'--cfg-options: cannot be applied: {one_line(error)}') from error
     return config
+
+
+def build(what: str, builder: Callable[[], Built]) -> Built:
+    """What ``builder`` makes of a part of a config.
+
+    Raises:
+        InputError: mmcv's registry finds no such type, or the type refuses its arguments.
+    """
+    try:
+        return builder()
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RuntimeError) as error:
+        raise InputError(f'config: {what} cannot be built: {one_line(error)}') from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return ' '.join(str(error).split()) or type(error).__name__
 
 
 def check_option(config: Config, option: str) -> None:
@@ -109,6 +155,7 @@ def known_arguments(type_name: str | None) -> set[str]:
 
 
 def _registries() -> Iterable[Registry]:
+    from mmcv import cnn
     from mmcv.runner import HOOKS, OPTIMIZERS, RUNNERS
     from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS, BBOX_SAMPLERS
     from mmdet.datasets import DATASETS, PIPELINES
@@ -116,6 +163,9 @@ def _registries() -> Iterable[Registry]:
 
     return (
         MODELS,
+        cnn.CONV_LAYERS,
+        cnn.NORM_LAYERS,
+        cnn.ACTIVATION_LAYERS,
         DATASETS,
         PIPELINES,
         HOOKS,
