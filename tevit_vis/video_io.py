@@ -19,6 +19,7 @@ import mmcv
 import numpy as np
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import check_writable
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 
@@ -211,14 +212,9 @@ class VideoWriter:
         self.unfinished = f'{path}.unfinished.mp4'
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream = None
-        if os.path.isdir(path):
-            raise InputError(f'{path}: output must be a file, but it is a folder')
-        try:
-            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            Path(self.unfinished).touch()  # ffmpeg opens it at the first frame only
-            self.container = av.open(self.unfinished, 'w', options={'movflags': '+faststart'})
-        except (OSError, av.error.FFmpegError) as error:
-            raise InputError(f'{path}: output must be writable, but: {error.strerror}') from None
+        check_writable(path)
+        Path(self.unfinished).touch()  # ffmpeg opens it at the first frame only
+        self.container = av.open(self.unfinished, 'w', options={'movflags': '+faststart'})
 
     def __enter__(self) -> VideoWriter:
         return self

@@ -20,5 +20,14 @@ if [ "${NNODES:-1}" -gt 1 ]; then
 else
   where=(--standalone)
 fi
-exec "$PYTHON" -m torch.distributed.run --nnodes "${NNODES:-1}" --node_rank "${NODE_RANK:-0}" \
-  "${where[@]}" --nproc_per_node "$gpus" "$tools/test_vis.py" "$config" "$checkpoint" "$@"
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+status=0
+"$PYTHON" -m torch.distributed.run --nnodes "${NNODES:-1}" --node_rank "${NODE_RANK:-0}" \
+  "${where[@]}" --nproc_per_node "$gpus" "$tools/test_vis.py" "$config" "$checkpoint" "$@" \
+  2> >(tee "$errors" >&2) || status=$?
+if [ "$status" != 0 ]; then
+  # torchrun ends with a page of its own: what went wrong comes last, in one line.
+  tr '\r' '\n' <"$errors" | grep -a -m 1 '^error: ' >&2 || true
+fi
+exit "$status"

@@ -8,13 +8,15 @@ tools/dist_test.sh.
 
 import argparse
 import hashlib
+import os
 
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.apis.test import check_ground_truth
 from tevit_vis.datasets import build_dataset
 from tevit_vis.utils.cli import add_model_arguments, tool_parser
-from tevit_vis.utils.config import load_config
+from tevit_vis.utils.config import build, load_config
 from tevit_vis.utils.errors import run_tool
 
 
@@ -41,7 +43,9 @@ def main() -> None:
     test = config.data.test
     test.ann_file = args.json or test.ann_file
     test.img_prefix = args.root or test.img_prefix
-    dataset = build_dataset(test)
+    dataset = build('data.test', lambda: build_dataset(test))
+    if args.eval:
+        check_ground_truth(test.ann_file)
     model = init_model(
         config,
         args.checkpoint,
@@ -49,9 +53,10 @@ def main() -> None:
         trust_checkpoint=args.trust_checkpoint,
     )
     identity = {
-        'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        'config': hashlib.sha256(repr((config.model, test.pipeline)).encode()).hexdigest(),
         'checkpoint': file_digest(args.checkpoint),
         'annotation file': file_digest(test.ann_file),
+        'image folder': os.path.realpath(test.img_prefix),
     }
     workers = config.data.workers_per_gpu if args.workers is None else args.workers
     journal = ResultsJournal(args.out, identity)

@@ -13,7 +13,7 @@ from tevit_vis.apis import inference_video, init_model
 from tevit_vis.evaluation.submission import instances_to_json
 from tevit_vis.utils.cli import add_model_arguments, tool_parser
 from tevit_vis.utils.errors import InputError, run_tool
-from tevit_vis.utils.files import write_json
+from tevit_vis.utils.files import check_writable, write_json
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video
 
@@ -36,6 +36,8 @@ def main() -> None:
     if args.fps is not None and args.fps <= 0:
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
     source = open_source(args.input)
+    for path in filter(None, (args.out, args.json)):
+        check_writable(path)
     model = init_model(
         args.config,
         args.checkpoint,
@@ -45,9 +47,10 @@ def main() -> None:
     )
     with tqdm(total=source.num_frames, unit='frame', desc='read') as bar:
         instances = inference_video(model, source, on_frame=bar.update)
+    print(f'{instances.num_frames} frames, {len(instances)} instances')
     if args.json:
         write_json(instances_to_json(instances, model.CLASSES), args.json)
-        print(f'{args.json}: {len(instances)} instances')
+        print(args.json)
     kept = instances.above(args.score_thr)
     with tqdm(total=instances.num_frames, unit='frame', desc='draw') as bar:
         draw_video(source, kept, model.CLASSES, args.out, fps=args.fps, on_frame=bar.update)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import SHARED
 
-from tevit_vis.evaluation.ytvis_eval import evaluate
+from tevit_vis.evaluation.ytvis_eval import evaluate, parse_ground_truth
 from tevit_vis.masks import encode_masks
 from tevit_vis.utils.errors import InputError
 
@@ -17,7 +17,7 @@ CASES = ['small', 'medium', 'perfect', 'empty', 'ovis']
 @pytest.mark.parametrize('case', CASES)
 def test_arrays_and_stats_equal_the_official_ones(case):
     folder = GOLDENS / case
-    ground_truth = json.loads((folder / 'gt.json').read_text())
+    ground_truth = parse_ground_truth(json.loads((folder / 'gt.json').read_text()))
     evaluation = evaluate(ground_truth, json.loads((folder / 'results.json').read_text()))
     arrays = np.load(folder / 'arrays.npz')
     for name in ('precision', 'recall', 'scores'):
@@ -47,20 +47,22 @@ def make_case(length=2):
 
 def test_missing_areas_and_crowd_flags_are_filled_in():
     ground_truth, prediction = make_case()
-    stats = evaluate(ground_truth, [prediction]).stats
+    stats = evaluate(parse_ground_truth(ground_truth), [prediction]).stats
     assert stats['AP'] == pytest.approx(1)
     assert (stats['APs'], stats['APl']) == (pytest.approx(1), -1)
 
 
 def test_an_unknown_category_is_left_out():
     ground_truth, prediction = make_case()
-    assert evaluate(ground_truth, [{**prediction, 'category_id': 9}]).stats['AP'] == 0
+    truth = parse_ground_truth(ground_truth)
+    assert evaluate(truth, [{**prediction, 'category_id': 9}]).stats['AP'] == 0
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
         ({'video_id': 5}, r'r.json: \[0\]: "video_id" must be a video of the file, but got 5'),
+        ({'category_id': None}, '"category_id" must be a whole number, but got None'),
         ({'score': None}, '"score" must be a number, but got None'),
         ({'score': float('nan')}, '"score" must be a number, but got nan'),
         ({'segmentations': [None]}, 'for each of the 2 frames, but got 1'),
@@ -70,11 +72,20 @@ def test_an_unknown_category_is_left_out():
 def test_entries_that_cannot_be_scored_are_named(change, message):
     ground_truth, prediction = make_case()
     with pytest.raises(InputError, match=message):
-        evaluate(ground_truth, [{**prediction, **change}], origin='r.json')
+        evaluate(parse_ground_truth(ground_truth), [{**prediction, **change}], origin='r.json')
 
 
-@pytest.mark.parametrize('annotations', [None, []])
-def test_ground_truth_without_annotations_is_said(annotations):
-    ground_truth, prediction = make_case()
-    with pytest.raises(InputError, match='must have annotations to score against'):
-        evaluate({**ground_truth, 'annotations': annotations}, [prediction])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'annotations': None}, "gt.json: 'annotations' must not be empty"),
+        ({'annotations': []}, "gt.json: 'annotations' must not be empty"),
+        ({'categories': []}, "gt.json: 'categories' must not be empty"),
+        ({'annotations': [{'video_id': 4}]}, r'gt.json: annotations\[0\]: "category_id" must be'),
+        ({'annotations': [{'video_id': 5}]}, r'annotations\[0\]: "video_id" must be a video'),
+    ],
+)
+def test_ground_truth_that_cannot_be_scored_against_is_named(change, message):
+    ground_truth, _ = make_case()
+    with pytest.raises(InputError, match=message):
+        parse_ground_truth({**ground_truth, **change}, 'gt.json')

@@ -116,3 +116,29 @@ def test_check_case_fails_on_wrong_numbers(tmp_path):
     absent = run(sys.executable, ROOT / 'tests/parity/check_case.py', tmp_path / 'absent')
     assert absent.returncode == 2
     assert absent.stderr.startswith('error: ')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--cfg-options', 'foo'], '--cfg-options: must be KEY=VALUE, but got'),
+        (['--cfg-options', 'model.test_cfg.frames_per_pass=0'], 'must be a whole number >= 1'),
+        (['--cfg-options', 'model.type=Foo'], 'config: model cannot be built'),
+        (['--cfg-options', 'model.backbone.detph=1'], "has no key 'detph'"),
+        (['--out', '/proc/none/r.json'], '/proc/none/r.json: output must be writable'),
+        (['--device', 'mps'], '--device: must be cpu, cuda or cuda:N'),
+        (['--json', 'absent.json'], 'error: absent.json: annotation file must be there'),
+    ],
+)
+def test_bad_options_are_one_line(tiny_files, video_dataset, tmp_path, options, message):
+    annotations, images = video_dataset
+    done = run(
+        sys.executable,
+        ROOT / 'tools/test_vis.py',
+        *tiny_files,
+        *('--json', annotations, '--root', images, '--out', tmp_path / 'r.json', *options),
+    )
+    assert done.returncode != 0
+    assert message in done.stderr.strip().splitlines()[-1]
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'r.json').exists()

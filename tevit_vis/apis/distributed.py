@@ -38,7 +38,7 @@ class Processes:
         Messages go by gloo on GPU machines too: they are few and small, and the models are not
         synchronised.
         """
-        if 'RANK' not in os.environ:
+        if not {'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR'} <= set(os.environ):
             return cls()
         dist.init_process_group('gloo', timeout=PATIENCE)
         return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']))

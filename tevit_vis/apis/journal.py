@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_json
+from tevit_vis.utils.files import check_writable, write_json
 
 
 class ResultsJournal:
@@ -46,15 +46,9 @@ class ResultsJournal:
                 'run: add --resume to continue it, or remove the folder to start anew'
             )
         finished = self._check_identity() if resume else {}
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.identity, self.folder / 'run.json')
-            if self.out.is_dir():
-                raise IsADirectoryError(21, 'is a folder')
-        except OSError as error:
-            raise InputError(
-                f'{self.out}: output must be writable, but: {error.strerror}'
-            ) from None
+        check_writable(self.out)
+        self.folder.mkdir(exist_ok=True)
+        write_json(self.identity, self.folder / 'run.json')
         return finished
 
     def _check_identity(self) -> dict[int, list[dict]]:

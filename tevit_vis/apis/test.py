@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
 from tevit_vis.datasets.ytvis import read_annotation_file
 from tevit_vis.evaluation.submission import video_entries
-from tevit_vis.evaluation.ytvis_eval import evaluate
+from tevit_vis.evaluation.ytvis_eval import evaluate, parse_ground_truth
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
@@ -90,7 +90,14 @@ def score_submission(ann_file: str, results_file: str) -> str:
     if not ground_truth.get('annotations'):
         return f'{ann_file}: has no annotations, so there is nothing to score against'
     results = json.loads(Path(results_file).read_text())
-    return str(evaluate(ground_truth, results, origin=results_file))
+    return str(evaluate(parse_ground_truth(ground_truth, ann_file), results, results_file))
+
+
+def check_ground_truth(ann_file: str) -> None:
+    """Raise an ``InputError`` now for annotations that could not be scored against later."""
+    ground_truth = read_annotation_file(ann_file)
+    if ground_truth.get('annotations'):
+        parse_ground_truth(ground_truth, ann_file)
 
 
 def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:

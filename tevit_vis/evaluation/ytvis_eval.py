@@ -79,23 +79,60 @@ class Evaluation:
         return '\n'.join(f'{name:6} {value:7.4f}' for name, value in self.stats.items())
 
 
-def evaluate(ground_truth: dict, results: Sequence[dict], origin: str = 'results') -> Evaluation:
+@dataclass(frozen=True)
+class GroundTruth:
+    """What a submission is scored against.
+
+    Args:
+        lengths: {video id: frames}.
+        categories: {id: name}, by id.
+        tubes: {(video id, category id): ground truths}.
+    """
+
+    lengths: dict[int, int]
+    categories: dict[int, str]
+    tubes: dict[tuple[int, int], list[Tube]]
+
+
+def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTruth:
+    """The content of an annotation file, checked.
+
+    Args:
+        content: of a file in YouTube-VIS layout.
+        origin: names the file in errors.
+
+    Raises:
+        InputError: no annotations or categories, or an entry that cannot be scored against.
+    """
+    for key in ('annotations', 'categories'):
+        if not content.get(key):
+            raise InputError(f'{origin}: {key!r} must not be empty to score against, but is')
+    lengths = {video['id']: len(video['file_names']) for video in content['videos']}
+    names = {category['id']: category['name'] for category in content['categories']}
+    tubes = defaultdict(list)
+    for index, entry in enumerate(content['annotations']):
+        where = f'{origin}: annotations[{index}]'
+        size = entry.get('height'), entry.get('width')
+        masks = _masks_of(entry, lengths, where, size)
+        areas = [area for area in entry.get('areas') or mask_areas(masks) if area]
+        mean_area = float(np.mean(areas)) if areas else 0.0
+        tube = Tube(masks, mean_area, crowd=bool(entry.get('iscrowd', 0)))
+        tubes[entry['video_id'], entry['category_id']].append(tube)
+    return GroundTruth(lengths, {key: names[key] for key in sorted(names)}, tubes)
+
+
+def evaluate(truth: GroundTruth, results: Sequence[dict], origin: str = 'results') -> Evaluation:
     """Score a submission.
 
     Args:
-        ground_truth: content of an annotation file.
+        truth: of ``parse_ground_truth``.
         results: entries of a submission.
         origin: names the submission in errors.
 
     Raises:
-        InputError: no annotations, or an entry that cannot be scored.
+        InputError: an entry that cannot be scored.
     """
-    if not ground_truth.get('annotations'):
-        raise InputError('ground truth must have annotations to score against, but it has none')
-    lengths = {video['id']: len(video['file_names']) for video in ground_truth['videos']}
-    categories = {c['id']: c['name'] for c in ground_truth['categories']}
-    categories = {key: categories[key] for key in sorted(categories)}
-    truths = _truths_by_place(ground_truth['annotations'], lengths)
+    lengths, categories, truths = truth.lengths, truth.categories, truth.tubes
     predictions = _predictions_by_place(results, lengths, origin)
     precision, recall, scores = _empty_arrays(len(categories))
     ious = {}
@@ -104,7 +141,7 @@ def evaluate(ground_truth: dict, results: Sequence[dict], origin: str = 'results
         for video in sorted(lengths):
             tubes = sorted(predictions[video, category], key=lambda tube: -tube.score)
             tubes = tubes[: MAX_PREDICTIONS[-1]]
-            theirs = truths[video, category]
+            theirs = truths.get((video, category), [])
             if tubes or theirs:
                 ious[video, category] = tube_ious(tubes, theirs)
                 matched.append(match_video(tubes, theirs, ious[video, category]))
@@ -114,20 +151,6 @@ def evaluate(ground_truth: dict, results: Sequence[dict], origin: str = 'results
                 if curve is not None:
                     precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
     return Evaluation(categories, precision, recall, scores, ious)
-
-
-def _truths_by_place(
-    annotations: Sequence[dict], lengths: dict[int, int]
-) -> dict[tuple[int, int], list[Tube]]:
-    places = defaultdict(list)
-    for index, entry in enumerate(annotations):
-        where = f'annotations[{index}]'
-        masks = _masks_of(entry, lengths, where, (entry.get('height'), entry.get('width')))
-        areas = [area for area in entry.get('areas') or mask_areas(masks) if area]
-        place = entry['video_id'], entry['category_id']
-        mean_area = float(np.mean(areas)) if areas else 0.0
-        places[place].append(Tube(masks, mean_area, crowd=bool(entry.get('iscrowd', 0))))
-    return places
 
 
 def _predictions_by_place(
@@ -150,6 +173,9 @@ def _masks_of(entry: dict, lengths: dict[int, int], where: str, size: tuple) -> 
     video = entry.get('video_id')
     if video not in lengths:
         raise InputError(f'{where}: "video_id" must be a video of the file, but got {video!r}')
+    if not isinstance(entry.get('category_id'), int):
+        found = entry.get('category_id')
+        raise InputError(f'{where}: "category_id" must be a whole number, but got {found!r}')
     masks = entry.get('segmentations')
     if not isinstance(masks, list) or len(masks) != lengths[video]:
         found = len(masks) if isinstance(masks, list) else masks

@@ -7,6 +7,16 @@ import argparse
 from mmcv import DictAction
 
 
+class OptionAction(DictAction):
+    """mmcv's ``KEY=VALUE ...``, with an error in words for what has no ``=``."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string}: must be KEY=VALUE, but got {value!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def tool_parser(description: str) -> argparse.ArgumentParser:
     """A parser that shows a tool's docstring as it is written."""
     return argparse.ArgumentParser(
@@ -20,7 +30,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         default={},
         metavar='KEY=VALUE',
         help='change the config, e.g. model.test_cfg.rcnn.max_per_img=20',

@@ -99,8 +99,9 @@ def build(what: str, builder: Callable[[], Built]) -> Built:
     """
     try:
         return builder()
-    except InputError:
-        raise
+    except InputError as error:
+        # mmcv's registry raises it anew with the class's name in front: the first one is ours.
+        raise error.__context__ if isinstance(error.__context__, InputError) else error from None
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RuntimeError) as error:
         raise InputError(f'config: {what} cannot be built: {one_line(error)}') from error
 
