@@ -123,6 +123,7 @@ def test_check_case_fails_on_wrong_numbers(tmp_path):
     [
         (['--cfg-options', 'foo'], '--cfg-options: must be KEY=VALUE, but got'),
         (['--cfg-options', 'model.test_cfg.frames_per_pass=0'], 'must be a whole number >= 1'),
+        (['--cfg-options', 'model.test_cfg.rcnn.max_per_img=x'], "number >= 0, but got 'x'"),
         (['--cfg-options', 'model.type=Foo'], 'config: model cannot be built'),
         (['--cfg-options', 'model.backbone.detph=1'], "has no key 'detph'"),
         (['--out', '/proc/none/r.json'], '/proc/none/r.json: output must be writable'),

@@ -10,6 +10,17 @@ class InputError(ValueError):
     """Input that cannot be used; the message names file, entry, rule and value in one line."""
 
 
+def whole_number(key: str, value: object, least: int) -> int:
+    """A config value that must be a whole number.
+
+    Raises:
+        InputError: it is something else, or less than ``least``.
+    """
+    if not isinstance(value, int) or value < least:
+        raise InputError(f'{key}: must be a whole number >= {least}, but got {value!r}')
+    return value
+
+
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; an ``InputError`` or Ctrl-C ends it with one line on stderr and exit code 1."""
     try:

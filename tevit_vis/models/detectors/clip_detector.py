@@ -16,7 +16,7 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
-from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.errors import whole_number
 
 FRAMES_PER_PASS = 2  # default of test_cfg.frames_per_pass
 
@@ -39,7 +39,8 @@ class ClipDetector(BaseDetector):
     @property
     def frames_per_pass(self) -> int:
         """Frames that go through backbone and neck at a time at inference."""
-        return at_least_one('test_cfg.frames_per_pass', self.test_cfg, FRAMES_PER_PASS)
+        value = (self.test_cfg or {}).get('frames_per_pass', FRAMES_PER_PASS)
+        return whole_number('model.test_cfg.frames_per_pass', value, least=1)
 
     def extract_feat(self, img: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Feature maps of clips.
@@ -106,18 +107,6 @@ class ClipDetector(BaseDetector):
         )
 
     aug_test = simple_test
-
-
-def at_least_one(key: str, config: dict | None, default: int) -> int:
-    """A positive number from the last part of ``key`` in ``config``.
-
-    Raises:
-        InputError: it is something else.
-    """
-    value = (config or {}).get(key.rsplit('.', 1)[-1], default)
-    if not isinstance(value, int) or value < 1:
-        raise InputError(f'model.{key}: must be a whole number >= 1, but got {value!r}')
-    return value
 
 
 def by_parts(

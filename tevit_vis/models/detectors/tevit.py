@@ -14,8 +14,9 @@ from mmdet.models.detectors import QueryInst
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
 from tevit_vis.structures import ClipPrediction
+from tevit_vis.utils.errors import whole_number
 
-from .clip_detector import ClipDetector, at_least_one
+from .clip_detector import ClipDetector
 
 ROIS_PER_PASS = 512  # default of test_cfg.rois_per_pass
 
@@ -60,7 +61,8 @@ class TeViT(ClipDetector, QueryInst):
     @property
     def rois_per_pass(self) -> int:
         """RoIs that go through the heads at a time at inference."""
-        return at_least_one('test_cfg.rois_per_pass', self.test_cfg, ROIS_PER_PASS)
+        value = (self.test_cfg or {}).get('rois_per_pass', ROIS_PER_PASS)
+        return whole_number('model.test_cfg.rois_per_pass', value, least=1)
 
     @property
     def num_classes(self) -> int:

@@ -23,6 +23,7 @@ from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
 from tevit_vis.structures import ClipPrediction
+from tevit_vis.utils.errors import whole_number
 
 
 class StageOutput(NamedTuple):
@@ -237,8 +238,8 @@ class TeViTRoIHead(SparseRoIHead):
         probabilities = self.bbox_head[-1].class_probabilities(output.cls_score[0])
         scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
         num_classes = scores.shape[1]
-        kept = min(self.test_cfg.max_per_img, scores.numel())
-        best_scores, best = scores.flatten().topk(kept)
+        wanted = whole_number('model.test_cfg.rcnn.max_per_img', self.test_cfg.max_per_img, least=0)
+        best_scores, best = scores.flatten().topk(min(wanted, scores.numel()))
         queries, labels = best // num_classes, best % num_classes
 
         boxes = output.boxes[:, :, queries]
