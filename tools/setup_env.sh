@@ -19,7 +19,8 @@ if [ "${1:-}" = --again ]; then
   shift
 fi
 
-say() { printf '\033[1m[%3ds] %s\033[0m\n' "$SECONDS" "$*"; }
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
+say() { printf '%s[%3ds] %s%s\n' "$bold" "$SECONDS" "$*" "$plain"; }
 die() { echo "error: $*" >&2; exit 1; }
 
 # ---- the environment ------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import pytest
 import torch
 from conftest import SHARED
 
-from tevit_vis.evaluation.ytvis_eval import evaluate, parse_ground_truth
+from tevit_vis.evaluation.tubes import parse_ground_truth
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.masks import encode_masks
 from tevit_vis.utils.errors import InputError
 

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
 from tevit_vis.datasets.ytvis import read_annotation_file
 from tevit_vis.evaluation.submission import video_entries
-from tevit_vis.evaluation.ytvis_eval import evaluate, parse_ground_truth
+from tevit_vis.evaluation.tubes import parse_ground_truth
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
