@@ -30,7 +30,10 @@ if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then
     share=()
     "$base" -c 'import torch' 2>/dev/null && share=(--system-site-packages)
     say "making .venv from $("$base" --version)${share:+, sharing the torch that is there}"
-    if ! "$base" -m venv "${share[@]}" .venv; then
+    # Debian keeps what venv needs for pip in a package of its own; a pip elsewhere also serves.
+    if ! "$base" -m venv "${share[@]}" .venv >/dev/null 2>&1 &&
+      ! { "$base" -m venv --without-pip "${share[@]}" .venv &&
+        "$base" -m pip --python .venv/bin/python install --quiet pip; }; then
       rm -rf .venv
       die "$base cannot make virtual environments; on Debian: apt-get install python3-venv"
     fi
