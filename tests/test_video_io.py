@@ -98,7 +98,7 @@ def make_bad(folder, kind):
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('empty folder', 'at least one image'),
+        ('empty folder', 'must hold at least one image'),
         ('unreadable image', '00001.png: frame must be an image'),
         ('other size', '9.png: frame must be 30x20 like the first one, but it is 32x20'),
         ('no video', 'a.mp4: video cannot be decoded'),

@@ -94,7 +94,7 @@ class ImageFiles:
 
     def __init__(self, files: Sequence[str], origin: str) -> None:
         if not files:
-            raise InputError(f'{origin}: video must have at least one image, but got none')
+            raise InputError(f'{origin}: must hold at least one image itself, but holds none')
         self.files = files
         self.num_frames = len(files)
 
@@ -115,7 +115,7 @@ class VideoFile:
 
     def __post_init__(self) -> None:
         if not os.path.isfile(self.path):
-            raise InputError(f'{self.path}: video must be a file or a folder, but there is none')
+            raise InputError(f'{self.path}: video must be a file or a folder, but neither is there')
         with self._open() as container:
             if not container.streams.video:
                 raise InputError(f'{self.path}: file must have a video stream, but it has none')

@@ -13,11 +13,11 @@ import os
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
-from tevit_vis.apis.test import check_ground_truth
+from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import build_dataset
 from tevit_vis.utils.cli import add_model_arguments, tool_parser
 from tevit_vis.utils.config import build, load_config
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.errors import InputError, run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,8 +44,9 @@ def main() -> None:
     test.ann_file = args.json or test.ann_file
     test.img_prefix = args.root or test.img_prefix
     dataset = build('data.test', lambda: build_dataset(test))
-    if args.eval:
-        check_ground_truth(test.ann_file)
+    scored = bool(args.eval) and has_ground_truth(dataset)
+    if args.eval and not scored and processes.is_first:
+        print(f'{test.ann_file}: has no annotations, so there will be nothing to score against')
     model = init_model(
         config,
         args.checkpoint,
@@ -60,10 +61,17 @@ def main() -> None:
     }
     workers = config.data.workers_per_gpu if args.workers is None else args.workers
     journal = ResultsJournal(args.out, identity)
-    count = write_submission(model, dataset, journal, args.resume, workers, processes)
+    try:
+        count = write_submission(model, dataset, journal, args.resume, workers, processes)
+    except KeyboardInterrupt:
+        kept = len(journal.finished())
+        raise InputError(
+            f'interrupted: {kept} of {len(dataset)} videos are kept in {journal.folder}; '
+            'go on with --resume'
+        ) from None
     if processes.is_first:
         print(f'{args.out}: {count} entries for {len(dataset)} videos')
-        if args.eval:
+        if scored:
             print(score_submission(test.ann_file, args.out))
 
 

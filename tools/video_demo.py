@@ -6,6 +6,7 @@ INPUT is a video file or a folder of images.
 """
 
 import argparse
+import os
 
 from tqdm import tqdm
 
@@ -23,7 +24,11 @@ def parse_args() -> argparse.Namespace:
     add_model_arguments(parser)
     parser.add_argument('input', help='video file, or folder of images')
     parser.add_argument('--out', default='out.mp4', help='video to write (default: %(default)s)')
-    parser.add_argument('--json', help='also write labels, scores, boxes and masks here')
+    parser.add_argument(
+        '--json',
+        help='also write categories, scores, boxes (x1 y1 x2 y2 in pixels, as predicted: they may '
+        'reach beyond the frame) and RLE masks here',
+    )
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
     )
@@ -38,6 +43,8 @@ def main() -> None:
     source = open_source(args.input)
     for path in filter(None, (args.out, args.json)):
         check_writable(path)
+        if os.path.realpath(path) == os.path.realpath(args.input):
+            raise InputError(f'{path}: output must be another file than the input')
     model = init_model(
         args.config,
         args.checkpoint,

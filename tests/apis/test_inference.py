@@ -132,7 +132,7 @@ def test_checkpoints_of_mmcv_load_without_trust(tiny_files):
 
 @pytest.mark.parametrize(
     ('device', 'message'),
-    [('cuda:99', '--device: cuda:99 was asked for, but'), ('abacus', 'must be cpu, cuda or')],
+    [('cuda:99', 'device cuda:99 was asked for, but'), ('abacus', 'must be cpu, cuda or')],
 )
 def test_absent_devices_are_named(tiny_config, device, message):
     with pytest.raises(InputError, match=message):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from tevit_vis.apis import score_submission, write_submission
 from tevit_vis.apis import test as testing
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import Video, YouTubeVISDataset
 from tevit_vis.utils.errors import InputError
 
@@ -30,17 +32,21 @@ def test_every_video_gets_ten_entries_of_its_length(tiny_model, dataset, tmp_pat
     assert all(1 <= entry['category_id'] <= 40 and 0 < entry['score'] < 1 for entry in entries)
 
 
-def test_scores_are_those_of_the_annotations(tmp_path, video_dataset):
-    annotations, _ = video_dataset
-    results = tmp_path / 'r.json'
+def test_scores_are_those_of_the_annotations(tmp_path, dataset):
+    annotations, results = Path(dataset.ann_file), tmp_path / 'r.json'
     results.write_text('[]')
-    assert 'has no annotations' in score_submission(str(annotations), str(results))
+    assert not has_ground_truth(dataset)
     content = json.loads(annotations.read_text())
     rle = {'size': [51, 37], 'counts': [10, 5, 51 * 37 - 15]}
     content['categories'] = [{'id': 3, 'name': 'lizard'}]
     content['annotations'] = [{'id': 1, 'video_id': 11, 'category_id': 3, 'segmentations': [rle]}]
     annotations.write_text(json.dumps(content))
+    assert has_ground_truth(dataset)
     assert 'AP50    0.0000' in score_submission(str(annotations), str(results))
+    content['categories'][0]['name'] = 'newt'
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="category 3 must be 'lizard' .* but is 'newt'"):
+        has_ground_truth(dataset)
 
 
 def test_an_interrupted_run_goes_on(tiny_model, dataset, tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import SHARED
+from conftest import SHARED, noise_frames
+
+from tevit_vis.video_io import VideoWriter
 
 ROOT = Path(__file__).parents[2]
 DATA = SHARED / 'data' / 'real_clips'
@@ -127,7 +129,8 @@ def test_check_case_fails_on_wrong_numbers(tmp_path):
         (['--cfg-options', 'model.type=Foo'], 'config: model cannot be built'),
         (['--cfg-options', 'model.backbone.detph=1'], "has no key 'detph'"),
         (['--out', '/proc/none/r.json'], '/proc/none/r.json: output must be writable'),
-        (['--device', 'mps'], '--device: must be cpu, cuda or cuda:N'),
+        (['--device', 'mps'], 'device must be cpu, cuda or cuda:N'),
+        (['--root', '/absent'], '/absent: image folder must be there'),
         (['--json', 'absent.json'], 'error: absent.json: annotation file must be there'),
     ],
 )
@@ -143,3 +146,13 @@ def test_bad_options_are_one_line(tiny_files, video_dataset, tmp_path, options, 
     assert message in done.stderr.strip().splitlines()[-1]
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'r.json').exists()
+
+
+def test_video_demo_does_not_write_over_its_input(tiny_files, tmp_path):
+    with VideoWriter(str(tmp_path / 'a.mp4'), 5) as writer:
+        writer.write(noise_frames(1, 48, 80)[0])
+    before = (tmp_path / 'a.mp4').read_bytes()
+    demo = ROOT / 'tools/video_demo.py', *tiny_files, tmp_path / 'a.mp4'
+    done = run(sys.executable, *demo, '--out', tmp_path / 'a.mp4')
+    assert 'output must be another file than the input' in done.stderr
+    assert (tmp_path / 'a.mp4').read_bytes() == before

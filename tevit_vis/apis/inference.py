@@ -105,11 +105,11 @@ def check_device(device: str | None) -> torch.device:
     if device is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     if not re.fullmatch(r'cpu|cuda(:\d+)?', device):
-        raise InputError(f'--device: must be cpu, cuda or cuda:N, but got {device!r}')
+        raise InputError(f'device must be cpu, cuda or cuda:N, but got {device!r}')
     found = torch.device(device)
     count = torch.cuda.device_count()
     if found.type == 'cuda' and (found.index or 0) >= count:
-        raise InputError(f'--device: {device} was asked for, but {count} CUDA devices are here')
+        raise InputError(f'device {device} was asked for, but {count} CUDA devices are here')
     return found
 
 

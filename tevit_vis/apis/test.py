@@ -51,11 +51,13 @@ def write_submission(
     if len(dataset.categories) != model.num_classes:
         raise InputError(
             f'{dataset.ann_file}: number of categories must be the {model.num_classes} classes of '
-            f'the model, but got {len(dataset.categories)} (data.test.categories names a table)'
+            f'the model, but got {len(dataset.categories)}'
         )
     done, run = processes.from_first(lambda: _begin(journal, resume))
     videos = [video for video in dataset.videos if video.id not in done]
     share = share_videos(videos, processes)
+    if resume and processes.is_first:
+        tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
     writer = f'{run}_{processes.rank}'
     with _progress_bar(share, processes) as bar:
         frames = load_frames(dataset, share, num_workers)
@@ -77,28 +79,39 @@ def _begin(journal: ResultsJournal, resume: bool) -> tuple[list[int], int]:
     return list(journal.begin(resume)), time.time_ns()
 
 
+def has_ground_truth(dataset: YouTubeVISDataset) -> bool:
+    """Whether a submission for the data set can be scored; those of test sets hold no annotations.
+
+    Raises:
+        InputError: annotations are there, but cannot be scored against.
+    """
+    content = read_annotation_file(dataset.ann_file)
+    if not content.get('annotations'):
+        return False
+    truth = parse_ground_truth(content, dataset.ann_file)
+    for category, name in truth.categories.items():
+        if dataset.categories.get(category) != name:
+            raise InputError(
+                f'{dataset.ann_file}: category {category} must be '
+                f'{dataset.categories.get(category)!r} like the class of the model that is written '
+                f'with this id, but is {name!r}: it cannot be scored against (leave out --eval)'
+            )
+    return True
+
+
 def score_submission(ann_file: str, results_file: str) -> str:
-    """The summary of a submission's scores, or why there is none.
+    """The summary of a submission's scores.
 
     Args:
-        ann_file: annotation file; those of test sets hold no annotations.
+        ann_file: annotation file.
         results_file: the submission.
 
     Raises:
-        InputError: an entry that cannot be scored.
+        InputError: an entry that cannot be scored, or no annotations.
     """
-    ground_truth = read_annotation_file(ann_file)
-    if not ground_truth.get('annotations'):
-        return f'{ann_file}: has no annotations, so there is nothing to score against'
+    truth = parse_ground_truth(read_annotation_file(ann_file), ann_file)
     results = json.loads(Path(results_file).read_text())
-    return str(evaluate(parse_ground_truth(ground_truth, ann_file), results, results_file))
-
-
-def check_ground_truth(ann_file: str) -> None:
-    """Raise an ``InputError`` now for annotations that could not be scored against later."""
-    ground_truth = read_annotation_file(ann_file)
-    if ground_truth.get('annotations'):
-        parse_ground_truth(ground_truth, ann_file)
+    return str(evaluate(truth, results, results_file))
 
 
 def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:

@@ -50,7 +50,7 @@ class YouTubeVISDataset:
         test_mode: kept for mmdet's builders; only testing is there yet.
 
     Raises:
-        InputError: the file is absent or breaks the layout; names entry, rule and value.
+        InputError: the file or the folder is absent, or the file breaks the layout.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class YouTubeVISDataset:
         self.videos = parse_videos(content, ann_file)
         self.categories = choose_categories(content, ann_file, categories)
         self.pipeline = FramePipeline(pipeline)
+        if img_prefix and not os.path.isdir(img_prefix):
+            raise InputError(f'{img_prefix}: image folder must be there, but it is not')
 
     @property
     def CLASSES(self) -> tuple[str, ...]:  # noqa: N802  (mmdet's name)
@@ -198,7 +200,7 @@ def choose_categories(content: dict, path: str, name: str | None) -> dict[int, s
     if any(table.get(category) != own[category] for category in own):
         logger.warning(
             '%s: its categories are not those of %s, which the config names: '
-            'category ids in the results are those of %s',
+            'category ids in the results will be those of %s',
             path,
             name,
             name,
