@@ -123,7 +123,7 @@ class VideoFile:
     def _open(self) -> av.container.InputContainer:
         try:
             return av.open(self.path)
-        except (av.error.FFmpegError, ValueError) as error:
+        except av.error.FFmpegError as error:
             raise InputError(f'{self.path}: video cannot be decoded: {error.strerror}') from None
 
     @property

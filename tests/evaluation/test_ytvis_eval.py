@@ -5,8 +5,8 @@ import pytest
 import torch
 from conftest import SHARED
 
-from tevit_vis.evaluation.tubes import parse_ground_truth
-from tevit_vis.evaluation.ytvis_eval import evaluate
+from tevit_vis.evaluation.tubes import Tube, parse_ground_truth
+from tevit_vis.evaluation.ytvis_eval import evaluate, match_video
 from tevit_vis.masks import encode_masks
 from tevit_vis.utils.errors import InputError
 
@@ -44,6 +44,13 @@ def make_case(length=2):
         'annotations': [truth],
     }
     return ground_truth, prediction
+
+
+def test_of_equal_ious_the_last_ground_truth_is_taken():
+    tubes = [Tube([None], mean_area=5.0, score=score) for score in (0.9, 0.8)]
+    # The second prediction fits the first ground truth alone: it is matched only if that is free.
+    matched = match_video(tubes, tubes, np.array([[0.7, 0.7], [0.7, 0.1]])).matched
+    assert matched[0, 0].tolist() == [True, True]
 
 
 def test_missing_areas_and_crowd_flags_are_filled_in():

@@ -58,7 +58,7 @@ def test_extract_roi_feats_equals_mmdets_extractor(sampling_ratio):
     levels = [torch.randn(2, 5, 64 // stride, 96 // stride) for stride in (4, 8, 16)]
     levels = [level.contiguous(memory_format=torch.channels_last) for level in levels]
     rois = random_rois(40, 2, width=96, height=64)
-    rois = torch.cat([rois, torch.tensor([[0, -20.0, -20, 120, 100]])])
+    rois = torch.cat([rois, torch.tensor([[0, -20.0, -20, 120, 100], [1, -90, -90, 180, 150]])])
     assert len(extractor.map_roi_levels(rois, 3).unique()) == 3
     expected = extractor([level.contiguous() for level in levels], rois)
     more = [*levels, torch.randn(2, 5, 2, 3)]  # a level beyond the extractor's strides

@@ -40,28 +40,27 @@ class ResultsJournal:
         Raises:
             InputError: the place cannot be written, or holds another run's videos.
         """
-        if not resume and self.finished():
+        finished = self.finished()
+        if finished and not resume:
             raise InputError(
-                f'{self.folder}: holds {len(self.finished())} finished videos of an interrupted '
+                f'{self.folder}: holds {len(finished)} finished videos of an interrupted '
                 'run: add --resume to continue it, or remove the folder to start anew'
             )
-        finished = self._check_identity() if resume else {}
+        if finished:
+            self._check_identity()
         check_writable(self.out)
         self.folder.mkdir(exist_ok=True)
         write_json(self.identity, self.folder / 'run.json')
         return finished
 
-    def _check_identity(self) -> dict[int, list[dict]]:
-        finished = self.finished()
-        if finished:
-            before = json.loads((self.folder / 'run.json').read_text())
-            changed = sorted(key for key in self.identity if before.get(key) != self.identity[key])
-            if changed:
-                raise InputError(
-                    f'{self.folder}: --resume must find the same {" and ".join(changed)} as the '
-                    'interrupted run had, but it changed: remove the folder to start anew'
-                )
-        return finished
+    def _check_identity(self) -> None:
+        before = json.loads((self.folder / 'run.json').read_text())
+        changed = sorted(key for key in self.identity if before.get(key) != self.identity[key])
+        if changed:
+            raise InputError(
+                f'{self.folder}: --resume must find the same {" and ".join(changed)} as the '
+                'interrupted run had, but it changed: remove the folder to start anew'
+            )
 
     def finished(self) -> dict[int, list[dict]]:
         """{video id: its entries}; the torn last line of a killed process is not a video."""
