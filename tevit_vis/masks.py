@@ -119,6 +119,15 @@ def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
     return areas
 
 
+def mask_boxes(track: Sequence[RLE | None]) -> np.ndarray:
+    """Smallest box around each mask of a track: [T, 4], x y width height; zeros without a mask."""
+    present = [index for index, rle in enumerate(track) if rle is not None]
+    boxes = np.zeros((len(track), 4))
+    if present:
+        boxes[present] = coco_mask.toBbox([track[index] for index in present])
+    return boxes
+
+
 def mask_intersections(
     first: Sequence[RLE | None], second: Sequence[RLE | None]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,7 @@ def main() -> None:
     test = config.data.test
     test.ann_file = args.json or test.ann_file
     test.img_prefix = args.root or test.img_prefix
+    test.test_mode = True
     dataset = build('data.test', lambda: build_dataset(test))
     scored = bool(args.eval) and has_ground_truth(dataset)
     if args.eval and not scored and processes.is_first:

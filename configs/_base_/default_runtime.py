@@ -2,11 +2,9 @@
 custom_imports = dict(imports=['tevit_vis'], allow_failed_imports=False)
 checkpoint_config = dict(interval=770)
 log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook')])
-custom_hooks = [dict(type='NumClassCheckHook')]
-dist_params = dict(backend='nccl')
+custom_hooks = []
+amp = None  # 'fp16' or 'bf16': precision of the network in training
+weight_average = dict()  # dict(decay=0.999): test and save the moving average of the weights
 log_level = 'INFO'
 load_from = None
 resume_from = None
-workflow = [('train', 1)]
-opencv_num_threads = 0
-mp_start_method = 'fork'

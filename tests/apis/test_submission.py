@@ -16,7 +16,7 @@ from tevit_vis.utils.errors import InputError
 def dataset(video_dataset, tiny_config):
     annotations, images = video_dataset
     return YouTubeVISDataset(
-        str(annotations), str(images), tiny_config.data.test.pipeline, 'ytvis2019'
+        str(annotations), str(images), tiny_config.data.test.pipeline, 'ytvis2019', test_mode=True
     )
 
 
@@ -87,4 +87,4 @@ def test_videos_are_shared_by_frames_and_each_goes_once():
     videos = [Video(i, ('x',) * n, 1, 1) for i, n in enumerate([3, 10, 4, 4, 9, 2])]
     shares = [testing.share_videos(videos, Processes(rank, 3)) for rank in range(3)]
     assert sorted(v.id for share in shares for v in share) == list(range(6))
-    assert sorted(sum(len(v.file_names) for v in share) for share in shares) == [10, 11, 11]
+    assert sorted(sum(v.num_frames for v in share) for share in shares) == [10, 11, 11]

@@ -12,7 +12,7 @@ PIPELINE = load_config('tevit/tevit_msgshift').data.test.pipeline
 
 
 def make_dataset(annotations, images, categories='ytvis2019'):
-    return YouTubeVISDataset(str(annotations), str(images), PIPELINE, categories)
+    return YouTubeVISDataset(str(annotations), str(images), PIPELINE, categories, test_mode=True)
 
 
 def test_frames_come_in_the_order_of_file_names(video_dataset):

@@ -63,7 +63,8 @@ def check(case: GoldenCase) -> Report:
     """Run the whole pipeline on a case and compare all that is stored."""
     report = Report()
     config = config_from_manifest(case.manifest)
-    config.data.test.update(ann_file=str(case.annotations), img_prefix=str(case.images))
+    files = dict(ann_file=str(case.annotations), img_prefix=str(case.images))
+    config.data.test.update(files, test_mode=True)
     dataset = build_dataset(config.data.test)
     # PARITY(TeViT): the official code writes label + 1 as the category, whatever the data set.
     num_classes = config.model.roi_head.bbox_head[-1].num_classes
@@ -79,7 +80,7 @@ def check(case: GoldenCase) -> Report:
     names = [video.name for video in dataset.videos]
     for name, expected in case.expected():
         video = dataset.videos[names.index(name) if name else 0]
-        frames = [dataset.load_frame(video, index) for index in range(len(video.file_names))]
+        frames = [dataset.load_frame(video, index) for index in range(video.num_frames)]
         compare_tensors(report, model, frames, expected, prefix=f'{video.name} ')
     return report
 

@@ -1,4 +1,4 @@
-"""The processes that torchrun starts, as far as testing needs to know them."""
+"""The processes that torchrun starts, as far as testing and training need to know them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Processes:
     def join(cls) -> Processes:
         """Join what torchrun started; alone where it did not.
 
-        Messages go by gloo on GPU machines too: they are few and small, and the models are not
-        synchronised.
+        Tensors on GPUs go by nccl (gradients), all else by gloo.
         """
         if not {'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR'} <= set(os.environ):
             return cls()
-        dist.init_process_group('gloo', timeout=PATIENCE)
+        backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
+        dist.init_process_group(backend, timeout=PATIENCE)
         return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']))
 
     def device(self, name: str | None) -> str | None:
@@ -80,7 +80,7 @@ class Processes:
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:
-            dist.barrier()
+            dist.all_reduce(torch.zeros(1))  # on the CPU, by gloo
 
 
 ALONE = Processes()

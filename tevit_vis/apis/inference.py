@@ -66,7 +66,7 @@ def init_model(
     model = build('model', lambda: build_detector(model_config))
     names = None
     if checkpoint is None:
-        _draw_weights(model)
+        draw_weights(model)
     else:
         content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
         load_weights(model, content, os.fspath(checkpoint))
@@ -78,7 +78,7 @@ def init_model(
     return prepare_for_inference(model, target)
 
 
-def _draw_weights(model: ClipDetector) -> None:
+def draw_weights(model: ClipDetector) -> None:
     """``init_weights`` without mmcv's line per parameter."""
     loggers = [get_logger(name) for name in ('mmcv', 'mmdet')]
     levels = [logger.level for logger in loggers]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
-from tevit_vis.datasets.ytvis import read_annotation_file
+from tevit_vis.datasets.videos import read_annotation_file
 from tevit_vis.evaluation.submission import video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
@@ -63,12 +63,12 @@ def write_submission(
         frames = load_frames(dataset, share, num_workers)
         for video in share:
             bar.set_postfix_str(video.name)
-            clip = list(islice(frames, len(video.file_names)))
+            clip = list(islice(frames, video.num_frames))
             instances = predict_video(model, clip)
             journal.add(
                 writer, video.id, video_entries(instances, video.id, dataset.label_to_category)
             )
-            bar.update(len(video.file_names))
+            bar.update(video.num_frames)
     processes.wait()
     if not processes.is_first:
         return 0
@@ -118,9 +118,9 @@ def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:
     """The videos of this process: long ones first, each to whoever has the fewest frames."""
     loads = [0] * processes.count
     mine = []
-    for video in sorted(videos, key=lambda video: -len(video.file_names)):
+    for video in sorted(videos, key=lambda video: -video.num_frames):
         least = loads.index(min(loads))
-        loads[least] += len(video.file_names)
+        loads[least] += video.num_frames
         if least == processes.rank:
             mine.append(video)
     return mine
@@ -130,7 +130,7 @@ def load_frames(
     dataset: YouTubeVISDataset, videos: Sequence[Video], num_workers: int
 ) -> Iterator[Frame]:
     """The frames of all videos in one stream, loaded ahead of their use."""
-    places = ((video, index) for video in videos for index in range(len(video.file_names)))
+    places = ((video, index) for video in videos for index in range(video.num_frames))
     return prefetch(
         lambda place: dataset.load_frame(*place), places, num_workers, ahead=FRAMES_AHEAD
     )
@@ -138,7 +138,7 @@ def load_frames(
 
 def _progress_bar(share: Sequence[Video], processes: Processes) -> tqdm:
     return tqdm(
-        total=sum(len(video.file_names) for video in share),
+        total=sum(video.num_frames for video in share),
         unit='frame',
         desc='test' if processes.count == 1 else f'test, 1 of {processes.count} processes',
         disable=not processes.is_first,

@@ -3,6 +3,17 @@
 from mmdet.datasets import build_dataset
 
 from .frames import Frame, FramePipeline
-from .ytvis import Video, YouTubeVISDataset
+from .loader import Draw, TrainClip, build_train_loader
+from .videos import Video
+from .ytvis import YouTubeVISDataset
 
-__all__ = ['Frame', 'FramePipeline', 'Video', 'YouTubeVISDataset', 'build_dataset']
+__all__ = [
+    'Draw',
+    'Frame',
+    'FramePipeline',
+    'TrainClip',
+    'Video',
+    'YouTubeVISDataset',
+    'build_dataset',
+    'build_train_loader',
+]

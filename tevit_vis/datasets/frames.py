@@ -7,10 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmcv.parallel import DataContainer
+from mmdet.core import BitmapMasks
 from mmdet.datasets.pipelines import Compose
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video_io import image_faults
+
+from .instances import FrameInstances
+
+TRAIN_KEYS = ('img', 'img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids')
 
 
 class Frame(NamedTuple):
@@ -20,8 +26,19 @@ class Frame(NamedTuple):
     meta: dict  # img_shape, pad_shape, ori_shape, scale_factor, ...
 
 
+class TrainFrame(NamedTuple):
+    """A frame and its G instances as the network takes them."""
+
+    img: torch.Tensor  # [3, H, W], normalised and padded
+    meta: dict
+    bboxes: torch.Tensor  # [G, 4] x1 y1 x2 y2 in pixels of the network input
+    labels: torch.Tensor  # [G]
+    masks: BitmapMasks  # G masks, padded like the image
+    ids: torch.Tensor  # [G], equal for an instance in all frames
+
+
 class FramePipeline:
-    """mmdet's test pipeline, one frame at a time.
+    """mmdet's pipeline, one frame at a time.
 
     Args:
         transforms: configs of the steps; the first reads a file.
@@ -33,7 +50,7 @@ class FramePipeline:
     def __init__(self, transforms: Sequence[dict]) -> None:
         if not transforms or not transforms[0]['type'].startswith('LoadImage'):
             raise InputError(
-                'data.test.pipeline: its first step must be LoadImageFromFile, '
+                'data.<split>.pipeline: its first step must be LoadImageFromFile, '
                 f'but got {transforms[0]["type"] if transforms else "none"}'
             )
         self.load = Compose(transforms[:1])
@@ -65,6 +82,44 @@ class FramePipeline:
             )
         )
 
+    def train_frame(self, image: dict, instances: FrameInstances) -> TrainFrame:
+        """The frame of ``read`` with its instances; crowds are handed on as mmdet's ignored boxes.
+
+        Raises:
+            InputError: the pipeline does not collect what training needs.
+        """
+        kept = ~instances.crowd
+        masks = [mask for mask, keep in zip(instances.masks, kept) if keep]
+        height, width = image['img_shape'][:2]
+        results = dict(
+            image,
+            img_info=dict(image['img_info'], height=height, width=width),
+            ann_info=dict(
+                bboxes=instances.boxes[kept],
+                labels=instances.labels[kept],
+                masks=masks,
+                bboxes_ignore=instances.boxes[instances.crowd],
+            ),
+            gt_ids=instances.ids[kept],
+            bbox_fields=[],
+            mask_fields=[],
+            seg_fields=[],
+        )
+        collected = self.transform(results)
+        missing = [key for key in TRAIN_KEYS if key not in collected]
+        if missing:
+            raise InputError(
+                f'data.train.pipeline: must collect {", ".join(TRAIN_KEYS)}, '
+                f'but {", ".join(missing)} is not there'
+            )
+        img, meta, bboxes, labels, masks, ids = (_plain(collected[key]) for key in TRAIN_KEYS)
+        return TrainFrame(img, meta, bboxes, labels, masks, torch.as_tensor(ids))
+
     def _finish(self, results: dict) -> Frame:
         collected = self.transform(results)
         return Frame(img=collected['img'].data, meta=collected['img_metas'].data)
+
+
+def _plain(value: object) -> object:
+    """What mmdet's DataContainer holds: clips are put together by ``datasets/loader.py``."""
+    return value.data if isinstance(value, DataContainer) else value

@@ -1,53 +1,45 @@
-"""YouTube-VIS data: the JSON file, its videos and their frames.
-
-Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout.
-"""
+"""Videos in YouTube-VIS layout: training clips, and frames to test on."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import torch
 from mmdet.datasets import DATASETS
 
+from tevit_vis.evaluation.ytvis_eval import score_results
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.seeds import seeded
 
-from .categories import category_table
-from .frames import Frame, FramePipeline
+from .clip_sampler import build_clip_sampler
+from .frames import Frame, FramePipeline, TrainFrame
+from .instances import parse_instances
+from .loader import Draw, TrainClip
+from .videos import Video, choose_categories, parse_videos, read_annotation_file
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Video:
-    """A video of the data set."""
-
-    id: int
-    file_names: tuple[str, ...]  # relative to the image folder, in order of time
-    height: int
-    width: int
-
-    @property
-    def name(self) -> str:
-        """The folder of its frames, or its id."""
-        return os.path.dirname(self.file_names[0]) or str(self.id)
-
-
 @DATASETS.register_module()
 class YouTubeVISDataset:
-    """The videos of a file in YouTube-VIS layout.
+    """The videos of a file in YouTube-VIS layout: YouTube-VIS 2019 to 2022, OVIS, own data.
+
+    For training, an item is a clip around one key frame; items are the frames that have an
+    instance, or all frames where the file has no instance. For testing, an item is a video.
 
     Args:
         ann_file: the JSON file.
         img_prefix: folder that ``file_names`` are relative to.
-        pipeline: mmdet transforms of one frame.
+        pipeline: mmdet transforms of one frame. Those of a clip's frames all draw alike.
         categories: name of a public table (``datasets/categories.py``) that the model was trained
             with, or None to take the file's own categories.
         clip_length: frames of a training clip.
-        test_mode: kept for mmdet's builders; only testing is there yet.
+        clip_sampler: which frames those are, see ``datasets/clip_sampler.py``.
+        annotated_only: take frames with an instance only.
+        test_mode: whole videos, without annotations.
 
     Raises:
         InputError: the file or the folder is absent, or the file breaks the layout.
@@ -59,10 +51,11 @@ class YouTubeVISDataset:
         img_prefix: str,
         pipeline: Sequence[dict],
         categories: str | None = None,
-        clip_length: int | None = None,
-        test_mode: bool = True,
+        clip_length: int = 5,
+        clip_sampler: Mapping = dict(type='tevit'),  # noqa: B006  (read only)
+        annotated_only: bool = True,
+        test_mode: bool = False,
     ) -> None:
-        self.clip_length = clip_length
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
@@ -72,6 +65,41 @@ class YouTubeVISDataset:
         self.pipeline = FramePipeline(pipeline)
         if img_prefix and not os.path.isdir(img_prefix):
             raise InputError(f'{img_prefix}: image folder must be there, but it is not')
+        if not test_mode:
+            self.instances = parse_instances(content, ann_file, self.videos, self.label_to_category)
+            self.clip_sampler = build_clip_sampler(clip_length, clip_sampler)
+            self._list_key_frames(annotated_only)
+
+    def _list_key_frames(self, annotated_only: bool) -> None:
+        """Frames to train with, video after video, in flat arrays."""
+        counts = [video.num_frames for video in self.videos]
+        self.first_frame = np.cumsum([0, *counts])  # [V + 1], frames count through all videos
+        frames = [np.arange(count, dtype=np.int32) for count in counts]
+        if annotated_only:
+            annotated = [
+                self.instances.annotated(first, last).astype(np.int32)
+                for first, last in zip(self.first_frame[:-1], self.first_frame[1:])
+            ]
+            if any(map(len, annotated)):
+                frames = annotated
+            else:
+                logger.warning('%s: has no instance: training sees background only', self.ann_file)
+        for index, usable in enumerate(frames):
+            if len(usable):
+                self._check_first_image(self.videos[index], int(usable[0]))
+        self.key_frames = np.concatenate(frames)
+        self.first_key = np.cumsum([0, *map(len, frames)])  # [V + 1]
+        upright = np.array([video.height > video.width for video in self.videos], np.uint8)
+        self.flag = np.repeat(upright, np.diff(self.first_key))  # mmdet's name: orientation groups
+
+    def _check_first_image(self, video: Video, index: int) -> None:
+        path = self.frame_path(video, index)
+        if not os.path.isfile(path):
+            raise InputError(
+                f'{self.ann_file}: video {video.id}: frame {index} must be an image in '
+                f'{self.img_prefix}, but {path} is not there (tools/data/check_dataset.py lists '
+                'all that is missing)'
+            )
 
     @property
     def CLASSES(self) -> tuple[str, ...]:  # noqa: N802  (mmdet's name)
@@ -84,7 +112,51 @@ class YouTubeVISDataset:
         return list(self.categories)
 
     def __len__(self) -> int:
-        return len(self.videos)
+        return len(self.videos) if self.test_mode else len(self.key_frames)
+
+    def __getitem__(self, item: int | Draw) -> TrainClip | dict:
+        """A training clip, drawn anew at each call unless ``item`` brings a seed; or a video as
+        ``img [T, 3, H, W]`` and T ``img_metas``.
+        """
+        if self.test_mode:
+            video = self.videos[int(item)]
+            frames = [self.load_frame(video, index) for index in range(video.num_frames)]
+            return dict(
+                img=torch.stack([frame.img for frame in frames]),
+                img_metas=[frame.meta for frame in frames],
+            )
+        if not isinstance(item, Draw):
+            item = Draw(item, int(np.random.randint(2**31)))
+        return self.load_clip(item)
+
+    def load_clip(self, draw: Draw) -> TrainClip:
+        """The clip of a key frame; the seed decides on its other frames and all transforms."""
+        place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1
+        usable = self.key_frames[self.first_key[place] : self.first_key[place + 1]]
+        key = draw.index - int(self.first_key[place])
+        numbers = self.clip_sampler(usable, key, np.random.default_rng(draw.seed))
+        frames = []
+        for number in numbers:
+            with seeded(draw.seed):  # every frame's transforms draw the same
+                frames.append(self._load_train_frame(place, int(number)))
+        return TrainClip.of_frames(frames)
+
+    def _load_train_frame(self, place: int, number: int) -> TrainFrame:
+        video = self.videos[place]
+        size = video.height, video.width
+        instances = self.instances.of_frame(int(self.first_frame[place]) + number, size)
+        path = self.frame_path(video, number)
+        image = self.pipeline.read(path)
+        self._check_size(image['img'].shape, video, number, path)
+        return self.pipeline.train_frame(image, instances)
+
+    def _check_size(self, shape: tuple[int, ...], video: Video, index: int, path: str) -> None:
+        height, width = shape[:2]
+        if (height, width) != (video.height, video.width):
+            raise InputError(
+                f'{path}: frame {index} of video {video.id} must be {video.width}x{video.height} '
+                f'as {self.ann_file} says, but it is {width}x{height}'
+            )
 
     def frame_path(self, video: Video, index: int) -> str:
         """File of a frame."""
@@ -98,111 +170,16 @@ class YouTubeVISDataset:
         """
         path = self.frame_path(video, index)
         frame = self.pipeline.from_file(path)
-        height, width = frame.meta['ori_shape'][:2]
-        if (height, width) != (video.height, video.width):
-            raise InputError(
-                f'{path}: frame {index} of video {video.id} must be {video.width}x{video.height} '
-                f'as {self.ann_file} says, but it is {width}x{height}'
-            )
+        self._check_size(frame.meta['ori_shape'], video, index, path)
         return frame
 
+    def evaluate(self, results: Sequence[dict], metric: str = 'segm') -> dict[str, float]:
+        """Scores of a submission's entries, as ``segm_AP`` and so on (mmdet's entry).
 
-def read_annotation_file(path: str) -> dict:
-    """A JSON file whose top level is a dict.
-
-    Raises:
-        InputError: absent, unreadable, or something else.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            content = json.load(file)
-    except FileNotFoundError:
-        raise InputError(f'{path}: annotation file must be there, but it is not') from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f'{path}: annotation file must be JSON, but: {error}') from None
-    if not isinstance(content, dict):
-        raise InputError(
-            f'{path}: YouTube-VIS JSON must be an object with "videos", '
-            f'but got a {type(content).__name__}'
-        )
-    return content
-
-
-def parse_videos(content: dict, path: str) -> list[Video]:
-    """The ``videos`` of an annotation file, checked.
-
-    Raises:
-        InputError: names the first entry that breaks a rule.
-    """
-    entries = content.get('videos')
-    if not isinstance(entries, list) or not entries:
-        found = 'an empty list' if entries == [] else type(entries).__name__
-        raise InputError(
-            f'{path}: "videos" must be a list with at least one video, but got {found}'
-        )
-    videos: dict[int, Video] = {}
-    for index, entry in enumerate(entries):
-        video = _parse_video(entry, f'{path}: videos[{index}]')
-        if video.id in videos:
-            raise InputError(f'{path}: videos[{index}]: "id" must be unique, but {video.id} is not')
-        videos[video.id] = video
-    return list(videos.values())
-
-
-def _parse_video(entry: object, where: str) -> Video:
-    if not isinstance(entry, dict):
-        raise InputError(f'{where} must be an object, but got {entry!r}')
-    for key in ('id', 'width', 'height'):
-        if not isinstance(entry.get(key), int) or (key != 'id' and entry[key] < 1):
-            raise InputError(f'{where}: "{key}" must be a whole number, but got {entry.get(key)!r}')
-    names = entry.get('file_names')
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise InputError(
-            f'{where}: "file_names" must be a list of file names, one per frame, but got {names!r}'
-        )
-    if entry.get('length', len(names)) != len(names):
-        raise InputError(
-            f'{where}: "length" must be the number of file_names, {len(names)}, '
-            f'but got {entry["length"]!r}'
-        )
-    return Video(entry['id'], tuple(names), entry['height'], entry['width'])
-
-
-def choose_categories(content: dict, path: str, name: str | None) -> dict[int, str]:
-    """{category id: class name} in label order: of the named table, or else of the file.
-
-    Raises:
-        InputError: no table of that name, or the file's categories break the layout.
-    """
-    own = {}
-    entries = content.get('categories') or []
-    if not isinstance(entries, list):
-        raise InputError(f'{path}: "categories" must be a list, but got {entries!r}')
-    for index, entry in enumerate(entries):
-        fits = isinstance(entry, dict) and isinstance(entry.get('id'), int)
-        if not fits or not isinstance(entry.get('name'), str):
-            raise InputError(
-                f'{path}: categories[{index}] must have a number "id" and a text "name", '
-                f'but got {entry!r}'
-            )
-        own[entry['id']] = entry['name']
-    if name is None:
-        if not own:
-            raise InputError(
-                f'{path}: "categories" must not be empty when the config names none '
-                '(data.test.categories)'
-            )
-        return own
-    try:
-        table = category_table(name)
-    except ValueError as error:
-        raise InputError(f'data.test.{error}') from None
-    if any(table.get(category) != own[category] for category in own):
-        logger.warning(
-            '%s: its categories are not those of %s, which the config names: '
-            'category ids in the results will be those of %s',
-            path,
-            name,
-            name,
-        )
-    return table
+        Raises:
+            InputError: another metric, an entry that cannot be scored, or no annotations.
+        """
+        if metric != 'segm':
+            raise InputError(f"evaluation.metric: must be 'segm', but got {metric!r}")
+        scores = score_results(read_annotation_file(self.ann_file), results, self.ann_file)
+        return {f'segm_{name}': value for name, value in scores.stats.items()}

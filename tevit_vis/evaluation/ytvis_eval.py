@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .tubes import GroundTruth, Tube, parse_results, tube_ious
+from .tubes import GroundTruth, Tube, parse_ground_truth, parse_results, tube_ious
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
@@ -91,6 +91,22 @@ def evaluate(truth: GroundTruth, results: Sequence[dict], origin: str = 'results
                 if curve is not None:
                     precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
     return Evaluation(categories, precision, recall, scores, ious)
+
+
+def score_results(
+    content: dict, results: Sequence[dict], ann_file: str, origin: str = 'results'
+) -> Evaluation:
+    """Score a submission against the content of an annotation file.
+
+    Args:
+        content: of the file.
+        results: entries of a submission.
+        ann_file, origin: name the two in errors.
+
+    Raises:
+        InputError: an entry that cannot be scored, or no annotations.
+    """
+    return evaluate(parse_ground_truth(content, ann_file), results, origin)
 
 
 @dataclass(frozen=True)

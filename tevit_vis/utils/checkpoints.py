@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -51,23 +52,91 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
     return checkpoint
 
 
-def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
-    """Copy the weights of ``checkpoint['state_dict']``, or of the bare dict, into ``model``.
+def weights_of(checkpoint: Mapping, path: str) -> Mapping:
+    """``checkpoint['state_dict']``, or the bare dict.
 
     Raises:
-        InputError: a key is missing, left over or of another shape; the first ones are listed.
+        InputError: it is no dict.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     if not isinstance(weights, Mapping):
         raise InputError(
             f'{path}: "state_dict" must be a dict of weights, but got {type(weights).__name__}'
         )
+    return weights
+
+
+@dataclass(frozen=True)
+class TakenWeights:
+    """What a model took from a checkpoint of another one; keys throughout.
+
+    Args:
+        path: of the checkpoint.
+        taken: now in the model.
+        new: of the model, absent from the checkpoint: they stay as drawn.
+        reshaped: in both with other shapes, which are told: they stay as drawn.
+        left_over: of the checkpoint, without a place in the model.
+    """
+
+    path: str
+    taken: list[str]
+    new: list[str]
+    reshaped: list[str]
+    left_over: list[str]
+
+    def __str__(self) -> str:
+        lines = [f'{self.path}: {len(self.taken)} weights taken']
+        for what, keys in (
+            ('stay new (not in the checkpoint)', self.new),
+            ('stay new (another shape)', self.reshaped),
+            ('of the checkpoint not used', self.left_over),
+        ):
+            lines.append(f'  {len(keys)} {what}{": " if keys else ""}{", ".join(keys)}')
+        return '\n'.join(lines)
+
+
+def take_weights(model: nn.Module, checkpoint: Mapping, path: str) -> TakenWeights:
+    """Copy what fits of another model's checkpoint, such as QueryInst's into TeViT.
+
+    Raises:
+        InputError: nothing fits.
+    """
+    weights = weights_of(checkpoint, path)
+    wanted = model.state_dict()
+    common = [key for key in wanted if key in weights]
+    taken = [key for key in common if _shape(weights[key]) == _shape(wanted[key])]
+    if not any(wanted[key].dim() > 1 for key in taken):  # a shared counter is no common ground
+        raise InputError(
+            f'{path}: load_from must have weights in common with the model, but has none '
+            f"(its first key: {next(iter(weights), None)}; the model's: {next(iter(wanted))})"
+        )
+    model.load_state_dict({**wanted, **{key: weights[key] for key in taken}})
+    return TakenWeights(
+        path,
+        taken,
+        new=[key for key in wanted if key not in weights],
+        reshaped=[_reshaped(key, weights, wanted) for key in common if key not in set(taken)],
+        left_over=[str(key) for key in weights if key not in wanted],
+    )
+
+
+def _reshaped(key: str, weights: Mapping, wanted: Mapping) -> str:
+    return f'{key} {_shape(weights[key])} for {_shape(wanted[key])}'
+
+
+def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
+    """Copy the weights of ``checkpoint['state_dict']``, or of the bare dict, into ``model``.
+
+    Raises:
+        InputError: a key is missing, left over or of another shape; the first ones are listed.
+    """
+    weights = weights_of(checkpoint, path)
     wanted = model.state_dict()
     faults = {
         'missing': [key for key in wanted if key not in weights],
         'left over': [key for key in weights if key not in wanted],
         'of another shape': [
-            f'{key} {_shape(weights[key])} for {_shape(wanted[key])}'
+            _reshaped(key, weights, wanted)
             for key in wanted
             if key in weights and _shape(weights[key]) != _shape(wanted[key])
         ],

@@ -17,6 +17,22 @@ class OptionAction(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, but got {value}')
+    return value
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """``WIDTHxHEIGHT`` in pixels."""
+    parts = text.split('x')
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f'must be WIDTHxHEIGHT, but got {text!r}')
+    return positive(parts[0]), positive(parts[1])
+
+
 def tool_parser(description: str) -> argparse.ArgumentParser:
     """A parser that shows a tool's docstring as it is written."""
     return argparse.ArgumentParser(

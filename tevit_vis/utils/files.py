@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tempfile
+from collections.abc import Callable
 
 from tevit_vis.utils.errors import InputError
 
@@ -30,7 +31,31 @@ def check_writable(path: str | os.PathLike) -> None:
 
 def write_json(content: object, path: str | os.PathLike) -> None:
     """Write beside, then rename: ``path`` never holds half a file."""
+
+    def write(unfinished: str) -> None:
+        with open(unfinished, 'w', encoding='utf-8') as file:
+            json.dump(content, file)
+
+    write_beside(path, write)
+
+
+def write_beside(path: str | os.PathLike, write: Callable[[str], object]) -> None:
+    """Let ``write`` make a file beside ``path``, then rename it to that: a killed process or a full
+    disk leaves what was there before.
+
+    Raises:
+        InputError: it cannot be written; nothing half-written stays.
+    """
     unfinished = f'{os.fspath(path)}.unfinished'
-    with open(unfinished, 'w', encoding='utf-8') as file:
-        json.dump(content, file)
-    os.replace(unfinished, path)
+    try:
+        if os.path.lexists(unfinished):
+            os.remove(unfinished)  # of a process that was killed
+        write(unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError of a full disk
+        if os.path.lexists(unfinished):
+            os.remove(unfinished)
+        reason = getattr(error, 'strerror', None) or str(error).splitlines()[0]
+        raise InputError(
+            f'{os.fspath(path)}: cannot be written: {reason}; what was there before is untouched'
+        ) from error

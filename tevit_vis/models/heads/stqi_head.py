@@ -9,6 +9,8 @@ Letters: B clips, T frames, Q queries, C channels, K classes.
 from __future__ import annotations
 
 import torch
+from mmcv.runner import get_dist_info
+from mmdet.core import reduce_mean
 from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads.bbox_heads import DIIHead
 
@@ -64,6 +66,8 @@ class STQIHead(DIIHead):
         Arguments are those of ``DIIHead.loss``.
         """
         losses = super().loss(cls_score, bbox_pred, labels, label_weights, *args, **kwargs)
-        if not (labels < self.num_classes).any():
-            losses['loss_cls'] = self.loss_cls(cls_score, labels, label_weights, avg_factor=1.0)
+        num_positive = reduce_mean((labels < self.num_classes).sum().float())
+        if num_positive == 0:  # in all processes: each divides by its share of 1
+            share = 1 / get_dist_info()[1]
+            losses['loss_cls'] = self.loss_cls(cls_score, labels, label_weights, avg_factor=share)
         return losses

@@ -197,7 +197,7 @@ class TeViTRoIHead(SparseRoIHead):
     ) -> torch.Tensor:
         """Mask loss of the positive queries; 0 without any, since batch norm cannot run."""
         if not any(len(sample.pos_inds) for sample in samples):
-            return output.attn_feats.sum() * 0
+            return self._no_mask_loss(stage, output)
         frame_levels = [fold_frames(level) for level in levels]
         results = self._mask_forward_train(
             stage,
@@ -208,6 +208,16 @@ class TeViTRoIHead(SparseRoIHead):
             self.train_cfg[stage],
         )
         return results['loss_mask']
+
+    def _no_mask_loss(self, stage: int, output: StageOutput) -> torch.Tensor:
+        """0 that every weight has part in, as other processes expect; like them it shares the
+        number of positives.
+        """
+        head = self.mask_head[stage]
+        nothing = output.attn_feats.new_zeros(0, 1, 1, 1)
+        loss = head.loss(nothing, nothing, nothing.new_zeros(0, dtype=torch.long))['loss_mask']
+        parts = [output.attn_feats, *head.parameters()]
+        return loss + sum(part.sum() * 0 for part in parts)
 
     def _mask_forward(
         self,

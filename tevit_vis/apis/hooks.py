@@ -1,0 +1,166 @@
+"""What happens between iterations: the optimizer's step, averaged weights, validation."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import torch
+from mmcv.runner import HOOKS, Hook
+from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tevit_vis.datasets import YouTubeVISDataset
+from tevit_vis.utils.errors import InputError
+
+from .distributed import Processes
+from .journal import ResultsJournal
+from .runner import ClipRunner
+from .test import has_ground_truth, write_submission
+
+
+@HOOKS.register_module()
+class ClipOptimizerHook(GradientCumulativeOptimizerHook):
+    """mmcv's accumulating hook, with gradients scaled when the model runs in fp16.
+
+    Args:
+        kwargs: ``grad_clip`` and ``cumulative_iters``, iterations whose gradients are averaged
+            for one step.
+    """
+
+    def before_run(self, runner: ClipRunner) -> None:
+        """Set the scaler up; take up its state with the run's."""
+        half = runner.model.dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(runner.model.device.type, enabled=half)
+        if half and runner.resumed and 'grad_scaler' in runner.resumed['meta']:
+            self.scaler.load_state_dict(runner.resumed['meta']['grad_scaler'])
+        runner.optimizer.zero_grad()
+
+    def after_train_iter(self, runner: ClipRunner) -> None:
+        """Backward; a step when enough gradients are there."""
+        if not self.initialized:
+            self._init(runner)
+        loss = runner.outputs['loss'] / self._get_loss_factor(runner)
+        self.scaler.scale(loss).backward()
+        if not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)):
+            return
+        self.scaler.unscale_(runner.optimizer)
+        if self.grad_clip is not None:
+            norm = self.clip_grads(runner.model.parameters())
+            if norm is not None:
+                runner.log_buffer.update({'grad_norm': float(norm)}, runner.outputs['num_samples'])
+        self.scaler.step(runner.optimizer)
+        self.scaler.update()
+        runner.optimizer.zero_grad()
+        if self.scaler.is_enabled():
+            runner.meta['grad_scaler'] = self.scaler.state_dict()
+
+
+@HOOKS.register_module()
+class WeightAverageHook(Hook):
+    """An exponential moving average of the weights, which is what is tested and saved.
+
+    Args:
+        decay: share of the old average that each iteration keeps.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 < decay < 1:
+            raise InputError(f'WeightAverageHook.decay: must be between 0 and 1, but got {decay!r}')
+        self.decay = decay
+
+    def before_run(self, runner: ClipRunner) -> None:
+        """Begin with the model's weights, or with the average of the run taken up."""
+        average = get_ema_multi_avg_fn(self.decay)
+        self.averaged = AveragedModel(runner.model.module, multi_avg_fn=average, use_buffers=True)
+        if runner.resumed and 'train_state_dict' in runner.resumed:
+            self.averaged.module.load_state_dict(runner.resumed['state_dict'])
+            self.averaged.n_averaged.fill_(runner.resumed['meta']['num_averaged'])
+        runner.averaged = self.averaged
+
+    def after_train_iter(self, runner: ClipRunner) -> None:
+        """Move the average."""
+        self.averaged.update_parameters(runner.model.module)
+
+
+class ValidationHook(Hook):
+    """Tests the model on a data set while it is trained.
+
+    Writes ``val/iter_<n>.json``, logs its scores where there are annotations, and keeps the
+    checkpoint with the best one as ``best_<score>_iter_<n>.pth``.
+
+    Args:
+        dataset: in test mode.
+        interval: iterations between tests; the last iteration is always tested.
+        metric: ``'segm'``.
+        save_best: score that decides, e.g. ``segm_AP``; None keeps none.
+        processes: of the run.
+    """
+
+    def __init__(
+        self,
+        dataset: YouTubeVISDataset,
+        interval: int,
+        metric: str = 'segm',
+        save_best: str | None = 'segm_AP',
+        processes: Processes | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.interval = interval
+        self.metric = metric
+        self.save_best = save_best
+        self.processes = processes or Processes()
+        self.scored = has_ground_truth(dataset)
+
+    def before_run(self, runner: ClipRunner) -> None:
+        """Say at once where there will be no scores."""
+        if not self.scored:
+            runner.logger.warning(
+                '%s: has no annotations, so validation writes submissions but scores nothing',
+                self.dataset.ann_file,
+            )
+
+    def after_train_iter(self, runner: ClipRunner) -> None:
+        """Test when it is time."""
+        if not (self.every_n_iters(runner, self.interval) or self.is_last_iter(runner)):
+            return
+        finished = runner.iter + 1
+        out = os.path.join(runner.work_dir, 'val', f'iter_{finished}.json')
+        journal = ResultsJournal(out, identity={})
+        if self.processes.is_first:
+            journal.discard()  # of a run that was killed here
+        self.processes.wait()
+        model = runner.tested_model
+        model.eval()
+        write_submission(model, self.dataset, journal, num_workers=2, processes=self.processes)
+        runner.model.train()
+        if self.processes.is_first and self.scored:
+            self._score(runner, out, finished)
+
+    def _score(self, runner: ClipRunner, out: str, finished: int) -> None:
+        with open(out, encoding='utf-8') as file:
+            scores = self.dataset.evaluate(json.load(file), self.metric)
+        for name, value in scores.items():
+            runner.log_buffer.output[name] = value
+        runner.log_buffer.output['eval_iter_num'] = finished
+        runner.log_buffer.ready = True
+        if self.save_best is None:
+            return
+        if self.save_best not in scores:
+            raise InputError(
+                f'evaluation.save_best: must be one of {", ".join(scores)}, '
+                f'but got {self.save_best!r}'
+            )
+        messages: dict[str, Any] = runner.meta.setdefault('hook_msgs', {})
+        best = messages.get('best_score')
+        if best is not None and scores[self.save_best] <= best:
+            return
+        before = messages.get('best_ckpt')
+        name = f'best_{self.save_best}_iter_{finished}.pth'
+        messages.update(best_score=scores[self.save_best], best_ckpt=name)
+        runner.save_checkpoint(
+            runner.work_dir, filename_tmpl=name, save_optimizer=False, create_symlink=False
+        )
+        if before and before != name and os.path.exists(os.path.join(runner.work_dir, before)):
+            os.remove(os.path.join(runner.work_dir, before))

@@ -1,0 +1,173 @@
+"""mmcv's iteration-based runner for clips: a run that is taken up again goes on as if it had never
+stopped, and a checkpoint is a whole file or none.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from typing import Any, cast
+
+import torch
+from mmcv.runner import RUNNERS, IterBasedRunner
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import write_beside
+from tevit_vis.utils.seeds import mixed_seed
+
+AMP_DTYPES = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+class TrainedModel(nn.Module):
+    """A detector as a runner trains it: on its device, in its precision, in step with other
+    processes.
+
+    Args:
+        module: the detector.
+        device: of this process.
+        amp: None, ``'fp16'`` or ``'bf16'``: precision of the network; losses stay in fp32.
+        distributed: average gradients over the processes of torch.distributed.
+
+    Raises:
+        InputError: another precision, or fp16 without a GPU.
+    """
+
+    def __init__(
+        self, module: ClipDetector, device: torch.device, amp: str | None, distributed: bool
+    ) -> None:
+        super().__init__()
+        if amp not in AMP_DTYPES:
+            raise InputError(f'amp: must be None, fp16 or bf16, but got {amp!r}')
+        if amp == 'fp16' and device.type == 'cpu':
+            raise InputError('amp: fp16 needs a GPU; on the CPU take bf16 or None')
+        self.module = module.to(device)
+        self.device = device
+        self.dtype = AMP_DTYPES[amp]
+        self.parallel: nn.Module = module
+        if distributed:
+            self.parallel = DistributedDataParallel(
+                module, device_ids=[device] if device.type == 'cuda' else None
+            )
+
+    def train_step(self, data: dict[str, Any], optimizer: object = None) -> dict[str, Any]:
+        """Losses of a batch of ``collate_clips``: ``loss``, ``log_vars``, ``num_samples``."""
+        data = {name: self._on_device(value) for name, value in data.items()}
+        precision = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
+        with precision:
+            losses = self.parallel(**data)
+        loss, log_vars = self.module._parse_losses(losses)
+        return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']))
+
+    def _on_device(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.to(self.device, non_blocking=True)
+        if isinstance(value, list):
+            return [self._on_device(item) for item in value]
+        return value
+
+
+@RUNNERS.register_module()
+class ClipRunner(IterBasedRunner):
+    """IterBasedRunner whose iterations depend on the run's seed and their own number alone.
+
+    Hooks may set ``averaged``: then the averaged weights are what is tested and what a checkpoint
+    holds as ``state_dict``; those in training are its ``train_state_dict``.
+
+    Args:
+        seed: of the run.
+        kwargs: of ``IterBasedRunner``; ``model`` is a ``TrainedModel``.
+    """
+
+    def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seed = seed
+        self.meta: dict[str, Any] = dict(self.meta or {})
+        self.averaged: AveragedModel | None = None
+        self.resumed: dict[str, Any] | None = None  # checkpoint that the run went on from
+
+    @property
+    def tested_model(self) -> ClipDetector:
+        """The detector whose scores count."""
+        model = self.averaged if self.averaged is not None else self.model
+        return cast(ClipDetector, model.module)
+
+    def run(self, data_loaders: list, workflow: list, **kwargs: Any) -> None:
+        """See ``IterBasedRunner.run``; the batches begin where the run stands."""
+        for loader in data_loaders:
+            loader.batch_sampler.start = self.iter
+        super().run(data_loaders, workflow, **kwargs)
+
+    def train(self, data_loader: Any, **kwargs: Any) -> None:
+        """One iteration; what the model draws (drop path) depends on its number."""
+        torch.manual_seed(mixed_seed(self.seed, self.iter, self.rank))
+        super().train(data_loader, **kwargs)
+
+    def resume(self, checkpoint: str, **kwargs: Any) -> None:
+        """Take up the run of a checkpoint.
+
+        Raises:
+            InputError: it does not fit the model, or holds no optimizer.
+        """
+        content = read_checkpoint(checkpoint)
+        if 'optimizer' not in content or 'meta' not in content:
+            raise InputError(
+                f'{checkpoint}: must hold an optimizer to resume from, but holds weights only: '
+                'use load_from'
+            )
+        weights = content.get('train_state_dict', content.get('state_dict', {}))
+        load_weights(self.model.module, weights, checkpoint)
+        try:
+            self.optimizer.load_state_dict(content['optimizer'])
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f'{checkpoint}: its optimizer does not fit the config: {error}'
+            ) from None
+        meta = content['meta']
+        self._epoch, self._iter = meta['epoch'], meta['iter']
+        self.meta['hook_msgs'] = meta.get('hook_msgs', {})
+        self.resumed = content
+        self.logger.info('resumed from %s at iteration %d', checkpoint, self.iter)
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename_tmpl: str = 'iter_{}.pth',
+        meta: dict | None = None,
+        save_optimizer: bool = True,
+        create_symlink: bool = True,
+    ) -> None:
+        """Save the state after the iteration that runs; ``latest.pth`` links to it.
+
+        Raises:
+            InputError: the file cannot be written whole; earlier ones are untouched.
+        """
+        finished = self.iter + 1
+        content: dict[str, Any] = dict(
+            meta={
+                **self.meta,
+                **(meta or {}),
+                'epoch': self.epoch,
+                'iter': finished,
+                'CLASSES': self.model.module.CLASSES,
+            },
+            state_dict=_on_cpu(self.tested_model.state_dict()),
+        )
+        if save_optimizer:
+            content['optimizer'] = self.optimizer.state_dict()
+            if self.averaged is not None:
+                content['train_state_dict'] = _on_cpu(self.model.module.state_dict())
+                content['meta']['num_averaged'] = int(self.averaged.n_averaged)
+        path = os.path.join(out_dir, filename_tmpl.format(finished))
+        write_beside(path, lambda unfinished: torch.save(content, unfinished))
+        if create_symlink:
+            latest = os.path.join(out_dir, 'latest.pth')
+            write_beside(latest, lambda link: os.symlink(os.path.basename(path), link))
+
+
+def _on_cpu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu() for name, value in weights.items()}

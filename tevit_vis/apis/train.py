@@ -1,0 +1,226 @@
+"""Training a detector on clips."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from mmcv import Config
+from mmcv.runner import build_optimizer, build_runner
+from mmdet.models import build_detector
+from mmdet.utils import find_latest_checkpoint, get_root_logger
+
+from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.utils.checkpoints import read_checkpoint, take_weights
+from tevit_vis.utils.config import build
+from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.memory import keep_freed_memory
+
+from .distributed import ALONE, Processes
+from .hooks import ValidationHook, WeightAverageHook
+from .inference import check_device, draw_weights
+from .runner import TrainedModel
+
+__all__ = [
+    'TrainOptions',
+    'build_model',
+    'find_latest_checkpoint',
+    'get_root_logger',
+    'scale_schedule',
+    'train',
+]
+# Priorities: averaging after the optimizer (40), validation after checkpoints (50), before logs.
+AVERAGING, VALIDATION = 45, 'LOW'
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train, besides what the config says.
+
+    Args:
+        work_dir: folder for logs and checkpoints.
+        seed: of data, transforms and drawn weights.
+        resume_from: checkpoint of a run to go on with.
+        validate: test on ``data.val`` while training.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; None takes a GPU if there is one.
+        timestamp: names the log files.
+    """
+
+    work_dir: str
+    seed: int = 0
+    resume_from: str | None = None
+    validate: bool = True
+    device: str | None = None
+    timestamp: str | None = None
+
+
+def train(
+    config: Config,
+    options: TrainOptions,
+    logger: logging.Logger,
+    processes: Processes = ALONE,
+    meta: Mapping | None = None,
+) -> None:
+    """Train the model of a config.
+
+    Everything that can be wrong with config, data and checkpoints is looked at before the first
+    iteration.
+
+    Args:
+        config: of a system, with ``data.train``, an optimizer, a schedule and a runner.
+        options: see there.
+        logger: of the run.
+        processes: that train together; each takes a share of every batch.
+        meta: noted in checkpoints.
+
+    Raises:
+        InputError: what cannot be trained, or a checkpoint that cannot be written.
+    """
+    device = check_device(processes.device(options.device))
+    dataset = build('data.train', lambda: build_dataset(config.data.train))
+    hook = _validation_hook(config, processes) if options.validate else None
+    model = build_model(config, dataset.CLASSES, options, logger)
+    if hook is not None:
+        _check_classes(model, hook.dataset)
+    loader = build_train_loader(
+        dataset,
+        whole_number('data.samples_per_gpu', config.data.samples_per_gpu, least=1),
+        whole_number('data.workers_per_gpu', config.data.workers_per_gpu, least=0),
+        options.seed,
+        processes.rank,
+        processes.count,
+    )
+    wrapped = TrainedModel(model, device, config.get('amp'), distributed=processes.count > 1)
+    if device.type == 'cpu':
+        keep_freed_memory()
+    runner = build(
+        'runner',
+        lambda: build_runner(
+            dict(config.runner, seed=options.seed),
+            default_args=dict(
+                model=wrapped,
+                optimizer=build('optimizer', lambda: build_optimizer(model, config.optimizer)),
+                work_dir=options.work_dir,
+                logger=logger,
+                meta=dict(meta or {}),
+            ),
+        ),
+    )
+    runner.timestamp = options.timestamp
+    build(
+        'hooks',
+        lambda: runner.register_training_hooks(
+            config.lr_config,
+            dict(type='ClipOptimizerHook', **config.get('optimizer_config', {})),
+            config.checkpoint_config,
+            config.log_config,
+            custom_hooks_config=config.get('custom_hooks'),
+        ),
+    )
+    if config.get('weight_average'):
+        runner.register_hook(WeightAverageHook(**config.weight_average), priority=AVERAGING)
+    if hook is not None:
+        runner.register_hook(hook, priority=VALIDATION)
+    if options.resume_from:
+        runner.resume(options.resume_from)
+    logger.info(
+        '%d clips in %d videos, %d a step; %d parameters on %s',
+        len(dataset),
+        len(dataset.videos),
+        config.data.samples_per_gpu * processes.count,
+        sum(parameter.numel() for parameter in model.parameters()),
+        device,
+    )
+    runner.run([loader], [('train', 1)])
+
+
+def build_model(
+    config: Config, class_names: Sequence[str], options: TrainOptions, logger: logging.Logger
+) -> ClipDetector:
+    """The model to train, its weights drawn, or of ``backbone.init_cfg``, or of ``load_from``.
+
+    Raises:
+        InputError: weights that are not there or do not fit, or another number of classes.
+    """
+    load_from = config.get('load_from')
+    model_config = config.model.copy()
+    model_config.backbone = dict(model_config.backbone)
+    init = model_config.backbone.get('init_cfg') or {}
+    if load_from or options.resume_from:
+        model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
+    elif init.get('type') == 'Pretrained' and not os.path.isfile(init['checkpoint']):
+        raise InputError(
+            f'model.backbone.init_cfg: {init["checkpoint"]} must be a file with the weights to '
+            'start from, but there is none: put it there, or name a checkpoint with '
+            '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
+        )
+    model = build('model', lambda: build_detector(model_config))
+    if len(class_names) != model.num_classes:
+        raise InputError(
+            f'model: number of classes must be the {len(class_names)} categories of data.train, '
+            f'but is {model.num_classes}'
+        )
+    model.CLASSES = tuple(class_names)
+    torch.manual_seed(options.seed)
+    draw_weights(model)
+    if load_from and not options.resume_from:
+        taken = take_weights(model, read_checkpoint(load_from), load_from)
+        logger.info('%s', taken)
+    return model
+
+
+def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
+    val = dict(config.data.val, test_mode=True)
+    dataset = build('data.val', lambda: build_dataset(val))
+    return ValidationHook(dataset, processes=processes, **config.evaluation)
+
+
+def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
+    if tuple(dataset.CLASSES) != model.CLASSES:
+        raise InputError(
+            f'{dataset.ann_file}: categories must be those of data.train, '
+            f'{", ".join(model.CLASSES)}, but are {", ".join(dataset.CLASSES)}'
+        )
+
+
+def scale_schedule(config: Config, batch_size: int) -> float:
+    """Fit learning rate and iterations to another number of clips a step.
+
+    With ``f`` = clips a step / ``auto_scale_lr.base_batch_size``, the learning rate is multiplied
+    by ``f`` and all numbers of iterations are divided by it, so that as many clips are seen.
+
+    Args:
+        config: changed in place.
+        batch_size: clips of all processes, and of all accumulated iterations, for one step.
+
+    Returns:
+        f.
+
+    Raises:
+        InputError: the config has no ``auto_scale_lr.base_batch_size``.
+    """
+    base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
+    factor = batch_size / whole_number('auto_scale_lr.base_batch_size', base, least=1)
+    config.optimizer.lr *= factor
+
+    def scaled(count: int) -> int:
+        return max(1, round(count / factor))
+
+    # Iterations are counted without accumulation.
+    config.runner.max_iters = scaled(config.runner.max_iters)
+    for section, key in (
+        (config.lr_config, 'warmup_iters'),
+        (config.checkpoint_config, 'interval'),
+        (config.evaluation, 'interval'),
+    ):
+        if section.get(key):
+            section[key] = scaled(section[key])
+    if 'step' in config.lr_config:
+        steps = config.lr_config.step
+        steps = [steps] if isinstance(steps, int) else steps
+        config.lr_config.step = [scaled(step) for step in steps]
+    return factor

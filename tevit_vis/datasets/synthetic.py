@@ -1,0 +1,344 @@
+"""A data set that teaches: cut-outs of real photographs that move over other photographs.
+
+Instances of one category in a video are copies of one cut-out, so that only their motion tells
+them apart; they cross, cover each other, enter and leave, and some frames are out of focus. Masks
+are exact: the pixels of which a cut-out covers at least half, less what lies on top of it.
+
+The photographs are those that scikit-image ships in its wheel and that its authors list as public
+domain or CC0 (astronaut, brick, chelsea, coffee, gravel, grass, moon, retina, rocket), or as
+without known copyright restrictions (coins).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from tevit_vis.masks import encode_masks, mask_areas, mask_boxes
+from tevit_vis.structures import RLE
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import write_json
+
+OVERSAMPLING = 2  # frames are drawn this much larger, then averaged down
+CUTOUT_SIZE = 128  # longer side of a cut-out, in pixels
+BLURRED_VIDEOS, BLURRED_FRAMES, BLUR = 0.5, 3, 2.5  # share of videos, frames of them, sigma
+NOISE = 4.0  # standard deviation, in grey levels
+JPEG_QUALITY = 92
+
+
+def _ellipse(x: float, y: float, rx: float, ry: float) -> list[tuple[float, float]]:
+    angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    return [(x + rx * np.cos(a), y + ry * np.sin(a)) for a in angles]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Part of a photograph: the union of polygons, x y in its pixels."""
+
+    photograph: str
+    polygons: Sequence[Sequence[tuple[float, float]]]
+
+
+# fmt: off
+CATEGORIES: dict[str, list[Cutout]] = {
+    'cat': [Cutout('chelsea.png', [[
+        (42, 75), (113, 12), (211, 0), (296, 50), (359, 112), (345, 187), (317, 250), (268, 292),
+        (183, 281), (113, 237), (49, 175)]])],
+    'astronaut': [Cutout('astronaut.png', [[
+        (150, 85), (172, 28), (222, 8), (272, 26), (300, 80), (290, 140), (304, 190), (330, 235),
+        (355, 300), (360, 370), (300, 385), (285, 505), (16, 505), (32, 405), (56, 300), (96, 235),
+        (120, 190), (160, 150)]])],
+    'cup': [Cutout('coffee.png', [_ellipse(267, 235, 200, 150), _ellipse(283, 100, 112, 82)])],
+    'coin': [Cutout('coins.png', [_ellipse(*coin)]) for coin in (
+        (330, 43, 28, 28), (270, 117, 23, 23), (341, 184, 30, 30), (208, 191, 22, 22))],
+    'retina': [Cutout('retina.jpg', [_ellipse(705, 705, 672, 672)])],
+}
+# fmt: on
+BACKGROUNDS = ('gravel.png', 'grass.png', 'brick.png', 'moon.png', 'rocket.jpg')
+
+
+@dataclass(frozen=True)
+class Track:
+    """One instance through T frames.
+
+    Args:
+        category: index into ``CATEGORIES``.
+        picture: [h, w, 4] float, BGR and coverage 0 to 1.
+        centers: [T, 2], x y in parts of the frame's width and height.
+        scales: [T], longer side in parts of the frame's height.
+        angles: [T], degrees.
+    """
+
+    category: int
+    picture: np.ndarray
+    centers: np.ndarray
+    scales: np.ndarray
+    angles: np.ndarray
+
+    def drawn(self, t: int, width: int, height: int) -> tuple[slice, slice, np.ndarray]:
+        """The instance alone on an empty frame of ``width`` x ``height``.
+
+        Returns:
+            Rows and columns of a window of the frame that holds it, and the window [h, w, 4].
+        """
+        h, w = self.picture.shape[:2]
+        zoom = self.scales[t] * height / CUTOUT_SIZE
+        center = self.centers[t] * (width, height)
+        radius = zoom * np.hypot(h, w) / 2 + 1
+        rows, columns = (
+            _window(center[axis], radius, length) for axis, length in ((1, height), (0, width))
+        )
+        matrix = cv2.getRotationMatrix2D((w / 2, h / 2), self.angles[t], zoom)
+        matrix[:, 2] += center - (w / 2, h / 2) - (columns.start, rows.start)
+        shape = columns.stop - columns.start, rows.stop - rows.start
+        if not all(shape):
+            return rows, columns, np.zeros((*shape[::-1], 4), np.float32)
+        return rows, columns, cv2.warpAffine(self.picture, matrix, shape, flags=cv2.INTER_LINEAR)
+
+
+def _window(center: float, radius: float, length: int) -> slice:
+    """The part of 0...length within a radius, widened to whole pixels of the frame written."""
+    first = np.floor((center - radius) / OVERSAMPLING) * OVERSAMPLING
+    last = np.ceil((center + radius) / OVERSAMPLING) * OVERSAMPLING
+    first, last = np.clip([first, last], 0, length).astype(int)
+    return slice(int(first), int(last))
+
+
+@dataclass(frozen=True)
+class SyntheticVideo:
+    """Frames [T, H, W, 3] (uint8, BGR), and category and masks [T, H, W] (bool) by instance."""
+
+    frames: np.ndarray
+    categories: list[int]
+    masks: list[np.ndarray]
+
+
+class SyntheticWorld:
+    """Draws videos.
+
+    Args:
+        size: (width, height) of the frames.
+        num_frames: T.
+
+    Raises:
+        InputError: scikit-image, which ships the photographs, is not installed.
+    """
+
+    def __init__(self, size: tuple[int, int] = (160, 96), num_frames: int = 20) -> None:
+        self.width, self.height = size
+        self.num_frames = num_frames
+        folder = photograph_folder()
+        self.cutouts = [
+            [cut_out(folder, cutout) for cutout in cutouts] for cutouts in CATEGORIES.values()
+        ]
+        self.backgrounds = [read_photograph(folder, name) for name in BACKGROUNDS]
+
+    def video(self, seed: Sequence[int]) -> SyntheticVideo:
+        """The video of a seed, the same wherever it is drawn."""
+        rng = np.random.default_rng(seed)
+        backdrop = self._backdrop(rng)
+        tracks = self._tracks(rng)
+        blurred = self._blurred_frames(rng)
+        frames, masks = [], []
+        for t in range(self.num_frames):
+            frame, visible = self._compose(backdrop, tracks, t)
+            if t in blurred:
+                frame = cv2.GaussianBlur(frame, (0, 0), BLUR)
+            frame = frame + NOISE * rng.standard_normal(frame.shape, np.float32)
+            frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+            masks.append(visible)
+        return SyntheticVideo(
+            np.stack(frames),
+            [track.category for track in tracks],
+            [np.stack(of_track) for of_track in zip(*masks)],
+        )
+
+    def _compose(
+        self, backdrop: np.ndarray, tracks: Sequence[Track], t: int
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A frame [H, W, 3] and what is visible of each track [H, W], later tracks on top."""
+        width, height = self.width * OVERSAMPLING, self.height * OVERSAMPLING
+        pan = round(t * (backdrop.shape[1] - width) / max(1, self.num_frames - 1))
+        canvas = backdrop[:, pan : pan + width].copy()
+        masks: list[np.ndarray] = []
+        for track in tracks:
+            rows, columns, drawn = track.drawn(t, width, height)
+            mask = np.zeros((self.height, self.width), bool)
+            if drawn.size:
+                coverage = drawn[..., 3:]
+                under = canvas[rows, columns]
+                canvas[rows, columns] = under + coverage * (drawn[..., :3] - under)
+                window = (_small(rows), _small(columns))
+                mask[window] = _shrink(drawn[..., 3]) >= 0.5
+            masks = [other & ~mask for other in masks] + [mask]
+        return _shrink(canvas), masks
+
+    def _backdrop(self, rng: np.random.Generator) -> np.ndarray:
+        """A part of a photograph, wider than the frames, tinted."""
+        photograph = self.backgrounds[rng.integers(len(self.backgrounds))]
+        width = round(self.width * OVERSAMPLING * rng.uniform(1.0, 1.15))
+        height = self.height * OVERSAMPLING
+        zoom = max(1.0, width / photograph.shape[1], height / photograph.shape[0])
+        large = cv2.resize(photograph, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+        x = rng.integers(large.shape[1] - width + 1)
+        y = rng.integers(large.shape[0] - height + 1)
+        part = large[y : y + height, x : x + width]
+        part = part[:, ::-1] if rng.random() < 0.5 else part
+        return np.clip(part * rng.uniform(0.6, 1.1, 3).astype(np.float32), 0, 255)
+
+    def _tracks(self, rng: np.random.Generator) -> list[Track]:
+        """Two to four instances; in most videos two of them are of one category."""
+        count = int(rng.integers(2, 5))
+        chosen = [int(rng.integers(len(self.cutouts))) for _ in range(count)]
+        if rng.random() < 0.6:
+            chosen[1] = chosen[0]
+        rng.shuffle(chosen)
+        pictures = {}
+        for category in chosen:
+            if category not in pictures:
+                options = self.cutouts[category]
+                picture = options[rng.integers(len(options))].copy()
+                picture[..., :3] = np.clip(picture[..., :3] * rng.uniform(0.75, 1.15), 0, 255)
+                pictures[category] = picture
+        return [self._track(rng, category, pictures[category]) for category in chosen]
+
+    def _track(self, rng: np.random.Generator, category: int, picture: np.ndarray) -> Track:
+        time = np.linspace(0, 1, self.num_frames)[:, None]
+        begin, end = rng.uniform(0.15, 0.85, 2), rng.uniform(0.15, 0.85, 2)
+        begin[0] = rng.uniform(0.05, 0.5)
+        end[0] = rng.uniform(0.5, 0.95)
+        fate = rng.random()
+        if fate < 0.2:
+            begin[0] = -0.15  # enters
+        elif fate < 0.4:
+            end[0] = 1.15  # leaves
+        if rng.random() < 0.5:
+            begin, end = end, begin
+        swing = rng.uniform(0, 0.08, 2) * np.sin(2 * np.pi * (time * rng.uniform(0.5, 1.5, 2)))
+        scale = rng.uniform(0.35, 0.65) * rng.uniform(0.75, 1.3) ** time[:, 0]
+        angle = rng.uniform(-40, 40) + rng.uniform(-60, 60) * time[:, 0]
+        return Track(category, picture, begin + (end - begin) * time + swing, scale, angle)
+
+    def _blurred_frames(self, rng: np.random.Generator) -> set[int]:
+        if rng.random() >= BLURRED_VIDEOS or self.num_frames <= BLURRED_FRAMES:
+            return set()
+        first = int(rng.integers(self.num_frames - BLURRED_FRAMES + 1))
+        return set(range(first, first + BLURRED_FRAMES))
+
+
+def _shrink(picture: np.ndarray) -> np.ndarray:
+    """Average down to the pixels of the frame written."""
+    height, width = (length // OVERSAMPLING for length in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _small(window: slice) -> slice:
+    return slice(window.start // OVERSAMPLING, window.stop // OVERSAMPLING)
+
+
+def photograph_folder() -> Path:
+    """Where scikit-image keeps its photographs; the package itself is not imported.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    spec = importlib.util.find_spec('skimage')
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            'scikit-image: must be installed, since its photographs are used: '
+            'bash tools/setup_env.sh quickstart'
+        )
+    return Path(spec.submodule_search_locations[0]) / 'data'
+
+
+def read_photograph(folder: Path, name: str) -> np.ndarray:
+    """A photograph as [H, W, 3] float32 (BGR).
+
+    Raises:
+        InputError: it is not there.
+    """
+    photograph = cv2.imread(str(folder / name))
+    if photograph is None:
+        raise InputError(
+            f'{folder / name}: photograph of scikit-image must be there, but it is not'
+        )
+    return photograph.astype(np.float32)
+
+
+def cut_out(folder: Path, cutout: Cutout) -> np.ndarray:
+    """A cut-out as [h, w, 4] float32, BGR and coverage, its longer side ``CUTOUT_SIZE``."""
+    photograph = read_photograph(folder, cutout.photograph)
+    coverage = np.zeros(photograph.shape[:2], np.float32)
+    for polygon in cutout.polygons:
+        cv2.fillPoly(coverage, [np.rint(polygon).astype(np.int32)], 1.0)
+    ys, xs = np.nonzero(coverage)
+    window = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
+    picture = np.dstack([photograph, coverage])[window]
+    zoom = CUTOUT_SIZE / max(picture.shape[:2])
+    interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=interpolation)
+    # A seam of nothing around it, so that its edge is interpolated like the rest.
+    return cv2.copyMakeBorder(picture, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
+
+
+def make_synthetic(
+    folder: Path, num_videos: int, seed: int, world: SyntheticWorld
+) -> tuple[Path, Path]:
+    """Write a data set in YouTube-VIS layout.
+
+    Args:
+        folder: gets ``annotations.json`` and ``JPEGImages/<video>/00000.jpg`` and so on.
+        num_videos: videos, each with a seed of its own, so that more of them change none.
+        seed: of the data set.
+        world: draws the videos.
+
+    Returns:
+        The annotation file and the image folder.
+    """
+    images = folder / 'JPEGImages'
+    videos: list[dict] = []
+    annotations: list[dict] = []
+    for index in range(num_videos):
+        video = world.video([seed, index])
+        name = f'{index:05d}'
+        (images / name).mkdir(parents=True, exist_ok=True)
+        file_names = [f'{name}/{t:05d}.jpg' for t in range(len(video.frames))]
+        for file_name, frame in zip(file_names, video.frames):
+            options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            cv2.imwrite(str(images / file_name), frame, options)
+        height, width = video.frames.shape[1:3]
+        video_entry = dict(id=index + 1, width=width, height=height, length=len(file_names))
+        videos.append({**video_entry, 'file_names': file_names})
+        for category, masks in zip(video.categories, video.masks):
+            if masks.any():
+                entry = instance_entry(masks)
+                ids = dict(id=len(annotations) + 1, video_id=index + 1, category_id=category + 1)
+                annotations.append({**ids, **entry})
+    categories = [dict(id=i, name=name) for i, name in enumerate(CATEGORIES, start=1)]
+    path = folder / 'annotations.json'
+    content = dict(categories=categories, videos=videos, annotations=annotations)
+    write_json(content, path)
+    return path, images
+
+
+def instance_entry(masks: np.ndarray) -> dict:
+    """What an annotation says of masks [T, H, W] (bool); null in frames without any pixel."""
+    encoded = encode_masks(torch.from_numpy(masks))
+    areas = mask_areas(encoded)
+    tracks: list[RLE | None] = [rle if area else None for rle, area in zip(encoded, areas)]
+    boxes = mask_boxes(encoded)
+    return dict(
+        iscrowd=0,
+        height=masks.shape[1],
+        width=masks.shape[2],
+        length=len(masks),
+        segmentations=tracks,
+        bboxes=[box.tolist() if rle else None for rle, box in zip(tracks, boxes)],
+        areas=[int(area) if area else None for area in areas],
+    )

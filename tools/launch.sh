@@ -1,0 +1,24 @@
+# Defines launch: run a tool of this folder in several processes, by torchrun. To be sourced.
+# Environment: PYTHON, NNODES, NODE_RANK, MASTER_ADDR, PORT.
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$tools/find_python.sh"
+
+launch() { # processes, tool, its arguments
+  local processes=$1 tool=$2 where errors status=0
+  shift 2
+  if [ "${NNODES:-1}" -gt 1 ]; then
+    where=(--master_addr "${MASTER_ADDR:-127.0.0.1}" --master_port "${PORT:-29500}")
+  else
+    where=(--standalone)
+  fi
+  errors=$(mktemp)
+  "$PYTHON" -m torch.distributed.run --nnodes "${NNODES:-1}" --node_rank "${NODE_RANK:-0}" \
+    "${where[@]}" --nproc_per_node "$processes" "$tools/$tool" "$@" \
+    2> >(tee "$errors" >&2) || status=$?
+  if [ "$status" != 0 ]; then
+    # torchrun ends with a page of its own: what went wrong comes last, in one line.
+    tr '\r' '\n' <"$errors" | grep -a -m 1 '^error: ' >&2 || true
+  fi
+  rm -f "$errors"
+  return "$status"
+}

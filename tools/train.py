@@ -1,0 +1,86 @@
+"""Train a model.
+
+    python tools/train.py CONFIG [--work-dir DIR] [--cfg-options KEY=VALUE ...]
+
+CONFIG is a file or a name such as tevit/tevit_msgshift. Logs and checkpoints go to
+work_dirs/CONFIG. To train with several processes: tools/dist_train.sh, tools/slurm_train.sh.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from tevit_vis import __version__
+from tevit_vis.apis import TrainOptions, scale_schedule, train
+from tevit_vis.apis.distributed import Processes
+from tevit_vis.apis.train import find_latest_checkpoint, get_root_logger
+from tevit_vis.utils.cli import add_config_arguments, tool_parser
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import check_writable
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--work-dir', help='default: work_dirs/<config>')
+    parser.add_argument('--resume-from', help='checkpoint of a run to go on with')
+    parser.add_argument(
+        '--auto-resume', action='store_true', help='go on from the last checkpoint in --work-dir'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not test on data.val')
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='the same losses at every run (slower)'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='fit learning rate and iterations to the clips a step',
+    )
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    processes = Processes.join()
+    config = load_config(args.config, args.cfg_options)
+    work_dir = args.work_dir or config.get('work_dir')
+    work_dir = work_dir or os.path.join('work_dirs', Path(args.config).stem)
+    timestamp = time.strftime('%Y%m%d_%H%M%S')
+    log_file = os.path.join(work_dir, f'{timestamp}.log')
+    check_writable(log_file)
+    logger = get_root_logger(log_file=log_file, log_level=config.log_level)
+    if args.deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    if args.auto_scale_lr:
+        accumulated = config.get('optimizer_config', {}).get('cumulative_iters', 1)
+        clips = config.data.samples_per_gpu * processes.count * accumulated
+        logger.info('learning rate x %g: %d clips a step', scale_schedule(config, clips), clips)
+    resume_from = args.resume_from or config.get('resume_from')
+    if args.auto_resume and resume_from is None:
+        resume_from = find_latest_checkpoint(work_dir)
+    if processes.is_first:
+        config.dump(os.path.join(work_dir, f'{Path(args.config).stem}.py'))
+    options = TrainOptions(
+        work_dir, args.seed, resume_from, not args.no_validate, args.device, timestamp
+    )
+    meta = dict(
+        seed=args.seed,
+        exp_name=Path(args.config).stem,
+        tevit_vis_version=__version__,
+        config=config.pretty_text,
+    )
+    try:
+        train(config, options, logger, processes, meta)
+    except KeyboardInterrupt:
+        raise InputError(f'interrupted: go on with --work-dir {work_dir} --auto-resume') from None
+
+
+if __name__ == '__main__':
+    run_tool(main)
