@@ -15,6 +15,7 @@ import torch
 from manifest import override
 
 from tevit_vis.apis import init_model
+from tevit_vis.datasets.synthetic import instance_entry
 from tevit_vis.utils.config import load_config
 
 SHARED = Path(__file__).parents[2] / 'shared'
@@ -99,6 +100,56 @@ def write_frames(folder: Path, frames: np.ndarray) -> list[Path]:
     for path, frame in zip(paths, frames):
         cv2.imwrite(str(path), frame)
     return paths
+
+
+def moving_square(length: int, size: tuple[int, int], start: int, side: int = 20) -> np.ndarray:
+    """Masks [T, H, W] of a square that moves right by 4 pixels a frame."""
+    height, width = size
+    masks = np.zeros((length, height, width), bool)
+    for t in range(length):
+        masks[t, 10 : 10 + side, start + 4 * t : start + 4 * t + side] = True
+    return masks
+
+
+def annotation(index: int, video: int, category: int, masks: np.ndarray, **fields) -> dict:
+    """An entry of an annotation file from masks [T, H, W]."""
+    ids = dict(id=index, video_id=video, category_id=category)
+    return {**ids, **instance_entry(masks), **fields}
+
+
+@pytest.fixture
+def train_files(tmp_path):
+    """Two videos of 4 and 2 frames, 64x48, bright squares on noise: (annotation file, folder).
+
+    In the first, an instance of category 3 is seen throughout and one of category 7 in the last
+    two frames; in the second, one of category 7.
+    """
+    size = (48, 64)
+    first, late = moving_square(4, size, 2), moving_square(4, size, 30)
+    late[:2] = False
+    second = moving_square(2, size, 8)
+    images = tmp_path / 'frames'
+    videos = []
+    for index, tracks in enumerate([[first, late], [second]]):
+        frames = noise_frames(len(tracks[0]), *size, seed=index) // 4
+        for track, color in zip(tracks, (250, 150)):
+            frames[track] = color
+        write_frames(images / f'v{index}', frames)
+        names = [f'v{index}/{t:05d}.png' for t in range(len(frames))]
+        shape = dict(height=48, width=64, length=len(names))
+        videos.append(dict(id=5 + index, file_names=names, **shape))
+    content = dict(
+        videos=videos,
+        categories=[dict(id=3, name='cat'), dict(id=7, name='dog')],
+        annotations=[
+            annotation(1, 5, 3, first),
+            annotation(2, 5, 7, late),
+            annotation(3, 6, 7, second),
+        ],
+    )
+    path = tmp_path / 'train.json'
+    path.write_text(json.dumps(content))
+    return path, images
 
 
 @pytest.fixture

@@ -97,8 +97,13 @@ def to_rle(mask: dict | list, height: int | None = None, width: int | None = Non
     """An RLE, compressed or not, or polygons [[x, y, x, y, ...], ...], as a compressed RLE.
 
     Raises:
-        ValueError: polygons without the frame's size.
+        ValueError: neither of these, or polygons without the frame's size.
     """
+    is_rle = isinstance(mask, dict) and {'size', 'counts'} <= set(mask)
+    if not is_rle and not (
+        isinstance(mask, list) and all(isinstance(p, list) and len(p) >= 6 for p in mask)
+    ):
+        raise ValueError(f'it is {str(mask)[:60]!r}')
     if isinstance(mask, dict) and isinstance(mask['counts'], str):
         return {'size': list(mask['size']), 'counts': mask['counts']}
     if isinstance(mask, list) and (height is None or width is None):

@@ -71,7 +71,7 @@ def test_an_interrupted_run_goes_on(tiny_model, dataset, tmp_path, monkeypatch):
 
 def test_a_bad_frame_ends_the_run_without_a_results_file(tiny_model, dataset, tmp_path):
     out = tmp_path / 'results.json'
-    dataset.videos[1] = Video(11, ('video_1/absent.png',), 51, 37)
+    dataset.videos[1] = Video(11, 'video_1/absent.png', 1, 51, 37)
     with pytest.raises(InputError, match='absent.png'):
         write_submission(tiny_model, dataset, ResultsJournal(str(out), {}))
     assert not out.exists()
@@ -84,7 +84,7 @@ def test_another_number_of_classes_is_refused(tiny_model, dataset, tmp_path):
 
 
 def test_videos_are_shared_by_frames_and_each_goes_once():
-    videos = [Video(i, ('x',) * n, 1, 1) for i, n in enumerate([3, 10, 4, 4, 9, 2])]
+    videos = [Video(i, 'x', n, 1, 1) for i, n in enumerate([3, 10, 4, 4, 9, 2])]
     shares = [testing.share_videos(videos, Processes(rank, 3)) for rank in range(3)]
     assert sorted(v.id for share in shares for v in share) == list(range(6))
     assert sorted(sum(v.num_frames for v in share) for share in shares) == [10, 11, 11]

@@ -81,7 +81,7 @@ def test_files_in_another_layout_are_refused(tmp_path, content, message):
 def test_absent_files_and_tables_are_named(tmp_path, video_dataset):
     with pytest.raises(InputError, match='absent.json: annotation file must be there'):
         make_dataset(tmp_path / 'absent.json', tmp_path)
-    with pytest.raises(InputError, match="data.test.categories must be one of .* 'ytvis2020'"):
+    with pytest.raises(InputError, match="data.<split>.categories must be one of .* 'ytvis2020'"):
         make_dataset(*video_dataset, categories='ytvis2020')
     with pytest.raises(InputError, match='"categories" must not be empty'):
         make_dataset(*video_dataset, categories=None)

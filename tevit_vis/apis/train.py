@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ def train(
     Raises:
         InputError: what cannot be trained, or a checkpoint that cannot be written.
     """
+    config = copy.deepcopy(config)  # mmcv's builders empty what they are given
     device = check_device(processes.device(options.device))
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     hook = _validation_hook(config, processes) if options.validate else None
@@ -158,6 +160,7 @@ def build_model(
             'start from, but there is none: put it there, or name a checkpoint with '
             '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
         )
+    torch.manual_seed(options.seed)
     model = build('model', lambda: build_detector(model_config))
     if len(class_names) != model.num_classes:
         raise InputError(
@@ -165,7 +168,6 @@ def build_model(
             f'but is {model.num_classes}'
         )
     model.CLASSES = tuple(class_names)
-    torch.manual_seed(options.seed)
     draw_weights(model)
     if load_from and not options.resume_from:
         taken = take_weights(model, read_checkpoint(load_from), load_from)

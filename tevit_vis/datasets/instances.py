@@ -68,11 +68,6 @@ class InstanceTable:
         self.labels = np.array(labels, np.int32)
         self.crowd = np.array(crowd, bool)
 
-    def count(self, frame: int) -> int:
-        """Instances of a frame, crowds left out."""
-        rows = slice(*self.first_row[frame : frame + 2])
-        return int((~self.crowd[self.annotation[rows]]).sum())
-
     def annotated(self, first: int, last: int) -> np.ndarray:
         """Which of the frames from ``first`` to before ``last`` have an instance, from 0."""
         rows = slice(self.first_row[first], self.first_row[last])

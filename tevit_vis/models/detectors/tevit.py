@@ -53,7 +53,8 @@ class TeViT(ClipDetector, QueryInst):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        features = self.extract_feat(img)
+        # RoIAlign in full precision: bf16 has too few digits for its coordinates.
+        features = [level.float() for level in self.extract_feat(img)]
         boxes, queries = self.proposals(features, list(chain(*img_metas)))
         truths = ClipTruths(*(list(chain(*x)) for x in (gt_bboxes, gt_labels, gt_masks, gt_ids)))
         return self.roi_head.forward_train(features, boxes, queries, img_metas, truths)

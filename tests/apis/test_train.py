@@ -1,0 +1,306 @@
+"""Training as users run it: tools/train.py's functions on a tiny model, on the CPU."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from manifest import override
+
+from tevit_vis.apis import TrainOptions, scale_schedule, train
+from tevit_vis.apis.train import build_model
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import InputError
+
+LOGGER = logging.getLogger('test_train')
+
+
+@pytest.fixture
+def config(tiny_config, train_files):
+    """The tiny TeViT with two classes on the tiny data set: 2 clips of 2 frames, 4 iterations."""
+    annotations, images = map(str, train_files)
+    unscaled = [step for step in tiny_config.data.train.pipeline if step['type'] != 'Resize']
+    files = dict(ann_file=annotations, img_prefix=images, categories=None)
+    tiny_config.data.train.update(files, clip_length=2, pipeline=unscaled)
+    tiny_config.data.val.update(files, pipeline=tiny_config.data.test.pipeline)
+    tiny_config.data.update(samples_per_gpu=2, workers_per_gpu=0)
+    for key in ('bbox_head.*.num_classes', 'mask_head.*.num_classes'):
+        override(tiny_config._cfg_dict, ['model', 'roi_head', *key.split('.')], 2)
+    tiny_config.model.backbone.init_cfg = None
+    tiny_config.optimizer.lr = 1e-3
+    tiny_config.lr_config = dict(policy='step', step=[3])
+    tiny_config.runner.max_iters = 4
+    tiny_config.checkpoint_config.interval = 2
+    tiny_config.evaluation.interval = 4
+    tiny_config.log_config.interval = 1
+    return tiny_config
+
+
+def run(config, work_dir, **options):
+    os.makedirs(work_dir, exist_ok=True)
+    options = TrainOptions(str(work_dir), validate=False, device='cpu', timestamp='log', **options)
+    train(config, options, LOGGER)
+    lines = map(json.loads, (Path(work_dir) / 'log.log.json').read_text().splitlines())
+    return {line['iter']: line['loss'] for line in lines if 'loss' in line}
+
+
+def weights(path, key='state_dict'):
+    return torch.load(path)[key]
+
+
+def same(first, second):
+    return all(torch.equal(first[key], second[key]) for key in {**first, **second})
+
+
+def test_training_lowers_the_loss_and_writes_checkpoints(config, tmp_path):
+    config.runner.max_iters = 12
+    config.lr_config.step = [100]
+    losses = run(config, tmp_path)
+    assert losses[12] < losses[1]
+    assert (tmp_path / 'latest.pth').resolve() == tmp_path / 'iter_12.pth'
+    checkpoint = torch.load(tmp_path / 'iter_12.pth')  # weights_only: no Python objects
+    assert checkpoint['meta']['CLASSES'] == ('cat', 'dog')
+    assert checkpoint['meta']['iter'] == 12
+
+
+@pytest.mark.parametrize('averaged', [False, True])
+def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
+    config.model.backbone.drop_path_rate = 0.3  # the model's own randomness must resume too
+    config.weight_average = dict(decay=0.5) if averaged else {}
+    straight = run(config, tmp_path / 'a')
+    config.runner.max_iters = 2
+    first = run(config, tmp_path / 'b')
+    config.runner.max_iters = 4
+    rest = run(config, tmp_path / 'b', resume_from=str(tmp_path / 'b' / 'latest.pth'))
+    assert {**first, **rest} == straight
+    for key in ('state_dict', 'train_state_dict') if averaged else ('state_dict',):
+        ends = [weights(tmp_path / name / 'iter_4.pth', key) for name in 'ab']
+        assert same(*ends)
+    if averaged:
+        assert not same(ends[0], weights(tmp_path / 'a' / 'iter_4.pth'))
+
+
+def test_accumulated_gradients_equal_a_larger_batch(config, tmp_path):
+    """Box losses of two clips at once and one after the other, without batch norm."""
+    config.optimizer_config.grad_clip = None
+    config.optimizer = dict(type='SGD', lr=0.1)
+    config.data.samples_per_gpu = 1
+    config.optimizer_config.cumulative_iters = 2
+    config.runner.max_iters = 1
+    run(config, tmp_path / 'one')  # the last iteration steps, whatever has come together
+    config.runner.max_iters = 2
+    run(config, tmp_path / 'two')
+    start = build_model(config, ('cat', 'dog'), TrainOptions(''), LOGGER).state_dict()
+    key = 'roi_head.bbox_head.0.fc_reg.weight'
+    one, two = (weights(tmp_path / name / 'latest.pth')[key] for name in ('one', 'two'))
+    assert not torch.equal(one, start[key])
+    assert not torch.equal(two, one)
+    # Two clips: half of the first one's step is in the mean of both.
+    second = 2 * (two - start[key]) - (one - start[key])
+    assert second.abs().max() > 0
+
+
+def test_validation_scores_and_keeps_the_best(config, tmp_path):
+    options = TrainOptions(str(tmp_path), device='cpu', timestamp='log')
+    train(config, options, LOGGER)
+    assert len(json.loads((tmp_path / 'val' / 'iter_4.json').read_text())) == 20
+    assert list(tmp_path.glob('best_segm_AP_iter_4.pth'))
+    lines = (tmp_path / 'log.log.json').read_text().splitlines()
+    assert any('segm_AP50' in line for line in lines)
+
+
+def test_validation_without_annotations_still_writes_the_submission(config, tmp_path, caplog):
+    content = json.loads(Path(config.data.val.ann_file).read_text())
+    config.data.val.ann_file = str(tmp_path / 'val.json')
+    Path(config.data.val.ann_file).write_text(json.dumps({**content, 'annotations': None}))
+    logging.getLogger('test_train').propagate = True
+    train(config, TrainOptions(str(tmp_path), device='cpu', timestamp='log'), LOGGER)
+    assert 'has no annotations' in caplog.text
+    assert (tmp_path / 'val' / 'iter_4.json').exists()
+    assert not list(tmp_path.glob('best*'))
+
+
+@pytest.mark.parametrize('annotations', ['none', 'one frame'])
+def test_hardly_any_data_trains(config, tmp_path, annotations):
+    content = json.loads(Path(config.data.train.ann_file).read_text())
+    if annotations == 'none':
+        content['annotations'] = []
+    else:
+        video, entry = content['videos'][1], content['annotations'][2]
+        video.update(length=1, file_names=video['file_names'][:1])
+        for key in ('segmentations', 'areas', 'bboxes'):
+            entry[key] = entry[key][:1]
+        content.update(videos=[video], annotations=[entry])
+    config.data.train.ann_file = str(tmp_path / 'few.json')
+    Path(config.data.train.ann_file).write_text(json.dumps(content))
+    losses = run(config, tmp_path)
+    assert all(loss == loss and loss < 1e3 for loss in losses.values())
+
+
+def test_bf16_trains_close_to_fp32(config, tmp_path):
+    full = run(config, tmp_path / 'full')
+    config.amp = 'bf16'
+    half = run(config, tmp_path / 'half')
+    assert half != full
+    assert half[1] == pytest.approx(full[1], rel=0.05)
+
+
+def test_load_from_reports_what_was_taken(config, tmp_path, caplog):
+    run(config, tmp_path)
+    state = weights(tmp_path / 'latest.pth')
+    state.pop('backbone.msg_tokens')
+    state['roi_head.bbox_head.0.fc_cls.bias'] = torch.zeros(80)
+    state['head.weight'] = torch.zeros(3)
+    torch.save({'state_dict': state}, tmp_path / 'queryinst.pth')
+    config.load_from = str(tmp_path / 'queryinst.pth')
+    caplog.set_level(logging.INFO, logger='test_train')
+    logging.getLogger('test_train').propagate = True
+    model = build_model(config, ('cat', 'dog'), TrainOptions(''), LOGGER)
+    assert '1 stay new (not in the checkpoint): backbone.msg_tokens' in caplog.text
+    assert '(another shape): roi_head.bbox_head.0.fc_cls.bias [80] for [2]' in caplog.text
+    assert '1 of the checkpoint not used: head.weight' in caplog.text
+    key = 'roi_head.bbox_head.0.fc_reg.weight'
+    assert torch.equal(model.state_dict()[key], state[key])
+
+
+PRETRAINED = dict(type='Pretrained', checkpoint='x.pth')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'load_from': 'other.pth'}, 'other.pth: load_from must have weights in common'),
+        ({'load_from': 'absent.pth'}, 'absent.pth: checkpoint must be a file'),
+        ({'amp': 'fp16'}, 'amp: fp16 needs a GPU'),
+        ({'amp': 'fp8'}, "amp: must be None, fp16 or bf16, but got 'fp8'"),
+        ({'model.backbone.init_cfg': PRETRAINED}, 'init_cfg: x.pth must be a file'),
+        ({'model.roi_head.bbox_head.1.num_classes': 3}, 'the 2 categories of data.train, but is 3'),
+        ({'optimizer.type': 'Adamw'}, 'optimizer cannot be built: .*Adamw'),
+        ({'data.samples_per_gpu': 0}, 'data.samples_per_gpu: must be a whole number >= 1'),
+        ({'weight_average': {'decay': 1}}, 'decay: must be between 0 and 1, but got 1'),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_once(config, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'state_dict': {'x': torch.zeros(2, 2)}}, 'other.pth')
+    for key, value in options.items():
+        override(config._cfg_dict, key.split('.'), value)
+    with pytest.raises(InputError, match=message):
+        run(config, tmp_path / 'work')
+    assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+def test_a_checkpoint_of_weights_cannot_be_resumed(config, tmp_path):
+    run(config, tmp_path)
+    torch.save({'state_dict': weights(tmp_path / 'latest.pth')}, tmp_path / 'bare.pth')
+    with pytest.raises(InputError, match='bare.pth: must hold an optimizer to resume from'):
+        run(config, tmp_path, resume_from=str(tmp_path / 'bare.pth'))
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(config, tmp_path, monkeypatch):
+    save, calls = torch.save, []
+
+    def full(content, path):
+        calls.append(path)
+        if len(calls) == 1:
+            return save(content, path)
+        Path(path).write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(InputError, match='iter_4.pth: cannot be written: No space left'):
+        run(config, tmp_path)
+    assert not list(tmp_path.glob('iter_4*'))
+    assert (tmp_path / 'latest.pth').resolve().name == 'iter_2.pth'
+    assert weights(tmp_path / 'latest.pth')
+
+
+def test_the_schedule_follows_the_batch_size():
+    config = load_config('tevit/tevit_msgshift')
+    assert scale_schedule(config, 4) == 0.25
+    assert config.optimizer.lr == pytest.approx(2.5e-4 / 4)
+    assert config.runner.max_iters == 9200 * 4
+    assert config.lr_config.step == [6100 * 4, 8500 * 4]
+    assert config.lr_config.warmup_iters == config.checkpoint_config.interval == 770 * 4
+    config.auto_scale_lr = {}
+    with pytest.raises(InputError, match='base_batch_size: must be a whole number'):
+        scale_schedule(config, 4)
+
+
+TWO_PROCESSES = """
+import sys, torch, logging
+from pathlib import Path
+from mmcv import Config
+import tevit_vis
+from tevit_vis.apis.distributed import Processes
+from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.train import TrainOptions, build_model
+from tevit_vis.datasets import build_dataset, build_train_loader
+processes = Processes.join()
+config = Config.fromfile(sys.argv[1])
+dataset = build_dataset(config.data.train)
+model = build_model(config, dataset.CLASSES, TrainOptions(''), logging.getLogger())
+loader = build_train_loader(dataset, 2 // processes.count, 0, 7, processes.rank, processes.count)
+trained = TrainedModel(model, torch.device('cpu'), None, processes.count > 1)
+batches = iter(loader)
+losses = []
+for _ in range(3):
+    model.zero_grad()
+    outputs = trained.train_step(next(batches))
+    outputs['loss'].backward()
+    losses.append(outputs['log_vars'])
+gradients = {name: p.grad for name, p in model.named_parameters()}
+if processes.is_first:
+    torch.save(dict(losses=losses, gradients=gradients), sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize('annotations', ['all', 'first video only'])
+def test_two_processes_of_one_clip_equal_one_of_two(config, tmp_path, annotations):
+    """Losses and gradients, by gloo; batch norm, whose statistics are per process, is left out."""
+    config.model.backbone.drop_path_rate = 0.0
+    for head in config.model.roi_head.mask_head:
+        head.norm_cfg = dict(type='GN', num_groups=4)
+    if annotations != 'all':  # then one process may have no positive query
+        content = json.loads(Path(config.data.train.ann_file).read_text())
+        content['annotations'] = content['annotations'][2:]
+        config.data.train.ann_file = str(tmp_path / 'few.json')
+        config.data.train.annotated_only = False
+        Path(config.data.train.ann_file).write_text(json.dumps(content))
+    config.dump(str(tmp_path / 'config.py'))
+    (tmp_path / 'step.py').write_text(TWO_PROCESSES)
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    for count in ('1', '2'):
+        command = [*torchrun, count, str(tmp_path / 'step.py'), str(tmp_path / 'config.py')]
+        subprocess.run([*command, str(tmp_path / count)], check=True, env=environment)
+    one, two = (torch.load(tmp_path / count) for count in ('1', '2'))
+    for alone, shared in zip(one['losses'], two['losses']):
+        for name in alone:
+            if 'pos_acc' not in name:  # a mean of means
+                assert shared[name] == pytest.approx(alone[name], rel=1e-4, abs=1e-6), name
+    for name, gradient in one['gradients'].items():
+        difference = (two['gradients'][name] - gradient).norm()
+        assert difference <= 1e-3 * gradient.norm() + 1e-6, name
+
+
+def test_dist_train_trains(config, tmp_path):
+    config.evaluation.interval = 2
+    config.runner.max_iters = 2
+    config.data.samples_per_gpu = 1
+    config.dump(str(tmp_path / 'config.py'))
+    tools = Path(__file__).parents[2] / 'tools'
+    command = ['bash', str(tools / 'dist_train.sh'), str(tmp_path / 'config.py'), '2']
+    options = ['--device', 'cpu', '--work-dir', str(tmp_path / 'work'), '--deterministic']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
+    environment.setdefault('VIRTUAL_ENV', '')
+    done = subprocess.run(
+        [*command, *options], check=False, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((tmp_path / 'work' / 'val' / 'iter_2.json').read_text())) == 20
+    assert (tmp_path / 'work' / 'latest.pth').exists()
