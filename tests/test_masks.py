@@ -8,6 +8,7 @@ from tevit_vis.masks import (
     encode_clip,
     encode_masks,
     mask_areas,
+    mask_boxes,
     mask_intersections,
     paste_masks,
     to_rle,
@@ -29,14 +30,23 @@ def test_mask_areas_count_pixels_per_frame():
     assert mask_areas([None]).tolist() == [0]
 
 
+def test_areas_and_boxes_of_long_tracks_are_those_of_each_frame():
+    masks = torch.zeros(300, 9, 40, dtype=torch.bool)
+    for t in range(300):
+        masks[t, 2:5, t % 30 : t % 30 + 1 + t % 7] = True
+    track = [None, *encode_masks(masks)]
+    assert mask_areas(track).tolist() == [0] + [3 * (1 + t % 7) for t in range(300)]
+    assert mask_boxes(track)[1:].tolist() == [[t % 30, 2, 1 + t % 7, 3] for t in range(300)]
+
+
 def test_mask_intersections_of_all_pairs():
     masks = torch.zeros(3, 4, 5, dtype=torch.bool)
     masks[0, :2], masks[1, 1:3], masks[2, :, :2] = True, True, True
     a, b, c = encode_masks(masks)
     (other,) = encode_masks(torch.ones(1, 3, 5, dtype=torch.bool))
-    common, comparable = mask_intersections([a, None, b], [b, c, other])
-    assert common.tolist() == [[5, 4, 0], [0, 0, 0], [10, 4, 0]]
-    assert comparable.tolist() == [[True, True, False], [True] * 3, [True, True, False]]
+    common, comparable = mask_intersections([a, b], [b, c, other], mask_areas([a, b]))
+    assert common.tolist() == [[5, 4, 0], [10, 4, 0]]
+    assert comparable.tolist() == [[True, True, False]] * 2
 
 
 @pytest.mark.parametrize(

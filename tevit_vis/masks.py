@@ -5,7 +5,7 @@ Letters: N instances, T frames, H and W pixels of the original frames, h and w c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances
+
+MASKS_AT_ONCE = 63  # of one call of pycocotools
 
 
 @dataclass(frozen=True)
@@ -117,44 +119,48 @@ def to_rle(mask: dict | list, height: int | None = None, width: int | None = Non
 
 def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
     """Pixels of each mask of a track, 0 where there is none."""
-    present = [index for index, rle in enumerate(track) if rle is not None]
     areas = np.zeros(len(track), np.int64)
-    if present:
-        areas[present] = coco_mask.area([track[index] for index in present])
+    for places, masks in _some_at_a_time(track):
+        areas[places] = coco_mask.area(masks)
     return areas
 
 
 def mask_boxes(track: Sequence[RLE | None]) -> np.ndarray:
     """Smallest box around each mask of a track: [T, 4], x y width height; zeros without a mask."""
-    present = [index for index, rle in enumerate(track) if rle is not None]
     boxes = np.zeros((len(track), 4))
-    if present:
-        boxes[present] = coco_mask.toBbox([track[index] for index in present])
+    for places, masks in _some_at_a_time(track):
+        boxes[places] = coco_mask.toBbox(masks)
     return boxes
 
 
+def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], list[RLE]]]:
+    """The masks that are there, and their places, few enough for pycocotools.
+
+    pycocotools 2.0 puts 4 times their number into a uint8, which numpy 2 refuses beyond 255.
+    """
+    present = [(place, rle) for place, rle in enumerate(track) if rle is not None]
+    for start in range(0, len(present), MASKS_AT_ONCE):
+        places, masks = zip(*present[start : start + MASKS_AT_ONCE])
+        yield list(places), list(masks)
+
+
 def mask_intersections(
-    first: Sequence[RLE | None], second: Sequence[RLE | None]
+    first: Sequence[RLE | None], second: Sequence[RLE | None], areas: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pixels that masks of one frame have in common, for all pairs.
 
+    Args:
+        first, second: D and G masks, none of them absent.
+        areas: [D] pixels of the first masks.
+
     Returns:
-        Intersections [D, G] (float, whole numbers; 0 where a mask is None) and whether the two
-        may be compared [D, G] (False where both are there but differ in size).
+        Intersections [D, G] (float, whole numbers) and whether the two may be compared [D, G]
+        (False where they differ in size; then 0 in common).
     """
-    common = np.zeros((len(first), len(second)))
-    comparable = np.ones(common.shape, bool)
-    rows = [index for index, rle in enumerate(first) if rle is not None]
-    columns = [index for index, rle in enumerate(second) if rle is not None]
-    if rows and columns:
-        masks = [first[index] for index in rows]
-        # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
-        shares = coco_mask.iou(masks, [second[index] for index in columns], [1] * len(columns))
-        areas = coco_mask.area(masks).astype(float)[:, None]
-        place = np.ix_(rows, columns)
-        comparable[place] = shares >= 0  # pycocotools answers -1 to sizes that differ
-        common[place] = np.where(shares >= 0, np.rint(shares * areas), 0)
-    return common, comparable
+    # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
+    shares = coco_mask.iou(first, second, [1] * len(second))
+    comparable = shares >= 0  # pycocotools answers -1 to sizes that differ
+    return np.rint(np.maximum(shares, 0) * areas[:, None]), comparable
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:

@@ -27,8 +27,52 @@ def test_arrays_and_stats_equal_the_official_ones(case):
         if name.startswith('iou_'):
             video, category = map(int, name.split('_')[1:])
             assert np.array_equal(evaluation.ious[video, category], arrays[name]), name
-    expected = json.loads((folder / 'expected.json').read_text())['stats']
-    assert evaluation.stats == pytest.approx(expected, abs=1e-12)
+    expected = json.loads((folder / 'expected.json').read_text())
+    stats = expected.get('ovis_stats', expected['stats'])
+    assert evaluation.stats == pytest.approx(stats, abs=1e-12)
+    for category, of_category in expected['per_category'].items():
+        found = evaluation.per_category[int(category)]
+        for key in set(found) & set(of_category):
+            assert found[key] == pytest.approx(of_category[key], abs=1e-12), (category, key)
+
+
+# What docs/evaluation.md says of the official evaluator's odd cases: equal to it, or refused.
+QUIRKS = {
+    'size_mismatch_one_frame': 'equal',
+    'size_mismatch_all': 'equal',
+    'unknown_category': 'equal',
+    'gt_id_zero': 1.0,
+    'gt_without_iscrowd': 1.0,
+    'gt_without_areas': 1.0,
+    'short_prediction': 'for each of the 4 frames, but got 2',
+    'long_prediction': 'for each of the 4 frames, but got 8',
+    'uncompressed_prediction': 'must be null or a compressed RLE',
+    'polygon_prediction': 'must be null or a compressed RLE',
+    'unknown_video': '"video_id" must be a video of the file',
+    'nan_score': '"score" must be a number, but got nan',
+    'null_score': '"score" must be a number, but got None',
+    'duplicate_gt_ids': r'annotations\[1\]: "id" must be unique, but 1 is not',
+    'no_gt_at_all': "'annotations' must not be empty to score against",
+    'no_annotations_key': "'annotations' must not be empty to score against",
+    'no_segmentations': '"segmentations" must have one mask or null for each',
+}
+
+
+@pytest.mark.skipif(not GOLDENS.is_dir(), reason='../shared/goldens is absent')
+def test_every_quirk_of_the_official_evaluator_is_decided():
+    cases = json.loads((GOLDENS / 'quirks' / 'cases.json').read_text())
+    expected = json.loads((GOLDENS / 'quirks' / 'expected.json').read_text())
+    assert set(cases) == set(QUIRKS)
+    for name, case in cases.items():
+        if QUIRKS[name] == 'equal':
+            stats = evaluate(parse_ground_truth(case['gt']), case['results']).stats
+            assert stats == pytest.approx(expected[name]['stats'], abs=1e-12), name
+        elif isinstance(QUIRKS[name], float):
+            stats = evaluate(parse_ground_truth(case['gt']), case['results']).stats
+            assert stats['AP'] == pytest.approx(QUIRKS[name]), name
+        else:
+            with pytest.raises(InputError, match=QUIRKS[name]):
+                evaluate(parse_ground_truth(case['gt']), case['results'])
 
 
 def make_case(length=2):
@@ -47,7 +91,8 @@ def make_case(length=2):
 
 
 def test_of_equal_ious_the_last_ground_truth_is_taken():
-    tubes = [Tube([None], mean_area=5.0, score=score) for score in (0.9, 0.8)]
+    areas = np.array([5])
+    tubes = [Tube([None], areas, mean_area=5.0, score=score) for score in (0.9, 0.8)]
     # The second prediction fits the first ground truth alone: it is matched only if that is free.
     matched = match_video(tubes, tubes, np.array([[0.7, 0.7], [0.7, 0.1]])).matched
     assert matched[0, 0].tolist() == [True, True]
@@ -74,7 +119,14 @@ def test_an_unknown_category_is_left_out():
         ({'score': None}, '"score" must be a number, but got None'),
         ({'score': float('nan')}, '"score" must be a number, but got nan'),
         ({'segmentations': [None]}, 'for each of the 2 frames, but got 1'),
-        ({'segmentations': [[[1, 1, 5, 1, 5, 5]], None]}, 'polygons need the height'),
+        (
+            {'segmentations': [[[1, 1, 5, 1, 5, 5]], None]},
+            r'segmentations\[0\] must be null or a compressed RLE .* but got \[\[1, 1, 5',
+        ),
+        (
+            {'segmentations': [None, {'size': [1, 1], 'counts': [0, 1]}]},
+            r'segmentations\[1\] must be null or a compressed RLE',
+        ),
     ],
 )
 def test_entries_that_cannot_be_scored_are_named(change, message):

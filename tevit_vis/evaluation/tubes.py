@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,19 +16,29 @@ from tevit_vis.masks import mask_areas, mask_intersections, to_rle
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
+TUBES_AT_ONCE = 256  # whose masks go to pycocotools together
+OCCLUSION = {'no_occlusion': 0.0, 'slight_occlusion': 0.25, 'severe_occlusion': 0.75}
+
 
 @dataclass
 class Tube:
-    """The masks of one instance or prediction."""
+    """The masks of one instance or prediction.
+
+    Args:
+        masks: T masks, None where there is none.
+        areas: [T] pixels, 0 where there is no mask.
+        mean_area: that decides on small, medium or large.
+        score: of a prediction.
+        crowd: of a ground truth.
+        occlusion: of a ground truth, 0 to 1; None where the file does not tell.
+    """
 
     masks: list[RLE | None]
+    areas: np.ndarray
     mean_area: float
     score: float = 0.0
     crowd: bool = False
-    areas: np.ndarray = field(init=False)  # pixels per frame, 0 where there is no mask
-
-    def __post_init__(self) -> None:
-        self.areas = mask_areas(self.masks)
+    occlusion: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class GroundTruth:
     lengths: dict[int, int]
     categories: dict[int, str]
     tubes: dict[tuple[int, int], list[Tube]]
+
+    @property
+    def tells_occlusion(self) -> bool:
+        """Whether the file has OVIS's occlusion levels."""
+        return any(tube.occlusion is not None for tubes in self.tubes.values() for tube in tubes)
 
 
 def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTruth:
@@ -61,16 +76,34 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
             raise InputError(f'{origin}: {key!r} must not be empty to score against, but is')
     lengths = {video['id']: len(video['file_names']) for video in content['videos']}
     names = {category['id']: category['name'] for category in content['categories']}
-    tubes = defaultdict(list)
-    for index, entry in enumerate(content['annotations']):
+    entries = content['annotations']
+    ids = set()
+    tracks = []
+    for index, entry in enumerate(entries):
         where = f'{origin}: annotations[{index}]'
-        size = entry.get('height'), entry.get('width')
-        masks = _masks_of(entry, lengths, where, size)
-        areas = [area for area in entry.get('areas') or mask_areas(masks) if area]
-        mean_area = float(np.mean(areas)) if areas else 0.0
-        tube = Tube(masks, mean_area, crowd=bool(entry.get('iscrowd', 0)))
+        if entry.get('id', f'none {index}') in ids:
+            raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
+        ids.add(entry.get('id', f'none {index}'))
+        masks = _masks_of(entry, lengths, where)
+        tracks.append(_as_rle(masks, entry.get('height'), entry.get('width'), where))
+    tubes = defaultdict(list)
+    for entry, masks, areas in zip(entries, tracks, track_areas(tracks)):
+        own_areas = [area for area in entry.get('areas') or areas if area]
+        tube = Tube(
+            masks,
+            areas,
+            mean_area=float(np.mean(own_areas)) if own_areas else 0.0,
+            crowd=bool(entry.get('iscrowd', 0)),
+            occlusion=occlusion_score(entry.get('occlusion') or ()),
+        )
         tubes[entry['video_id'], entry['category_id']].append(tube)
     return GroundTruth(lengths, {key: names[key] for key in sorted(names)}, tubes)
+
+
+def occlusion_score(levels: Sequence[str | None]) -> float | None:
+    """OVIS: mean of the higher half of the frames' levels, 0 to 1; None without any level."""
+    values = sorted((OCCLUSION[level] for level in levels if level is not None), reverse=True)
+    return float(np.mean(values[: math.ceil(len(values) / 2)])) if values else None
 
 
 def parse_results(
@@ -86,20 +119,41 @@ def parse_results(
     Raises:
         InputError: an entry that cannot be scored.
     """
+    tracks = [
+        check_prediction(entry, lengths, f'{origin}: [{index}]')
+        for index, entry in enumerate(results)
+    ]
     places = defaultdict(list)
-    for index, entry in enumerate(results):
-        where = f'{origin}: [{index}]'
-        score = entry.get('score')
-        if not isinstance(score, (int, float)) or math.isnan(score):
-            raise InputError(f'{where}: "score" must be a number, but got {score!r}')
-        masks = _masks_of(entry, lengths, where, (None, None))
-        areas = [area for area in mask_areas(masks) if area]
-        mean_area = float(np.mean(areas)) if areas else 0.0
-        places[entry['video_id'], entry['category_id']].append(Tube(masks, mean_area, score))
+    for entry, masks, areas in zip(results, tracks, track_areas(tracks)):
+        present = areas[areas > 0]
+        mean_area = float(present.mean()) if present.size else 0.0
+        tube = Tube(masks, areas, mean_area, entry['score'])
+        places[entry['video_id'], entry['category_id']].append(tube)
     return places
 
 
-def _masks_of(entry: dict, lengths: dict[int, int], where: str, size: tuple) -> list[RLE | None]:
+def check_prediction(entry: dict, lengths: dict[int, int], where: str) -> list[RLE | None]:
+    """The masks of an entry of a submission.
+
+    Raises:
+        InputError: it cannot be scored.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f'{where}: entry must be an object, but got {entry!r}')
+    score = entry.get('score')
+    if not isinstance(score, (int, float)) or math.isnan(score):
+        raise InputError(f'{where}: "score" must be a number, but got {score!r}')
+    masks = _masks_of(entry, lengths, where)
+    for t, mask in enumerate(masks):
+        if mask is not None and not _is_compressed(mask):
+            raise InputError(
+                f'{where}: segmentations[{t}] must be null or a compressed RLE with text '
+                f'"counts", as the server wants it, but got {str(mask)[:60]}'
+            )
+    return masks
+
+
+def _masks_of(entry: dict, lengths: dict[int, int], where: str) -> list:
     video = entry.get('video_id')
     if video not in lengths:
         raise InputError(f'{where}: "video_id" must be a video of the file, but got {video!r}')
@@ -113,10 +167,32 @@ def _masks_of(entry: dict, lengths: dict[int, int], where: str, size: tuple) -> 
             f'{where}: "segmentations" must have one mask or null for each of the '
             f'{lengths[video]} frames, but got {found!r}'
         )
+    return masks
+
+
+def _is_compressed(mask: object) -> bool:
+    return isinstance(mask, dict) and isinstance(mask.get('counts'), str) and 'size' in mask
+
+
+def _as_rle(masks: list, height: int | None, width: int | None, where: str) -> list[RLE | None]:
+    """The masks of a ground truth, which may also be uncompressed RLE or polygons."""
     try:
-        return [None if mask is None else to_rle(mask, *size) for mask in masks]
+        return [
+            mask if mask is None or _is_compressed(mask) else to_rle(mask, height, width)
+            for mask in masks
+        ]
     except (TypeError, ValueError, KeyError) as error:
         raise InputError(f'{where}: "segmentations" must be RLE or polygons: {error}') from None
+
+
+def track_areas(tracks: Sequence[list[RLE | None]]) -> list[np.ndarray]:
+    """Pixels of each mask of many tracks, [T] each; 0 where there is none."""
+    areas: list[np.ndarray] = []
+    for start in range(0, len(tracks), TUBES_AT_ONCE):
+        part = tracks[start : start + TUBES_AT_ONCE]
+        ends = np.cumsum([len(track) for track in part])[:-1]
+        areas += np.split(mask_areas([mask for track in part for mask in track]), ends)
+    return areas
 
 
 def tube_ious(predictions: Sequence[Tube], truths: Sequence[Tube]) -> np.ndarray:
@@ -124,18 +200,23 @@ def tube_ious(predictions: Sequence[Tube], truths: Sequence[Tube]) -> np.ndarray
 
     A frame in which two masks differ in size counts nothing.
     """
-    intersections = np.zeros((len(predictions), len(truths)))
-    unions = np.zeros_like(intersections)
-    frames = len((*predictions, *truths)[0].masks)
-    for t in range(frames):
-        mine = [tube.masks[t] for tube in predictions]
-        theirs = [tube.masks[t] for tube in truths]
-        common, comparable = mask_intersections(mine, theirs)
-        both = (
-            np.array([tube.areas[t] for tube in predictions], float).reshape(-1, 1)
-            + np.array([tube.areas[t] for tube in truths], float)
-            - common
+    if not predictions or not truths:
+        return np.zeros((len(predictions), len(truths)))
+    mine = np.stack([tube.areas for tube in predictions]).astype(float)  # [D, T]
+    theirs = np.stack([tube.areas for tube in truths]).astype(float)
+    intersections = np.zeros((len(mine), len(theirs)))
+    unions = mine.sum(1)[:, None] + theirs.sum(1)
+    for t in np.flatnonzero(mine.any(0) & theirs.any(0)).tolist():
+        rows, columns = mine[:, t].nonzero()[0], theirs[:, t].nonzero()[0]
+        common, comparable = mask_intersections(
+            [predictions[d].masks[t] for d in rows.tolist()],
+            [truths[g].masks[t] for g in columns.tolist()],
+            mine[rows, t],
         )
-        intersections += common
-        unions += np.where(comparable, both, 0)
+        place = rows[:, None], columns
+        intersections[place] += common
+        if not comparable.all():
+            both = mine[rows, t][:, None] + theirs[columns, t]
+            unions[place] -= np.where(comparable, 0, both)
+    unions -= intersections
     return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
