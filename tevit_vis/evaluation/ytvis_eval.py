@@ -123,9 +123,11 @@ def evaluate(truth: GroundTruth, results: Sequence[dict], origin: str = 'results
             ious[video, category] = overlaps
             matched[category].append(match_video(tubes, theirs, overlaps, num_groups))
     for k, category in enumerate(truth.categories):
+        most = max((len(video.scores) for video in matched[category]), default=0)
         for a in range(num_groups):
             for m, limit in enumerate(MAX_PREDICTIONS):
-                curve = _accumulate([video.take(a, limit) for video in matched[category]])
+                if m == 0 or most > MAX_PREDICTIONS[m - 1]:  # else the lower limit keeps all
+                    curve = _accumulate([video.take(a, limit) for video in matched[category]])
                 if curve is not None:
                     precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
     areas, occlusion = slice(len(AREA_RANGES)), slice(len(AREA_RANGES), None)
@@ -219,8 +221,10 @@ def match_video(
     only when no other reaches the threshold; crowds may be taken again and again.
     """
     crowd = np.array([tube.crowd for tube in truths], bool)
-    outside = np.concatenate([_outside_areas(truths), _outside_occlusion(truths)])
-    ignored_truth = crowd | outside[:num_groups]  # [A, G]
+    outside = _outside_areas(truths)
+    if num_groups > len(outside):
+        outside = np.concatenate([outside, _outside_occlusion(truths)])
+    ignored_truth = crowd | outside  # [A, G]
     thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
     shape = num_groups, len(thresholds)
     free = np.ones((*shape, len(truths)), bool)
@@ -228,7 +232,7 @@ def match_video(
     ignored = np.zeros((*shape, len(predictions)), bool)
     ignored[: len(AREA_RANGES)] = _outside_areas(predictions)[:, None]
     areas, levels = np.indices(shape)
-    for d in range(len(predictions)) if truths else ():
+    for d in (ious >= thresholds[0]).any(1).nonzero()[0].tolist():
         reaching = (free | crowd) & (ious[d] >= thresholds[:, None])  # [A, T, G]
         wanted = reaching & ~ignored_truth[:, None]
         candidates = np.where(wanted.any(2, keepdims=True), wanted, reaching)
