@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 from tqdm import tqdm
 
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
 from tevit_vis.datasets.videos import read_annotation_file
-from tevit_vis.evaluation.submission import video_entries
+from tevit_vis.evaluation.submission import read_results, video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
-from tevit_vis.evaluation.ytvis_eval import evaluate
+from tevit_vis.evaluation.ytvis_eval import Evaluation, evaluate
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
@@ -85,7 +83,7 @@ def has_ground_truth(dataset: YouTubeVISDataset) -> bool:
     Raises:
         InputError: annotations are there, but cannot be scored against.
     """
-    content = read_annotation_file(dataset.ann_file)
+    content = dataset.read_content()
     if not content.get('annotations'):
         return False
     truth = parse_ground_truth(content, dataset.ann_file)
@@ -99,8 +97,8 @@ def has_ground_truth(dataset: YouTubeVISDataset) -> bool:
     return True
 
 
-def score_submission(ann_file: str, results_file: str) -> str:
-    """The summary of a submission's scores.
+def score_submission(ann_file: str, results_file: str) -> Evaluation:
+    """The scores of a submission.
 
     Args:
         ann_file: annotation file.
@@ -110,8 +108,7 @@ def score_submission(ann_file: str, results_file: str) -> str:
         InputError: an entry that cannot be scored, or no annotations.
     """
     truth = parse_ground_truth(read_annotation_file(ann_file), ann_file)
-    results = json.loads(Path(results_file).read_text())
-    return str(evaluate(truth, results, results_file))
+    return evaluate(truth, read_results(results_file), results_file)
 
 
 def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:

@@ -165,7 +165,8 @@ def build_model(
     if len(class_names) != model.num_classes:
         raise InputError(
             f'model: number of classes must be the {len(class_names)} categories of data.train, '
-            f'but is {model.num_classes}'
+            f'but is {model.num_classes} '
+            f'(--cfg-options model.roi_head.num_classes={len(class_names)})'
         )
     model.CLASSES = tuple(class_names)
     draw_weights(model)

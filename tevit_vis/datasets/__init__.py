@@ -2,12 +2,14 @@
 
 from mmdet.datasets import build_dataset
 
+from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
 from .loader import Draw, TrainClip, build_train_loader
 from .videos import Video
 from .ytvis import YouTubeVISDataset
 
 __all__ = [
+    'CocoImageDataset',
     'Draw',
     'Frame',
     'FramePipeline',

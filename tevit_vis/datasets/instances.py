@@ -8,7 +8,7 @@ Letters: F frames of all videos, R masks of all frames, A annotations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,32 +109,53 @@ def parse_instances(
         InputError: names the first entry that breaks a rule.
     """
     first_frame = np.cumsum([0] + [video.num_frames for video in videos])
-    places = {video.id: place for place, video in enumerate(videos)}
+    starts = {video.id: int(first) for video, first in zip(videos, first_frame)}
+    by_id = {video.id: video for video in videos}
     label_of = {category: label for label, category in enumerate(categories)}
     rows: list[tuple[int, int, np.ndarray, bytes]] = []
-    labels, crowd, seen = [], [], set()
+    labels, crowd = [], []
+    seen: set = set()
     for index, entry in enumerate(annotation_entries(content, path)):
         where = f'{path}: annotations[{index}]'
-        if entry.get('id') in seen:
-            raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
-        if entry.get('id') is not None:
-            seen.add(entry['id'])
-        if entry.get('video_id') not in places:
-            raise InputError(
-                f'{where}: "video_id" must be a video of the file, '
-                f'but got {entry.get("video_id")!r}'
-            )
-        if entry.get('category_id') not in label_of:
-            raise InputError(
-                f'{where}: "category_id" must be one of the categories, '
-                f'but got {entry.get("category_id")!r}'
-            )
-        place = places[entry['video_id']]
-        for t, box, text in _masks_of(entry, videos[place], where):
-            rows.append((int(first_frame[place]) + t, index, box, text))
+        for t, box, text in parse_annotation(entry, where, by_id, label_of, seen):
+            rows.append((starts[entry['video_id']] + t, index, box, text))
         labels.append(label_of[entry['category_id']])
         crowd.append(bool(entry.get('iscrowd', 0)))
     return InstanceTable(rows, labels, crowd, int(first_frame[-1]))
+
+
+def parse_annotation(
+    entry: Mapping[str, Any],
+    where: str,
+    videos: Mapping[int, Video],
+    categories: Container[int],
+    seen: set,
+) -> list[tuple[int, np.ndarray, bytes]]:
+    """The masks to train with of one annotation: (frame of its video, box x1 y1 x2 y2, RLE text).
+
+    Args:
+        entry: of the file's ``annotations``.
+        where: names file and entry in errors.
+        videos: by id.
+        categories: ids.
+        seen: ids of the entries before; this one's is added.
+
+    Raises:
+        InputError: the entry breaks a rule.
+    """
+    if entry.get('id') is not None and entry['id'] in seen:
+        raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
+    seen.add(entry.get('id'))
+    if entry.get('video_id') not in videos:
+        raise InputError(
+            f'{where}: "video_id" must be a video of the file, but got {entry.get("video_id")!r}'
+        )
+    if entry.get('category_id') not in categories:
+        raise InputError(
+            f'{where}: "category_id" must be one of the categories, '
+            f'but got {entry.get("category_id")!r}'
+        )
+    return _masks_of(entry, videos[entry['video_id']], where)
 
 
 def annotation_entries(content: Mapping[str, Any], path: str) -> list[dict]:

@@ -5,12 +5,12 @@ Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from dataclasses import dataclass
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import read_json
 
 from .categories import category_table
 
@@ -47,13 +47,7 @@ def read_annotation_file(path: str) -> dict:
     Raises:
         InputError: absent, unreadable, or something else.
     """
-    try:
-        with open(path, encoding='utf-8') as file:
-            content = json.load(file)
-    except FileNotFoundError:
-        raise InputError(f'{path}: annotation file must be there, but it is not') from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f'{path}: annotation file must be JSON, but: {error}') from None
+    content = read_json(path, 'annotation file')
     if not isinstance(content, dict):
         raise InputError(
             f'{path}: YouTube-VIS JSON must be an object with "videos", '
@@ -76,14 +70,22 @@ def parse_videos(content: dict, path: str) -> list[Video]:
         )
     videos: dict[int, Video] = {}
     for index, entry in enumerate(entries):
-        video = _parse_video(entry, f'{path}: videos[{index}]')
+        video = parse_video(entry, f'{path}: videos[{index}]')
         if video.id in videos:
             raise InputError(f'{path}: videos[{index}]: "id" must be unique, but {video.id} is not')
         videos[video.id] = video
     return list(videos.values())
 
 
-def _parse_video(entry: object, where: str) -> Video:
+def parse_video(entry: object, where: str) -> Video:
+    """One entry of ``videos``, checked.
+
+    Args:
+        where: names file and entry in errors.
+
+    Raises:
+        InputError: it breaks a rule.
+    """
     if not isinstance(entry, dict):
         raise InputError(f'{where} must be an object, but got {entry!r}')
     for key in ('id', 'width', 'height'):

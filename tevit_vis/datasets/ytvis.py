@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from mmdet.datasets import DATASETS
 
-from tevit_vis.evaluation.ytvis_eval import score_results
+from tevit_vis.evaluation.tubes import parse_ground_truth
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
 
@@ -59,7 +60,7 @@ class YouTubeVISDataset:
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
-        content = read_annotation_file(ann_file)
+        content = self.read_content()
         self.videos = parse_videos(content, ann_file)
         self.categories = choose_categories(content, ann_file, categories)
         self.pipeline = FramePipeline(pipeline)
@@ -69,6 +70,10 @@ class YouTubeVISDataset:
             self.instances = parse_instances(content, ann_file, self.videos, self.label_to_category)
             self.clip_sampler = build_clip_sampler(clip_length, clip_sampler)
             self._list_key_frames(annotated_only)
+
+    def read_content(self) -> dict:
+        """The annotation file, in YouTube-VIS layout; others override it."""
+        return read_annotation_file(self.ann_file)
 
     def _list_key_frames(self, annotated_only: bool) -> None:
         """Frames to train with, video after video, in flat arrays."""
@@ -181,5 +186,6 @@ class YouTubeVISDataset:
         """
         if metric != 'segm':
             raise InputError(f"evaluation.metric: must be 'segm', but got {metric!r}")
-        scores = score_results(read_annotation_file(self.ann_file), results, self.ann_file)
+        truth = parse_ground_truth(self.read_content(), self.ann_file)
+        scores = evaluate(truth, results)
         return {f'segm_{name}': value for name, value in scores.stats.items()}

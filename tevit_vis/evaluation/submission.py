@@ -1,10 +1,17 @@
-"""The YouTube-VIS submission format."""
+"""The YouTube-VIS submission format: written, read and checked."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 
 from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import read_json
+
+from .tubes import check_prediction
+from .ytvis_eval import MAX_PREDICTIONS
 
 
 def video_entries(
@@ -41,3 +48,70 @@ def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> 
             for n in range(len(instances))
         ],
     }
+
+
+def read_results(path: str | os.PathLike) -> list[dict]:
+    """The entries of a results file.
+
+    Raises:
+        InputError: absent, no JSON, or no list.
+    """
+    results = read_json(path, 'results file')
+    if not isinstance(results, list):
+        raise InputError(
+            f'{path}: results must be a list of entries, but got a {type(results).__name__}'
+        )
+    return results
+
+
+def submission_faults(results: Sequence[dict], content: dict, origin: str) -> list[str]:
+    """What a server would refuse or silently not count: a line for each fault.
+
+    Args:
+        results: entries of a submission.
+        content: of the annotation file.
+        origin: names the submission.
+    """
+    videos = {video['id']: video for video in content['videos']}
+    lengths = {key: len(video['file_names']) for key, video in videos.items()}
+    categories = {category['id'] for category in content.get('categories') or ()}
+    faults = []
+    for index, entry in enumerate(results):
+        where = f'{origin}: [{index}]'
+        try:
+            track = check_prediction(entry, lengths, where)
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        if categories and entry['category_id'] not in categories:
+            faults.append(
+                f'{where}: "category_id" must be one of the categories, or the entry counts '
+                f'nothing, but got {entry["category_id"]}'
+            )
+        video = videos[entry['video_id']]
+        size = [video['height'], video['width']]
+        wrong = [t for t, rle in enumerate(track) if rle and list(rle['size']) != size]
+        if wrong:
+            faults.append(
+                f'{where}: segmentations[{wrong[0]}] must have the size [height, width] of its '
+                f'video, {size}, or the frame counts nothing'
+            )
+        if not any(track):
+            faults.append(f'{where}: has no mask in any frame')
+    counts = Counter((e.get('video_id'), e.get('category_id')) for e in results if dict is type(e))
+    most = MAX_PREDICTIONS[-1]
+    faults += [
+        f'{origin}: video {video}, category {category}: at most {most} entries count, '
+        f'but there are {count}'
+        for (video, category), count in counts.items()
+        if count > most
+    ]
+    return faults
+
+
+def submission_summary(results: Sequence[dict], content: dict) -> str:
+    """How many entries a submission has, and for how many of the videos."""
+    videos = {entry['video_id'] for entry in results}
+    empty = len(content['videos']) - len(videos)
+    without = f'; {empty} videos have none' if empty else ''
+    return f'{len(results)} entries for {len(videos)} of {len(content["videos"])} videos{without}'

@@ -16,7 +16,7 @@ from itertools import chain
 import numpy as np
 from terminaltables import AsciiTable
 
-from .tubes import GroundTruth, Tube, parse_ground_truth, parse_results, tube_ious
+from .tubes import GroundTruth, Tube, parse_results, tube_ious
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
@@ -169,22 +169,6 @@ def _compare_video(
             block = np.zeros((height, width))
         if height or width:
             yield category, tubes[category], theirs[category], block
-
-
-def score_results(
-    content: dict, results: Sequence[dict], ann_file: str, origin: str = 'results'
-) -> Evaluation:
-    """Score a submission against the content of an annotation file.
-
-    Args:
-        content: of the file.
-        results: entries of a submission.
-        ann_file, origin: name the two in errors.
-
-    Raises:
-        InputError: an entry that cannot be scored, or no annotations.
-    """
-    return evaluate(parse_ground_truth(content, ann_file), results, origin)
 
 
 @dataclass(frozen=True)

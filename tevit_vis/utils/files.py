@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 from tevit_vis.utils.errors import InputError
 
@@ -27,6 +28,24 @@ def check_writable(path: str | os.PathLike) -> None:
             pass
     except OSError as error:
         raise InputError(f'{path}: output must be writable, but: {error.strerror}') from None
+
+
+def read_json(path: str | os.PathLike, what: str) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        what: it should be, for errors, e.g. ``'annotation file'``.
+
+    Raises:
+        InputError: absent or unreadable.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except FileNotFoundError:
+        raise InputError(f'{path}: {what} must be there, but it is not') from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f'{path}: {what} must be JSON, but: {error}') from None
 
 
 def write_json(content: object, path: str | os.PathLike) -> None:

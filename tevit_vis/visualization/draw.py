@@ -27,7 +27,11 @@ def track_color(index: int) -> tuple[int, int, int]:
 
 
 def draw_frame(
-    image: np.ndarray, instances: VideoInstances, index: int, class_names: Sequence[str]
+    image: np.ndarray,
+    instances: VideoInstances,
+    index: int,
+    class_names: Sequence[str],
+    zoom: int = 1,
 ) -> np.ndarray:
     """A copy of a frame with masks, boxes, classes and scores.
 
@@ -36,17 +40,28 @@ def draw_frame(
         instances: drawn with the first on top; a track keeps its colour through the video.
         index: of the frame.
         class_names: by label.
+        zoom: enlarge small frames this often, so that labels can be read.
+
+    Returns:
+        [zoom * H, zoom * W, 3].
     """
-    canvas = image.copy()
+    canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     tracks = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
     masks = {n: decode_rle(instances.segmentations[n][index]) for n in tracks}
     visible = [n for n in tracks if masks[n].any()]
     for n in reversed(visible):
-        _draw_mask(canvas, masks[n], track_color(n))
+        _draw_mask(canvas, _enlarged(masks[n], zoom), track_color(n))
     for n in reversed(visible):
         text = f'{class_names[instances.labels[n]]} {instances.scores[n]:.2f}'
-        _draw_box(canvas, instances.boxes[n, index], text, track_color(n))
+        _draw_box(canvas, instances.boxes[n, index] * zoom, text, track_color(n))
     return canvas
+
+
+def _enlarged(mask: np.ndarray, zoom: int) -> np.ndarray:
+    """A mask [H, W] (bool) enlarged, its edge smooth."""
+    if zoom == 1:
+        return mask
+    return cv2.resize(mask.astype(np.float32), None, fx=zoom, fy=zoom) >= 0.5
 
 
 def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> None:

@@ -18,6 +18,7 @@ def draw_video(
     class_names: Sequence[str],
     path: str,
     fps: float | None = None,
+    zoom: int = 1,
     on_frame: Callable[[], object] = lambda: None,
 ) -> None:
     """Write an H.264 video of the frames with masks, boxes, classes and scores.
@@ -28,6 +29,7 @@ def draw_video(
         class_names: by label.
         path: video file to write.
         fps: frames per second; the default is the source's.
+        zoom: enlarge small frames this often.
         on_frame: called after each frame.
 
     Raises:
@@ -35,5 +37,5 @@ def draw_video(
     """
     with VideoWriter(path, fps or source.fps or IMAGES_FPS) as writer:
         for index, image in zip(range(instances.num_frames), source):
-            writer.write(draw_frame(image, instances, index, class_names))
+            writer.write(draw_frame(image, instances, index, class_names, zoom))
             on_frame()

@@ -21,18 +21,9 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 class STQIHead(DIIHead):
     """A DIIHead whose one attention module serves twice: among queries, then among frames.
 
-    Args:
-        with_time: False lets the second use see one frame at a time, where it mixes nothing: to
-            measure what time is worth.
-        kwargs: of ``DIIHead``.
-
     A caller runs ``attend_within_frames`` on all queries and then ``forward`` on any part of
     them, since from there on queries do not meet.
     """
-
-    def __init__(self, with_time: bool = True, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.with_time = with_time
 
     def attend_within_frames(self, queries: torch.Tensor) -> torch.Tensor:
         """Self-attention over the queries of each frame: [B, T, Q, C] -> [B, T, Q, C]."""
@@ -58,15 +49,28 @@ class STQIHead(DIIHead):
             attention features [B, T, Q, C] (the input of the mask head).
         """
         num_clips = len(queries)
-        num_frames = queries.shape[1]
         tracks = queries.transpose(1, 2).flatten(0, 1)  # [B,T,Q,C] -> [B*Q,T,C]
-        if not self.with_time:
-            tracks = tracks.reshape(-1, 1, tracks.shape[2])
-        outputs = (out.flatten(0, 1) for out in super().forward(roi_feats, tracks))
-        # [B*Q*T,*] -> [B,T,Q,*]
-        return tuple(
-            out.unflatten(0, (num_clips, -1, num_frames)).transpose(1, 2) for out in outputs
-        )
+        outputs = super().forward(roi_feats, tracks)
+        # [B*Q,T,*] -> [B,T,Q,*]
+        return tuple(unfold_frames(out, num_clips).transpose(1, 2) for out in outputs)
+
+    def forward_frames(
+        self, roi_feats: torch.Tensor, queries: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """DIIHead on each frame by itself, as in QueryInst: its attention serves once.
+
+        Args:
+            roi_feats: [B*Q*T, C, h, w], frames varying fastest.
+            queries: [B, T, Q, C], all of them; ``attend_within_frames`` was not called.
+
+        Returns:
+            As ``forward``.
+        """
+        num_clips, num_frames, num_queries = queries.shape[:3]
+        by_query = roi_feats.unflatten(0, (num_clips, num_queries, num_frames))
+        by_frame = by_query.transpose(1, 2).flatten(0, 2)  # [B*Q*T,*] -> [B*T*Q,*]
+        outputs = super().forward(by_frame, fold_frames(queries))
+        return tuple(unfold_frames(out, num_clips) for out in outputs)
 
     def class_probabilities(self, cls_score: torch.Tensor) -> torch.Tensor:
         """Logits [..., K], or [..., K + 1] with a softmax loss, as probabilities [..., K]."""

@@ -54,7 +54,22 @@ def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
 
 @HEADS.register_module()
 class TeViTRoIHead(SparseRoIHead):
-    """SparseRoIHead over clips: `STQIHead` stages, one choice of classes for the whole clip."""
+    """SparseRoIHead over clips: `STQIHead` stages, one choice of classes for the whole clip.
+
+    Args:
+        with_time: False leaves out the attention along time: QueryInst on each frame, with one
+            assignment per clip.
+        num_classes: K of all stages, so that a config need not change each of them; None leaves
+            what ``bbox_head`` and ``mask_head`` say.
+        kwargs: of ``SparseRoIHead``.
+    """
+
+    def __init__(self, with_time: bool = True, num_classes: int | None = None, **kwargs) -> None:
+        if num_classes is not None:
+            for name in ('bbox_head', 'mask_head'):
+                kwargs[name] = [dict(head, num_classes=num_classes) for head in kwargs[name]]
+        super().__init__(**kwargs)
+        self.with_time = with_time
 
     def stages(
         self,
@@ -89,16 +104,19 @@ class TeViTRoIHead(SparseRoIHead):
         rois_per_pass: int,
     ) -> StageOutput:
         head = self.bbox_head[stage]
-        queries = head.attend_within_frames(queries)
-        num_clips, num_frames = boxes.shape[:2]
-        queries_per_pass = max(1, rois_per_pass // (num_clips * num_frames))
+        num_clips, num_frames, num_queries = boxes.shape[:3]
+        if self.with_time:
+            queries = head.attend_within_frames(queries)
+            run, queries_per_pass = head, max(1, rois_per_pass // (num_clips * num_frames))
+        else:
+            run, queries_per_pass = head.forward_frames, num_queries
         parts = []
         for some_boxes, some_queries in zip(
             boxes.split(queries_per_pass, dim=2), queries.split(queries_per_pass, dim=2)
         ):
             rois = boxes_to_rois(some_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
-            cls_score, deltas, object_feats, attn_feats = head(roi_feats, some_queries)
+            cls_score, deltas, object_feats, attn_feats = run(roi_feats, some_queries)
             refined = [
                 head.bbox_coder.decode(clip.flatten(0, 1), change.flatten(0, 1), max_shape=shape)
                 for clip, change, shape in zip(some_boxes, deltas, img_shapes)

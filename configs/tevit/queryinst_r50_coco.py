@@ -1,0 +1,16 @@
+# QueryInst on COCO, from whose weights TeViT starts: TeViT on single images without attention
+# along time. Recipe of mmdet's queryinst_r50_fpn_mstrain_480-800_3x_coco: 16 images a step,
+# 36 epochs of 117,266 images.
+_base_ = [
+    '../_base_/models/tevit_r50.py',
+    '../_base_/datasets/coco_images.py',
+    '../_base_/schedules/tevit_9200it.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(with_time=False, num_classes=80))
+optimizer = dict(lr=1e-4)
+lr_config = dict(step=[197886, 241861], warmup_iters=1000)
+runner = dict(max_iters=263848)
+checkpoint_config = dict(interval=7329)
+evaluation = dict(interval=7329)

@@ -1,0 +1,3 @@
+_base_ = './tevit_msgshift.py'
+
+amp = 'fp16'

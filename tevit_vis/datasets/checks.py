@@ -1,0 +1,173 @@
+"""All that is wrong with a data set in YouTube-VIS layout, and what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from terminaltables import AsciiTable
+
+from tevit_vis.masks import mask_areas, mask_boxes
+from tevit_vis.utils.errors import InputError
+
+from .instances import annotation_entries, frame_masks, parse_annotation
+from .videos import Video, choose_categories, parse_video
+
+BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's
+
+
+class DatasetCheck:
+    """Looks at every entry and every image file.
+
+    Args:
+        content: of the annotation file.
+        path: names the file in faults.
+        root: image folder, or None to leave images out.
+        on_video: called after each video.
+
+    Attributes:
+        faults: a line each, with file and entry; they keep a data set from being used.
+        warnings: a line each; such a data set can be used, but may not mean what it says.
+    """
+
+    def __init__(
+        self,
+        content: Mapping[str, Any],
+        path: str,
+        root: str | None,
+        on_video: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.content = content
+        self.path = path
+        self.root = root
+        self.faults: list[str] = []
+        self.warnings: list[str] = []
+        self.videos: dict[int, Video] = {}
+        self.instances: Counter = Counter()  # by category id
+        self.instances_per_video: Counter = Counter()
+        self.num_masks = 0
+        self.categories = self._check_categories()
+        self._check_videos(on_video)
+        self._check_annotations()
+
+    def _note(self, check: Callable[[], Any], default: Any) -> Any:
+        """What a check returns; its error becomes a fault."""
+        try:
+            return check()
+        except InputError as error:
+            self.faults.append(str(error))
+            return default
+
+    def _check_categories(self) -> dict[int, str]:
+        content = dict(self.content)
+        categories = self._note(lambda: choose_categories(content, self.path, None), {})
+        if len(categories) < len(content.get('categories') or ()):
+            self.faults.append(f'{self.path}: "categories" must have unique ids')
+        return categories
+
+    def _check_videos(self, on_video: Callable[[], object]) -> None:
+        entries = self.content.get('videos')
+        if not isinstance(entries, list) or not entries:
+            self.faults.append(f'{self.path}: "videos" must be a list with at least one video')
+            return
+        for index, entry in enumerate(entries):
+            where = f'{self.path}: videos[{index}]'
+            video = self._note(lambda: parse_video(entry, where), None)  # noqa: B023  (called here)
+            if video is not None:
+                if video.id in self.videos:
+                    self.faults.append(f'{where}: "id" must be unique, but {video.id} is not')
+                self.videos[video.id] = video
+                self.faults += self._image_faults(video, where)
+            on_video()
+
+    def _image_faults(self, video: Video, where: str) -> Iterator[str]:
+        names = video.file_names
+        if len(set(names)) < len(names):
+            self.warnings.append(f'{where}: "file_names" has the same file twice')
+        for t, name in enumerate(names if self.root is not None else ()):
+            path = os.path.join(self.root or '', name)
+            try:
+                with Image.open(path) as image:  # reads the header only
+                    size = image.size
+            except FileNotFoundError:
+                yield f'{where}: file_names[{t}]: {path} is not there'
+                continue
+            except OSError:
+                yield f'{where}: file_names[{t}]: {path} is no image'
+                continue
+            if size != (video.width, video.height):
+                yield (
+                    f'{where}: file_names[{t}]: {path} must be {video.width}x{video.height}, '
+                    f'but is {size[0]}x{size[1]}'
+                )
+
+    def _check_annotations(self) -> None:
+        entries = self._note(lambda: annotation_entries(self.content, self.path), [])
+        seen: set = set()
+        for index, entry in enumerate(entries):
+            where = f'{self.path}: annotations[{index}]'
+            rows = self._note(
+                lambda: parse_annotation(entry, where, self.videos, self.categories, seen),  # noqa: B023
+                None,
+            )
+            if rows is None:
+                continue
+            self.instances[entry['category_id']] += 1
+            self.instances_per_video[entry['video_id']] += 1
+            self.num_masks += len(rows)
+            self._compare_with_masks(entry, where)
+            if not rows:
+                self.warnings.append(f'{where}: has no mask to train with in any frame')
+        for category, name in self.categories.items():
+            if entries and not self.instances[category]:
+                self.warnings.append(f'{self.path}: category {category} ({name}) has no instance')
+        without = len(self.videos) - len(self.instances_per_video)
+        if entries and without:
+            self.warnings.append(f'{self.path}: {without} videos have no instance')
+
+    def _compare_with_masks(self, entry: Mapping[str, Any], where: str) -> None:
+        """Empty masks, and areas and boxes that are not those of the masks."""
+        track = frame_masks(entry, self.videos[entry['video_id']], where)
+        areas, boxes = mask_areas(track), mask_boxes(track)
+        for t, rle in enumerate(track):
+            if rle is None:
+                continue
+            there = f'{where}: segmentations[{t}]'
+            if not areas[t]:
+                self.warnings.append(f'{there}: is an empty mask; null says so plainly')
+                continue
+            area = entry['areas'][t] if entry.get('areas') else None
+            if area is not None and area != areas[t]:
+                self.warnings.append(f'{there}: has {areas[t]} pixels, but "areas" says {area}')
+            box = entry['bboxes'][t] if entry.get('bboxes') else None
+            if box is not None and np.abs(np.subtract(box, boxes[t])).max() > BOX_TOLERANCE:
+                self.warnings.append(
+                    f'{there}: fills the box {boxes[t].tolist()}, but "bboxes" says {box}'
+                )
+
+    def summary(self) -> str:
+        """Tables of what is in the data set."""
+        lengths = [video.num_frames for video in self.videos.values()]
+        sizes = Counter(f'{video.width}x{video.height}' for video in self.videos.values())
+        counts = [self.instances_per_video[video] for video in self.videos]
+        rows = [
+            ['videos', str(len(self.videos))],
+            ['frames', f'{sum(lengths)} ({_spread(lengths)} a video)'],
+            ['instances', f'{sum(counts)} ({_spread(counts)} a video)'],
+            ['masks', str(self.num_masks)],
+            ['sizes', ', '.join(f'{size}: {count}' for size, count in sizes.most_common(5))],
+        ]
+        table = AsciiTable([['', self.path], *rows]).table
+        by_category = [
+            [str(category), name, str(self.instances[category])]
+            for category, name in self.categories.items()
+        ]
+        return f'{table}\n{AsciiTable([["id", "category", "instances"], *by_category]).table}'
+
+
+def _spread(values: list[int]) -> str:
+    return f'{min(values)} to {max(values)}, median {np.median(values):g}' if values else 'none'

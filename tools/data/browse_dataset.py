@@ -1,0 +1,119 @@
+"""Show what training sees: clips after sampling and augmentation, with their annotations.
+
+    python tools/data/browse_dataset.py CONFIG --out clips.png [--clips 8]
+    python tools/data/browse_dataset.py CONFIG --out clips.mp4
+
+An image has a row per clip, frames in the order in which the network takes them; a video shows
+one clip after the other.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from tevit_vis.datasets import Draw, TrainClip, build_dataset
+from tevit_vis.masks import encode_masks
+from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.cli import add_config_arguments, positive, tool_parser
+from tevit_vis.utils.config import build, load_config
+from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import check_writable, write_beside
+from tevit_vis.utils.seeds import mixed_seed
+from tevit_vis.video_io import VideoWriter
+from tevit_vis.visualization.draw import draw_frame
+
+GAP = 4  # pixels between frames
+SMALLEST_HEIGHT = 240  # smaller frames are enlarged, so that labels can be read
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--out', required=True, help='image (.png, .jpg) or video (.mp4)')
+    parser.add_argument('--clips', type=positive, default=8, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--fps', type=float, default=2.0, help='of a video (default: 2)')
+    return parser.parse_args()
+
+
+def clip_images(clip: TrainClip) -> list:
+    """The frames as images [H, W, 3] (uint8, BGR), normalisation undone."""
+    images = []
+    for img, meta in zip(clip.img, clip.img_metas):
+        norm = meta['img_norm_cfg']
+        image = img.permute(1, 2, 0).numpy() * norm['std'] + norm['mean']
+        image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        images.append(image[..., ::-1].copy() if norm['to_rgb'] else image)
+    return images
+
+
+def clip_instances(clip: TrainClip) -> VideoInstances:
+    """The annotations of a clip, a track for each id."""
+    ids = sorted({int(i) for frame in clip.gt_ids for i in frame})
+    num_frames = len(clip.img)
+    tracks = [[None] * num_frames for _ in ids]
+    boxes = np.zeros((len(ids), num_frames, 4), np.float32)
+    labels = np.zeros(len(ids), np.int64)
+    for t in range(num_frames):
+        rles = encode_masks(torch.from_numpy(clip.gt_masks[t].masks.astype(bool)))
+        for i, rle, box, label in zip(clip.gt_ids[t], rles, clip.gt_bboxes[t], clip.gt_labels[t]):
+            n = ids.index(int(i))
+            tracks[n][t], boxes[n, t], labels[n] = rle, box.numpy(), int(label)
+    size = tuple(clip.img.shape[-2:])
+    return VideoInstances(labels, np.ones(len(ids), np.float32), boxes, tracks, size)
+
+
+def drawn_clip(clip: TrainClip, class_names: tuple) -> list:
+    instances = clip_instances(clip)
+    zoom = -(-SMALLEST_HEIGHT // clip.img.shape[2])
+    return [
+        draw_frame(image, instances, t, class_names, zoom=zoom)
+        for t, image in enumerate(clip_images(clip))
+    ]
+
+
+def sheet(clips: list) -> np.ndarray:
+    """A row of frames for each clip."""
+    height = max(image.shape[0] for clip in clips for image in clip) + GAP
+    width = max(image.shape[1] for clip in clips for image in clip) + GAP
+    canvas = np.full((height * len(clips), width * max(map(len, clips)), 3), 255, np.uint8)
+    for row, clip in enumerate(clips):
+        for column, image in enumerate(clip):
+            y, x = row * height, column * width
+            canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return canvas
+
+
+def main() -> None:
+    args = parse_args()
+    check_writable(args.out)
+    config = load_config(args.config, args.cfg_options)
+    dataset = build('data.train', lambda: build_dataset(config.data.train))
+    rng = np.random.default_rng(args.seed)
+    chosen = rng.permutation(len(dataset))[: args.clips].tolist()
+    clips = [
+        drawn_clip(dataset[Draw(index, mixed_seed(args.seed, index))], dataset.CLASSES)
+        for index in chosen
+    ]
+    suffix = args.out[args.out.rfind('.') :].lower()
+    if suffix == '.mp4':
+        with VideoWriter(args.out, args.fps) as writer:
+            height = max(image.shape[0] for clip in clips for image in clip)
+            width = max(image.shape[1] for clip in clips for image in clip)
+            for image in (image for clip in clips for image in clip):
+                bottom, right = height - image.shape[0], width - image.shape[1]
+                border = (0, bottom, 0, right, cv2.BORDER_CONSTANT)
+                writer.write(cv2.copyMakeBorder(image, *border, value=(255, 255, 255)))
+    elif suffix in ('.png', '.jpg'):
+        content = cv2.imencode(suffix, sheet(clips))[1].tobytes()
+        write_beside(args.out, lambda unfinished: Path(unfinished).write_bytes(content))
+    else:
+        raise InputError(f'{args.out}: must end in .png, .jpg or .mp4')
+    print(f'{args.out}: {len(clips)} clips of {len(dataset)}')
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,51 @@
+"""Check a data set in YouTube-VIS layout: every fault with its entry, and a summary.
+
+    python tools/data/check_dataset.py ANN.json [ROOT]
+
+Without ROOT the images are left out. Ends with exit code 1 where there are faults.
+"""
+
+import argparse
+import os
+
+from tqdm import tqdm
+
+from tevit_vis.datasets.checks import DatasetCheck
+from tevit_vis.datasets.videos import read_annotation_file
+from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.errors import InputError, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('annotations', metavar='ANN.json')
+    parser.add_argument('root', nargs='?', help='folder that file_names are relative to')
+    parser.add_argument('--shown', type=int, default=50, help='lines of each kind (default: 50)')
+    return parser.parse_args()
+
+
+def show(kind: str, lines: list, most: int) -> None:
+    for line in lines[:most]:
+        print(f'{kind}: {line}')
+    if len(lines) > most:
+        print(f'{kind}: ... and {len(lines) - most} more (--shown {len(lines)})')
+
+
+def main() -> None:
+    args = parse_args()
+    if args.root and not os.path.isdir(args.root):
+        raise InputError(f'{args.root}: image folder must be there, but it is not')
+    content = read_annotation_file(args.annotations)
+    videos = content.get('videos')
+    total = len(videos) if isinstance(videos, list) else 0
+    with tqdm(total=total, unit='video', desc='check', disable=not args.root) as bar:
+        check = DatasetCheck(content, args.annotations, args.root, on_video=bar.update)
+    show('fault', check.faults, args.shown)
+    show('warning', check.warnings, args.shown)
+    print(check.summary())
+    if check.faults:
+        raise InputError(f'{args.annotations}: {len(check.faults)} faults')
+
+
+if __name__ == '__main__':
+    run_tool(main)

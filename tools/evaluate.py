@@ -1,0 +1,39 @@
+"""Score a submission with the YouTube-VIS metric; numbers equal the official evaluator's.
+
+    python tools/evaluate.py GT.json RESULTS.json [--classwise] [--out report.json]
+
+Where the ground truth tells occlusion (OVIS), the scores of its groups are printed as well.
+docs/evaluation.md says what is counted, and where this differs from the official evaluator.
+"""
+
+import argparse
+
+from tevit_vis.apis import score_submission
+from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.files import check_writable, write_json
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('truth', metavar='GT.json', help='annotation file')
+    parser.add_argument('results', metavar='RESULTS.json', help='submission')
+    parser.add_argument('--classwise', action='store_true', help='also a table of the categories')
+    parser.add_argument('--out', help='write all numbers to this JSON file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.out:
+        check_writable(args.out)
+    evaluation = score_submission(args.truth, args.results)
+    if args.classwise:
+        print(evaluation.category_table())
+    print(evaluation)
+    if args.out:
+        write_json(evaluation.report(), args.out)
+
+
+if __name__ == '__main__':
+    run_tool(main)

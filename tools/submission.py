@@ -1,0 +1,57 @@
+"""Check a submission before it is uploaded, or pack it.
+
+    python tools/submission.py check RESULTS.json --json ANN.json
+    python tools/submission.py zip RESULTS.json --json ANN.json [--out submission.zip]
+
+``check`` lists every fault with its entry. ``zip`` checks, then writes what the servers take: an
+archive with results.json at its top.
+"""
+
+import argparse
+import zipfile
+from pathlib import Path
+
+from tevit_vis.datasets.videos import read_annotation_file
+from tevit_vis.evaluation.submission import read_results, submission_faults, submission_summary
+from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import check_writable, write_beside
+
+SHOWN = 20  # faults that are printed
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('action', choices=['check', 'zip'])
+    parser.add_argument('results', metavar='RESULTS.json')
+    parser.add_argument(
+        '--json', required=True, metavar='ANN.json', help='annotation file of the videos'
+    )
+    parser.add_argument('--out', help='archive (default: RESULTS.zip)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    results, content = read_results(args.results), read_annotation_file(args.json)
+    faults = submission_faults(results, content, args.results)
+    for fault in faults[:SHOWN]:
+        print(fault)
+    if faults:
+        more = f' ({len(faults) - SHOWN} more)' if len(faults) > SHOWN else ''
+        raise InputError(f'{args.results}: {len(faults)} faults{more}')
+    print(submission_summary(results, content))
+    if args.action == 'zip':
+        out = args.out or str(Path(args.results).with_suffix('.zip'))
+        check_writable(out)
+
+        def write(unfinished: str) -> None:
+            with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_DEFLATED) as archive:
+                archive.write(args.results, 'results.json')
+
+        write_beside(out, write)
+        print(f'{out}: ready to upload')
+
+
+if __name__ == '__main__':
+    run_tool(main)
