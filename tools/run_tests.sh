@@ -3,7 +3,7 @@
 # --fast leaves out what is marked slow (full-size models).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash tools/setup_env.sh tests
+bash tools/setup_env.sh tests quickstart
 . tools/find_python.sh
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 

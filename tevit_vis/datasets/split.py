@@ -16,9 +16,9 @@ def split_videos(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split the content of an annotation file by videos.
 
-    Categories are served from the rarest to the most frequent: each gets videos drawn at random
-    until its share of instances is set aside, though never its last video. Videos without any
-    instance are drawn last.
+    Categories are served from the rarest to the most frequent: videos are drawn at random until
+    its share of instances is set aside. Then come the videos that exceed the shares least. The
+    last video of a category stays as long as there are others.
 
     Args:
         content: of the file.
@@ -37,35 +37,39 @@ def split_videos(
         raise InputError(
             f'--share: must leave videos on both sides, but {share} of {len(videos)} is {wanted}'
         )
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(videos).tolist()
-    by_video: dict[int, Counter] = {video: Counter() for video in videos}
+    order = np.random.default_rng(seed).permutation(videos).tolist()
+    counts: dict[int, Counter] = {video: Counter() for video in videos}
     for entry in content.get('annotations') or ():
-        by_video[entry['video_id']][entry['category_id']] += 1
-    totals = sum(by_video.values(), Counter())
+        counts[entry['video_id']][entry['category_id']] += 1
+    totals = sum(counts.values(), Counter())
+    holders = Counter(category for video in videos for category in counts[video])
+    have: Counter = Counter()
     aside: set[int] = set()
-    for category, total in sorted(totals.items(), key=lambda item: (item[1], item[0])):
-        holders = [video for video in order if by_video[video][category]]
-        have = sum(by_video[video][category] for video in aside)
-        left = len([video for video in holders if video not in aside])
-        for video in holders:
-            missing = share * total - have
-            count = by_video[video][category]
-            if video in aside or len(aside) >= wanted or left <= 1 or count > 2 * missing:
-                continue
-            aside.add(video)
-            have += count
-            left -= 1
-    for video in order:
-        if len(aside) < wanted and video not in aside and _may_leave(video, aside, by_video):
-            aside.add(video)
+
+    def excess(video: int) -> float:
+        """By how many instances categories would exceed their share; without end for the last
+        video of a category.
+        """
+        if any(holders[category] < 2 for category in counts[video]):
+            return float('inf')
+        return sum(
+            max(0.0, have[category] + count - share * totals[category])
+            for category, count in counts[video].items()
+        )
+
+    def set_aside(video: int) -> None:
+        aside.add(video)
+        have.update(counts[video])
+        holders.subtract(counts[video].keys())
+
+    for category in sorted(totals, key=lambda category: (totals[category], category)):
+        for video in order:
+            wants_more = have[category] < share * totals[category] and len(aside) < wanted
+            if wants_more and video not in aside and counts[video][category] and excess(video) < 1:
+                set_aside(video)
+    while len(aside) < wanted:
+        set_aside(min((video for video in order if video not in aside), key=excess))
     return _part(content, set(videos) - aside), _part(content, aside)
-
-
-def _may_leave(video: int, aside: set[int], by_video: Mapping[int, Counter]) -> bool:
-    """Whether every category of a video is also in another video that stays."""
-    staying = [other for other in by_video if other not in aside and other != video]
-    return all(any(by_video[o][category] for o in staying) for category in by_video[video])
 
 
 def _part(content: Mapping[str, Any], videos: set[int]) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
     for key in ('annotations', 'categories'):
         if not content.get(key):
             raise InputError(f'{origin}: {key!r} must not be empty to score against, but is')
-    lengths = {video['id']: len(video['file_names']) for video in content['videos']}
+    videos = {video['id']: video for video in content['videos']}
+    lengths = {key: len(video['file_names']) for key, video in videos.items()}
     names = {category['id']: category['name'] for category in content['categories']}
     entries = content['annotations']
     ids = set()
@@ -85,7 +86,8 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
             raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
         ids.add(entry.get('id', f'none {index}'))
         masks = _masks_of(entry, lengths, where)
-        tracks.append(_as_rle(masks, entry.get('height'), entry.get('width'), where))
+        video = videos[entry['video_id']]
+        tracks.append(_as_rle(masks, video.get('height'), video.get('width'), where))
     tubes = defaultdict(list)
     for entry, masks, areas in zip(entries, tracks, track_areas(tracks)):
         own_areas = [area for area in entry.get('areas') or areas if area]
