@@ -1,81 +1,126 @@
-"""Cut a small data set from a real video, run TeViT on it, write the submission and overlays.
+"""From nothing to a trained model: synthetic videos, training, scores, pictures.
 
-The weights are as they are at initialisation, so the masks mean nothing; everything else is the
-real thing: the full tevit_msgshift model, the YouTube-VIS layout, the submission file.
+Makes videos, takes the small TeViT that ships with the project, trains it for about two minutes
+on fresh videos, and tests it before and after on held-out ones.
 """
 
 import argparse
-import importlib.resources
-import os
+import logging
 from pathlib import Path
 
-import numpy as np
-import torch
+import matplotlib
 from tqdm import tqdm
 
-from tevit_vis.apis import inference_video, init_model, write_submission
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+from tevit_vis.apis import (
+    TrainOptions,
+    inference_video,
+    init_model,
+    score_submission,
+    train,
+    write_submission,
+)
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import build_dataset
-from tevit_vis.datasets.from_video import CutClip, cut_clips
-from tevit_vis.masks import mask_areas
+from tevit_vis.datasets.synthetic import SyntheticWorld, make_synthetic
+from tevit_vis.evaluation.ytvis_eval import Evaluation
 from tevit_vis.utils.cli import tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.files import read_json_lines
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video
 
-CLIPS = [
-    CutClip('cockatoo_a', start=0, length=8, stride=6),
-    CutClip('cockatoo_b', start=140, length=8, stride=6),
-]
-SEED = 2  # random boxes mostly leave the frame; with this one some stay, so there is a picture
-NUM_DRAWN = 5
-NOTE = (
-    'Note: the weights are random (as at initialisation), so what is drawn means nothing.\n'
-    '      With a checkpoint: python tools/test_vis.py and tools/video_demo.py, see README.md.'
-)
+CONFIG = 'synthetic/tevit_tiny_finetune'
+FRESH_VIDEOS, FRESH_SEED = 60, 2000
+HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000
+DRAWN_SCORE = 0.3
+SHOWN = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('--out', default='outputs/quickstart', help='default: %(default)s')
-    parser.add_argument('--config', default='tevit/tevit_msgshift', help='default: %(default)s')
+    parser.add_argument('--iters', type=int, help='of training (default: of the config)')
     parser.add_argument('--device', help='default: a GPU if there is one')
     return parser.parse_args()
+
+
+def test(config, checkpoint: str, out: Path, device: str | None) -> Evaluation:
+    """Write a submission and score it."""
+    model = init_model(config, checkpoint, device)
+    journal = ResultsJournal(str(out), identity={})
+    journal.discard()
+    write_submission(model, build_dataset(config.data.test), journal)
+    return score_submission(config.data.test.ann_file, str(out))
+
+
+def draw_curve(log: Path, scores: dict, out: Path) -> None:
+    """A picture of the training loss, with the scores before and after in its title."""
+    lines = [line for line in read_json_lines(log) if line.get('mode') == 'train']
+    figure, axes = plt.subplots(figsize=(7, 4))
+    axes.plot([line['iter'] for line in lines], [line['loss'] for line in lines])
+    title = ', '.join(f'AP50 {value["AP50"]:.3f} {when}' for when, value in scores.items())
+    axes.set(xlabel='iteration', ylabel='loss', title=title)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+
+
+def print_scores(scores: dict) -> None:
+    print(f'\n{"held-out videos":22}' + ''.join(f'{name:>8}' for name in SHOWN))
+    for when, stats in scores.items():
+        print(f'{when:22}' + ''.join(f'{stats[name]:8.3f}' for name in SHOWN))
+
+
+def draw_held_out(model, config, out: Path) -> None:
+    """The held-out video with the most instances, with what the model finds in it."""
+    dataset = build_dataset(config.data.test)
+    video = dataset.videos[0]
+    source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])
+    found = inference_video(model, source).above(DRAWN_SCORE)
+    with tqdm(total=video.num_frames, unit='frame', desc='draw') as bar:
+        draw_video(source, found, model.CLASSES, str(out), fps=5, zoom=4, on_frame=bar.update)
 
 
 def main() -> None:
     args = parse_args()
     out = Path(args.out)
-    video = importlib.resources.files('imageio') / 'resources' / 'images' / 'cockatoo.mp4'
-    print('1/4 cutting frames from a real video (imageio: cockatoo.mp4)')
-    annotations, images = cut_clips(str(video), CLIPS, width=640, folder=out / 'data')
+    print(f'1/5 making videos: {FRESH_VIDEOS} to train on, {HELD_OUT_VIDEOS} to test on')
+    world = SyntheticWorld()
+    fresh = make_synthetic(out / 'data' / 'train', FRESH_VIDEOS, FRESH_SEED, world)
+    held_out = make_synthetic(out / 'data' / 'val', HELD_OUT_VIDEOS, HELD_OUT_SEED, world)
 
-    print('2/4 building TeViT (MsgShifT) with random weights')
-    torch.manual_seed(SEED)
-    config = load_config(args.config, {'model.test_cfg.rcnn.max_per_img': 100})
-    config.data.test.update(ann_file=str(annotations), img_prefix=str(images))
-    model = init_model(config, device=args.device)
+    config = load_config(CONFIG)
+    for part, (annotations, images) in (('train', fresh), ('test', held_out)):
+        config.data[part].update(ann_file=str(annotations), img_prefix=str(images))
+    config.data.test.test_mode = True
+    config.runner.max_iters = args.iters or config.runner.max_iters
 
-    print('3/4 results.json')
-    dataset = build_dataset(config.data.test)
-    journal = ResultsJournal(str(out / 'results.json'), identity={})
-    journal.discard()
-    count = write_submission(model, dataset, journal)
+    print('2/5 testing the checkpoint that ships with the project')
+    before = test(config, config.load_from, out / 'results_before.json', args.device)
 
-    print('4/4 overlay video')
-    clip = images / CLIPS[0].name
-    source = open_source(clip)
-    instances = inference_video(model, source)
-    areas = [mask_areas(track).sum() for track in instances.segmentations]
-    largest = instances.take(np.argsort(areas)[: -NUM_DRAWN - 1 : -1])
-    overlay = out / 'overlay.mp4'
-    with tqdm(total=source.num_frames, unit='frame', desc='draw') as bar:
-        draw_video(source, largest, model.CLASSES, str(overlay), fps=5, on_frame=bar.update)
+    print(f'3/5 training for {config.runner.max_iters} iterations')
+    logger = logging.getLogger('quickstart')
+    options = TrainOptions(str(out), validate=False, device=args.device, timestamp='train')
+    (out / 'train.log.json').unlink(missing_ok=True)
+    train(config, options, logger)
 
-    print(f'\n{os.path.relpath(journal.out)}: {count} entries for {len(dataset)} videos')
-    print(f'{os.path.relpath(overlay)}: the {len(largest)} largest of {len(instances)} instances')
-    print(NOTE)
+    print('4/5 testing again')
+    after = test(config, str(out / 'latest.pth'), out / 'results.json', args.device)
+
+    print('5/5 drawing')
+    scores = {'before': before.stats, 'after': after.stats}
+    draw_curve(out / 'train.log.json', scores, out / 'curve.png')
+    model = init_model(config, str(out / 'latest.pth'), args.device)
+    draw_held_out(model, config, out / 'overlay.mp4')
+
+    print_scores(scores)
+    for name in ('results.json', 'overlay.mp4', 'curve.png'):
+        print(out / name)
 
 
 if __name__ == '__main__':

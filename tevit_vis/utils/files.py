@@ -48,6 +48,12 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
         raise InputError(f'{path}: {what} must be JSON, but: {error}') from None
 
 
+def read_json_lines(path: str | os.PathLike) -> list[Any]:
+    """The content of a file with one JSON value per line, such as a training log."""
+    with open(path, encoding='utf-8') as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
 def write_json(content: object, path: str | os.PathLike) -> None:
     """Write beside, then rename: ``path`` never holds half a file."""
 

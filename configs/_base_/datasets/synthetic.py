@@ -29,14 +29,14 @@ test = dict(
     pipeline=test_pipeline,
 )
 data = dict(
-    samples_per_gpu=8,
+    samples_per_gpu=4,
     workers_per_gpu=1,
     train=dict(
         type='YouTubeVISDataset',
         ann_file=data_root + 'train/annotations.json',
         img_prefix=data_root + 'train/JPEGImages/',
         categories=None,
-        clip_length=3,
+        clip_length=4,
         pipeline=train_pipeline,
     ),
     val=test,

@@ -1,0 +1,49 @@
+"""Make a checkpoint small enough to hand on: weights and class names, in half precision.
+
+    python tools/publish_checkpoint.py work_dirs/tevit/latest.pth tevit.pth
+
+Prints the file's SHA-256. --full keeps single precision.
+"""
+
+import argparse
+import os
+
+import torch
+
+from tevit_vis.apis.journal import file_digest
+from tevit_vis.utils.checkpoints import read_checkpoint, weights_of
+from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import check_writable, write_beside
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('checkpoint', help='of tools/train.py')
+    parser.add_argument('out', help='file to write')
+    parser.add_argument('--full', action='store_true', help='keep single precision')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    check_writable(args.out)
+    if os.path.realpath(args.out) == os.path.realpath(args.checkpoint):
+        raise InputError(f'{args.out}: output must be another file than the checkpoint')
+    checkpoint = read_checkpoint(args.checkpoint)
+    weights = {
+        name: value.half() if value.is_floating_point() and not args.full else value
+        for name, value in weights_of(checkpoint, args.checkpoint).items()
+    }
+    meta = checkpoint.get('meta', {})
+    kept = {
+        key: meta[key] for key in ('CLASSES', 'iter', 'seed', 'tevit_vis_version') if key in meta
+    }
+    content = dict(meta=kept, state_dict=weights)
+    write_beside(args.out, lambda unfinished: torch.save(content, unfinished))
+    megabytes = os.path.getsize(args.out) / 1e6
+    print(f'{args.out}: {len(weights)} weights, {megabytes:.1f} MB, sha256 {file_digest(args.out)}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
