@@ -7,7 +7,7 @@ _base_ = [
 
 load_from = 'work_dirs/tevit_tiny_images/latest.pth'
 optimizer = dict(type='AdamW', lr=5e-4, weight_decay=1e-2)
-optimizer_config = dict(grad_clip=dict(max_norm=1.0, norm_type=2))
+optimizer_config = dict(grad_clip=dict(max_norm=1.0, norm_type=2), cumulative_iters=1)
 lr_config = dict(
     policy='CosineAnnealing', min_lr=0, warmup='linear', warmup_iters=100, warmup_ratio=0.001
 )

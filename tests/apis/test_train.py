@@ -70,7 +70,7 @@ def test_training_lowers_the_loss_and_writes_checkpoints(config, tmp_path):
 @pytest.mark.parametrize('averaged', [False, True])
 def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
     config.model.backbone.drop_path_rate = 0.3  # the model's own randomness must resume too
-    config.weight_average = dict(decay=0.5) if averaged else {}
+    config.weight_average = dict(decay=0.5 if averaged else None)
     straight = run(config, tmp_path / 'a')
     config.runner.max_iters = 2
     first = run(config, tmp_path / 'b')

@@ -67,7 +67,7 @@ class WeightAverageHook(Hook):
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
-            raise InputError(f'WeightAverageHook.decay: must be between 0 and 1, but got {decay!r}')
+            raise InputError(f'weight_average.decay: must be between 0 and 1, but got {decay!r}')
         self.decay = decay
 
     def before_run(self, runner: ClipRunner) -> None:

@@ -123,8 +123,9 @@ def train(
             custom_hooks_config=config.get('custom_hooks'),
         ),
     )
-    if config.get('weight_average'):
-        runner.register_hook(WeightAverageHook(**config.weight_average), priority=AVERAGING)
+    decay = config.get('weight_average', {}).get('decay')
+    if decay is not None:
+        runner.register_hook(WeightAverageHook(decay), priority=AVERAGING)
     if hook is not None:
         runner.register_hook(hook, priority=VALIDATION)
     if options.resume_from:

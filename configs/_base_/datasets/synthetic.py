@@ -37,6 +37,7 @@ data = dict(
         img_prefix=data_root + 'train/JPEGImages/',
         categories=None,
         clip_length=4,
+        clip_sampler=dict(type='tevit'),
         pipeline=train_pipeline,
     ),
     val=test,

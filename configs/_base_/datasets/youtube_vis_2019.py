@@ -59,6 +59,7 @@ data = dict(
         img_prefix=data_root + 'train/',
         categories=categories,
         clip_length=5,
+        clip_sampler=dict(type='tevit'),
         pipeline=train_pipeline,
     ),
     val=dict(

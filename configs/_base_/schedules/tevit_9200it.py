@@ -5,7 +5,7 @@ optimizer = dict(
     weight_decay=1e-4,
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=1.0)}),
 )
-optimizer_config = dict(grad_clip=dict(max_norm=0.1, norm_type=2))
+optimizer_config = dict(grad_clip=dict(max_norm=0.1, norm_type=2), cumulative_iters=1)
 lr_config = dict(
     policy='step', step=[6100, 8500], warmup='linear', warmup_iters=770, warmup_ratio=0.001
 )
