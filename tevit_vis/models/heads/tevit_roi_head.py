@@ -117,6 +117,7 @@ class TeViTRoIHead(SparseRoIHead):
             rois = boxes_to_rois(some_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
             cls_score, deltas, object_feats, attn_feats = run(roi_feats, some_queries)
+            cls_score, deltas = cls_score.float(), deltas.float()  # whatever autocast made of them
             refined = [
                 head.bbox_coder.decode(clip.flatten(0, 1), change.flatten(0, 1), max_shape=shape)
                 for clip, change, shape in zip(some_boxes, deltas, img_shapes)
@@ -246,7 +247,7 @@ class TeViTRoIHead(SparseRoIHead):
     ) -> dict[str, torch.Tensor]:
         """SparseRoIHead's step with our RoI features."""
         roi_feats = extract_roi_feats(self.mask_roi_extractor[stage], x, rois)
-        return dict(mask_pred=self.mask_head[stage](roi_feats, attn_feats))
+        return dict(mask_pred=self.mask_head[stage](roi_feats, attn_feats).float())
 
     def predict(
         self,
