@@ -6,7 +6,7 @@ import torch
 from conftest import SHARED
 
 from tevit_vis.evaluation.tubes import Tube, parse_ground_truth
-from tevit_vis.evaluation.ytvis_eval import evaluate, match_video
+from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video
 from tevit_vis.masks import encode_masks
 from tevit_vis.utils.errors import InputError
 
@@ -30,6 +30,7 @@ def test_arrays_and_stats_equal_the_official_ones(case):
     expected = json.loads((folder / 'expected.json').read_text())
     stats = expected.get('ovis_stats', expected['stats'])
     assert evaluation.stats == pytest.approx(stats, abs=1e-12)
+    assert tuple(evaluation.stats)[:12] == STAT_NAMES
     for category, of_category in expected['per_category'].items():
         found = evaluation.per_category[int(category)]
         for key in set(found) & set(of_category):

@@ -12,7 +12,8 @@ from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tevit_vis.datasets import YouTubeVISDataset
-from tevit_vis.utils.errors import InputError
+from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
+from tevit_vis.utils.errors import InputError, whole_number
 
 from .distributed import Processes
 from .journal import ResultsJournal
@@ -106,8 +107,15 @@ class ValidationHook(Hook):
         save_best: str | None = 'segm_AP',
         processes: Processes | None = None,
     ) -> None:
+        names = [f'segm_{name}' for name in STAT_NAMES]
+        if metric != 'segm':
+            raise InputError(f"evaluation.metric: must be 'segm', but got {metric!r}")
+        if save_best is not None and save_best not in names:
+            raise InputError(
+                f'evaluation.save_best: must be one of {", ".join(names)}, but got {save_best!r}'
+            )
         self.dataset = dataset
-        self.interval = interval
+        self.interval = whole_number('evaluation.interval', interval, least=1)
         self.metric = metric
         self.save_best = save_best
         self.processes = processes or Processes()
@@ -147,11 +155,6 @@ class ValidationHook(Hook):
         runner.log_buffer.ready = True
         if self.save_best is None:
             return
-        if self.save_best not in scores:
-            raise InputError(
-                f'evaluation.save_best: must be one of {", ".join(scores)}, '
-                f'but got {self.save_best!r}'
-            )
         messages: dict[str, Any] = runner.meta.setdefault('hook_msgs', {})
         best = messages.get('best_score')
         if best is not None and scores[self.save_best] <= best:

@@ -23,6 +23,20 @@ RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 # Pixels of a tube's mean mask; both ends belong to the range.
 AREA_RANGES = {'all': (0, 1e10), 's': (0, 128**2), 'm': (128**2, 256**2), 'l': (256**2, 1e10)}
 MAX_PREDICTIONS = (1, 10, 100)
+STAT_NAMES = (
+    'AP',
+    'AP50',
+    'AP75',
+    'APs',
+    'APm',
+    'APl',
+    'AR1',
+    'AR10',
+    'AR100',
+    'ARs',
+    'ARm',
+    'ARl',
+)
 # OVIS: a ground truth's occlusion score; both ends belong to the group.
 OCCLUSION_GROUPS = {'light': (0, 0.25), 'medium_occ': (0.25, 0.5), 'heavy': (0.5, 1)}
 

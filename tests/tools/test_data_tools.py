@@ -1,0 +1,192 @@
+"""The commands around data, scores and training, run in this process as users call them."""
+
+import importlib.util
+import json
+import logging
+import runpy
+import sys
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import annotation, moving_square
+from manifest import override
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a tool; returns what it printed, or raises the SystemExit of its error line."""
+
+    def run(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def results(train_files, tmp_path):
+    """A perfect submission for the tiny data set."""
+    entries = json.loads(train_files[0].read_text())['annotations']
+    path = tmp_path / 'results.json'
+    keys = ('video_id', 'category_id', 'segmentations')
+    path.write_text(json.dumps([dict({k: e[k] for k in keys}, score=0.5) for e in entries]))
+    return path
+
+
+def test_evaluate_prints_scores_and_writes_a_report(call, train_files, results, tmp_path):
+    report = tmp_path / 'report.json'
+    printed = call('evaluate.py', train_files[0], results, '--classwise', '--out', report)
+    assert '| dog      | 1.0000 | 1.0000 |' in printed
+    assert 'AP50           1.0000' in printed
+    assert json.loads(report.read_text())['per_category']['cat']['AP'] == pytest.approx(1)
+
+
+def test_evaluate_without_annotations_says_so(call, train_files, results):
+    path = train_files[0]
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'annotations': None}))
+    with pytest.raises(SystemExit, match="train.json: 'annotations' must not be empty to score"):
+        call('evaluate.py', path, results)
+
+
+def test_submission_check_lists_faults_and_zip_packs(call, train_files, results, tmp_path, capsys):
+    arguments = (results, '--json', train_files[0])
+    assert '3 entries for 2 of 2 videos' in call('submission.py', 'check', *arguments)
+    call('submission.py', 'zip', *arguments, '--out', tmp_path / 'up.zip')
+    with zipfile.ZipFile(tmp_path / 'up.zip') as archive:
+        assert archive.namelist() == ['results.json']
+        assert archive.read('results.json') == results.read_bytes()
+    entries = json.loads(results.read_text())
+    entries[1]['video_id'] = 77
+    results.write_text(json.dumps(entries))
+    with pytest.raises(SystemExit, match='results.json: 1 faults'):
+        call('submission.py', 'zip', *arguments, '--out', tmp_path / 'no.zip')
+    assert '[1]: "video_id" must be a video of the file, but got 77' in capsys.readouterr().out
+    assert not (tmp_path / 'no.zip').exists()
+
+
+def test_check_dataset_ends_with_an_error_where_there_are_faults(call, train_files, capsys):
+    path, images = train_files
+    assert '| videos' in call('data/check_dataset.py', path, images)
+    (images / 'v1' / '00001.png').unlink()
+    with pytest.raises(SystemExit, match='train.json: 1 faults'):
+        call('data/check_dataset.py', path, images)
+    assert 'videos[1]: file_names[1]' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='image folder must be there'):
+        call('data/check_dataset.py', path, images / 'absent')
+
+
+def test_split_writes_two_files(call, train_files, tmp_path):
+    parts = tmp_path / 'a.json', tmp_path / 'b.json'
+    printed = call('data/split.py', train_files[0], '--share', 0.5, '--out', *parts)
+    assert printed.count('1 videos') == 2
+    videos = [json.loads(part.read_text())['videos'][0]['id'] for part in parts]
+    assert sorted(videos) == [5, 6]
+
+
+@pytest.mark.parametrize('name', ['clips.png', 'clips.mp4'])
+def test_browse_shows_clips_with_annotations(call, train_files, tmp_path, name):
+    annotations, images = train_files
+    options = [f'data.train.ann_file={annotations}', f'data.train.img_prefix={images}']
+    options += ['data.train.categories=None', 'data.train.clip_length=2']
+    arguments = ['tevit/tevit_msgshift', '--clips', 2, '--out', tmp_path / name, '--cfg-options']
+    assert f'{name}: 2 clips of 6' in call('data/browse_dataset.py', *arguments, *options)
+    if name.endswith('png'):
+        sheet = cv2.imread(str(tmp_path / name)).astype(int)
+        assert (sheet.max(2) - sheet.min(2) > 60).any()  # coloured masks on grey squares
+    else:
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_browse_wants_a_kind_of_file_it_knows(call, train_files, tmp_path):
+    annotations, images = train_files
+    options = [f'data.train.ann_file={annotations}', f'data.train.img_prefix={images}']
+    arguments = ['tevit/tevit_msgshift', '--out', tmp_path / 'clips.gif', '--cfg-options']
+    with pytest.raises(SystemExit, match=r'clips.gif: must end in .png, .jpg or .mp4'):
+        call('data/browse_dataset.py', *arguments, *options, 'data.train.categories=None')
+
+
+def test_make_synthetic_writes_a_data_set(call, tmp_path):
+    if importlib.util.find_spec('skimage') is None:
+        pytest.skip('scikit-image is not installed')
+    printed = call('data/make_synthetic.py', tmp_path, '--videos', 2, '--size', '80x48')
+    assert '2 videos of 20 frames' in printed
+    assert len(list(tmp_path.rglob('*.jpg'))) == 40
+
+
+@pytest.fixture
+def train_config(tiny_config, train_files, tmp_path):
+    """A config file: the tiny TeViT on the tiny data set, 2 iterations."""
+    annotations, images = map(str, train_files)
+    files = dict(ann_file=annotations, img_prefix=images, categories=None)
+    tiny_config.data.train.update(files, clip_length=2)
+    tiny_config.data.train.pipeline = [
+        step for step in tiny_config.data.train.pipeline if step['type'] != 'Resize'
+    ]
+    for part in (tiny_config.data.val, tiny_config.data.test):
+        part.update(files, pipeline=tiny_config.data.test.pipeline)
+    tiny_config.data.update(samples_per_gpu=1, workers_per_gpu=0)
+    override(tiny_config._cfg_dict, ['model', 'roi_head', 'num_classes'], 2)
+    tiny_config.model.backbone.init_cfg = None
+    tiny_config.runner.max_iters = 2
+    tiny_config.checkpoint_config.interval = 1
+    tiny_config.evaluation.interval = 2
+    path = tmp_path / 'tiny.py'
+    tiny_config.dump(str(path))
+    return path
+
+
+def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_files, tmp_path):
+    """A checkpoint of train.py, published in half precision, is one that test_vis.py takes."""
+    work = tmp_path / 'work'
+    call('train.py', train_config, '--work-dir', work, '--device', 'cpu')
+    assert (work / 'tiny.py').exists()
+    assert list(work.glob('*.log'))
+    published = tmp_path / 'small.pth'
+    printed = call('publish_checkpoint.py', work / 'latest.pth', published)
+    assert 'sha256' in printed
+    assert published.stat().st_size < 0.55 * (work / 'iter_2.pth').stat().st_size
+    out = tmp_path / 'r.json'
+    arguments = [train_config, published, '--out', out, '--eval', 'segm', '--device', 'cpu']
+    printed = call('test_vis.py', *arguments)
+    assert 'AP50' in printed
+    categories = {entry['category_id'] for entry in json.loads(out.read_text())}
+    assert categories <= {3, 7}  # the file's own ids
+
+
+def test_auto_resume_goes_on_in_the_work_dir(call, train_config, tmp_path):
+    arguments = [train_config, '--work-dir', tmp_path / 'work', '--device', 'cpu', '--no-validate']
+    call('train.py', *arguments, '--auto-resume', '--cfg-options', 'runner.max_iters=1')
+    first = torch.load(tmp_path / 'work' / 'iter_1.pth')
+    call('train.py', *arguments, '--auto-resume')
+    assert torch.load(tmp_path / 'work' / 'latest.pth')['meta']['iter'] == 2
+    assert torch.load(tmp_path / 'work' / 'iter_1.pth')['meta'] == first['meta']
+    logging.getLogger('mmdet').handlers.clear()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--resume-from', 'absent.pth'], 'absent.pth: checkpoint must be a file'),
+        (['--cfg-options', 'load_from=absent.pth'], 'absent.pth: checkpoint must be a file'),
+        (['--cfg-options', 'runner.max_iter=3'], "has no key 'max_iter'; did you mean 'max_iters'"),
+        (['--cfg-options', 'data.train.ann_file=absent.json'], 'absent.json: annotation file must'),
+        (['--cfg-options', 'evaluation.metric=bbox'], "metric: must be 'segm', but got 'bbox'"),
+        (['--cfg-options', 'evaluation.save_best=AP'], 'save_best: must be one of .*segm_AP'),
+    ],
+)
+def test_a_fault_is_one_line(call, train_config, tmp_path, options, message):
+    with pytest.raises(SystemExit, match=message):
+        call('train.py', train_config, '--work-dir', tmp_path / 'w', '--device', 'cpu', *options)
+
+
+def test_masks_of_the_tiny_data_set_are_what_they_say():
+    entry = annotation(1, 5, 3, moving_square(2, (48, 64), 2))
+    assert entry['areas'] == [400, 400]
+    assert np.array(entry['bboxes']).tolist() == [[2, 10, 20, 20], [6, 10, 20, 20]]
