@@ -24,7 +24,7 @@ from tevit_vis.utils.memory import keep_freed_memory
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
 from .inference import check_device, draw_weights
-from .runner import TrainedModel
+from .runner import ClipRunner, TrainedModel
 
 __all__ = [
     'TrainOptions',
@@ -96,21 +96,35 @@ def train(
         processes.rank,
         processes.count,
     )
-    wrapped = TrainedModel(model, device, config.get('amp'), distributed=processes.count > 1)
+    trained = TrainedModel(model, device, config.get('amp'), distributed=processes.count > 1)
     if device.type == 'cpu':
         keep_freed_memory()
-    runner = build(
-        'runner',
-        lambda: build_runner(
-            dict(config.runner, seed=options.seed),
-            default_args=dict(
-                model=wrapped,
-                optimizer=build('optimizer', lambda: build_optimizer(model, config.optimizer)),
-                work_dir=options.work_dir,
-                logger=logger,
-                meta=dict(meta or {}),
-            ),
-        ),
+    runner = _build_runner(config, options, trained, logger, dict(meta or {}))
+    if hook is not None:
+        runner.register_hook(hook, priority=VALIDATION)
+    if options.resume_from:
+        runner.resume(options.resume_from)
+    logger.info(
+        '%d clips in %d videos, %d a step; %d parameters on %s',
+        len(dataset),
+        len(dataset.videos),
+        config.data.samples_per_gpu * processes.count,
+        sum(parameter.numel() for parameter in model.parameters()),
+        device,
+    )
+    runner.run([loader], [('train', 1)])
+
+
+def _build_runner(
+    config: Config, options: TrainOptions, trained: TrainedModel, logger: logging.Logger, meta: dict
+) -> ClipRunner:
+    """The runner of a config with its hooks."""
+    optimizer = build('optimizer', lambda: build_optimizer(trained.module, config.optimizer))
+    parts = dict(
+        model=trained, optimizer=optimizer, work_dir=options.work_dir, logger=logger, meta=meta
+    )
+    runner: ClipRunner = build(
+        'runner', lambda: build_runner(dict(config.runner, seed=options.seed), default_args=parts)
     )
     runner.timestamp = options.timestamp
     build(
@@ -126,19 +140,7 @@ def train(
     decay = config.get('weight_average', {}).get('decay')
     if decay is not None:
         runner.register_hook(WeightAverageHook(decay), priority=AVERAGING)
-    if hook is not None:
-        runner.register_hook(hook, priority=VALIDATION)
-    if options.resume_from:
-        runner.resume(options.resume_from)
-    logger.info(
-        '%d clips in %d videos, %d a step; %d parameters on %s',
-        len(dataset),
-        len(dataset.videos),
-        config.data.samples_per_gpu * processes.count,
-        sum(parameter.numel() for parameter in model.parameters()),
-        device,
-    )
-    runner.run([loader], [('train', 1)])
+    return runner
 
 
 def build_model(
