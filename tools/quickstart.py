@@ -77,7 +77,7 @@ def print_scores(scores: dict) -> None:
 
 
 def draw_held_out(model, config, out: Path) -> None:
-    """The held-out video with the most instances, with what the model finds in it."""
+    """The first held-out video with what the model finds in it."""
     dataset = build_dataset(config.data.test)
     video = dataset.videos[0]
     source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to results: installs, cuts a small data set from a real video, runs TeViT on it.
-# bash tools/quickstart.sh   writes outputs/quickstart/results.json and overlay videos
+# From nothing to a trained model: installs, makes videos, trains a small TeViT, shows what it learned.
+# bash tools/quickstart.sh [--out DIR] [--iters N]   writes outputs/quickstart/{results.json,overlay.mp4,curve.png}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup_env.sh quickstart

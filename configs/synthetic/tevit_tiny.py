@@ -11,9 +11,9 @@ optimizer_config = dict(grad_clip=dict(max_norm=1.0, norm_type=2), cumulative_it
 lr_config = dict(
     policy='CosineAnnealing', min_lr=0, warmup='linear', warmup_iters=100, warmup_ratio=0.001
 )
-runner = dict(type='ClipRunner', max_iters=4000)
-checkpoint_config = dict(interval=500, max_keep_ckpts=2)
+runner = dict(type='ClipRunner', max_iters=2400)
+checkpoint_config = dict(interval=600, max_keep_ckpts=2)
 log_config = dict(interval=20)
-evaluation = dict(interval=1000, metric='segm', save_best='segm_AP')
+evaluation = dict(interval=1200, metric='segm', save_best='segm_AP')
 auto_scale_lr = dict(base_batch_size=4)
 weight_average = dict(decay=0.999)
