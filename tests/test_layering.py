@@ -12,6 +12,7 @@ PACKAGE = Path(tevit_vis.__file__).parent
 LAYERS = [
     ['utils', 'structures', 'version'],
     ['masks', 'video_io', 'layers'],
+    ['annotations'],
     [
         'tracking',
         'evaluation',

@@ -117,6 +117,35 @@ def to_rle(mask: dict | list, height: int | None = None, width: int | None = Non
     return {'size': list(merged['size']), 'counts': merged['counts'].decode()}
 
 
+def rle_pixels(texts: Sequence[str]) -> np.ndarray:
+    """Pixels that the runs of compressed RLEs add up to: height x width, if they are whole.
+
+    COCO's code: 5 bits a character, bit 32 says that more follow, bit 16 of the last one is the
+    sign; from the fourth run on, the difference to the run before the last is coded.
+    """
+    lengths = np.array([len(text) for text in texts], np.int64)
+    codes = np.frombuffer(''.join(texts).encode(), np.uint8).astype(np.int64) - 48
+    if not len(codes):
+        return np.zeros(len(texts), np.int64)
+    owner = np.repeat(np.arange(len(texts)), lengths)
+    last = (codes & 32) == 0  # character of its number
+    first = np.concatenate([[True], last[:-1] | (owner[1:] != owner[:-1])])
+    number = np.cumsum(first) - 1
+    place = np.arange(len(codes)) - np.flatnonzero(first)[number]
+    values = np.zeros(number[-1] + 1, np.int64)
+    np.add.at(values, number, (codes & 31) << (5 * np.minimum(place, 11)))
+    ends = np.concatenate([np.flatnonzero(first)[1:], [len(codes)]]) - 1
+    negative = (codes[ends] & 16) > 0
+    values -= negative.astype(np.int64) << (5 * np.minimum(place[ends] + 1, 12))
+    # A run counts once for itself and once for each later run that is coded by difference to it.
+    owner = owner[first]
+    starts = np.searchsorted(owner, np.arange(len(texts)))
+    counts = np.bincount(owner, minlength=len(texts))
+    rank = np.arange(len(owner)) - starts[owner]
+    times = np.where(rank == 0, 1, (counts[owner] - 1 - rank) // 2 + 1)
+    return np.bincount(owner, weights=values * times, minlength=len(texts)).astype(np.int64)
+
+
 def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
     """Pixels of each mask of a track, 0 where there is none."""
     areas = np.zeros(len(track), np.int64)

@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.out:
-        check_writable(args.out)
+        check_writable(args.out, not_over=[args.truth, args.results])
     evaluation = score_submission(args.truth, args.results)
     if args.classwise:
         print(evaluation.category_table())

@@ -12,8 +12,8 @@ import torch
 
 from tevit_vis.apis.journal import file_digest
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of
-from tevit_vis.utils.cli import tool_parser
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.cli import add_trust_argument, tool_parser
+from tevit_vis.utils.errors import run_tool
 from tevit_vis.utils.files import check_writable, write_beside
 
 
@@ -22,15 +22,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='of tools/train.py')
     parser.add_argument('out', help='file to write')
     parser.add_argument('--full', action='store_true', help='keep single precision')
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    check_writable(args.out)
-    if os.path.realpath(args.out) == os.path.realpath(args.checkpoint):
-        raise InputError(f'{args.out}: output must be another file than the checkpoint')
-    checkpoint = read_checkpoint(args.checkpoint)
+    check_writable(args.out, not_over=[args.checkpoint])
+    checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     weights = {
         name: value.half() if value.is_floating_point() and not args.full else value
         for name, value in weights_of(checkpoint, args.checkpoint).items()

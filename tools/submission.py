@@ -11,7 +11,7 @@ import argparse
 import zipfile
 from pathlib import Path
 
-from tevit_vis.datasets.videos import read_annotation_file
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.submission import read_results, submission_faults, submission_summary
 from tevit_vis.utils.cli import tool_parser
 from tevit_vis.utils.errors import InputError, run_tool
@@ -43,7 +43,7 @@ def main() -> None:
     print(submission_summary(results, content))
     if args.action == 'zip':
         out = args.out or str(Path(args.results).with_suffix('.zip'))
-        check_writable(out)
+        check_writable(out, not_over=[args.results, args.json])
 
         def write(unfinished: str) -> None:
             with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_DEFLATED) as archive:

@@ -17,7 +17,7 @@ from tevit_vis import __version__
 from tevit_vis.apis import TrainOptions, scale_schedule, train
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.train import find_latest_checkpoint, get_root_logger
-from tevit_vis.utils.cli import add_config_arguments, tool_parser
+from tevit_vis.utils.cli import add_config_arguments, seed_number, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError, run_tool
 from tevit_vis.utils.files import check_writable
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         '--auto-resume', action='store_true', help='go on from the last checkpoint in --work-dir'
     )
     parser.add_argument('--no-validate', action='store_true', help='do not test on data.val')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
     parser.add_argument(
         '--deterministic', action='store_true', help='the same losses at every run (slower)'
     )

@@ -6,7 +6,6 @@ INPUT is a video file or a folder of images.
 """
 
 import argparse
-import os
 
 from tqdm import tqdm
 
@@ -42,9 +41,7 @@ def main() -> None:
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
     source = open_source(args.input)
     for path in filter(None, (args.out, args.json)):
-        check_writable(path)
-        if os.path.realpath(path) == os.path.realpath(args.input):
-            raise InputError(f'{path}: output must be another file than the input')
+        check_writable(path, not_over=[args.input])
     model = init_model(
         args.config,
         args.checkpoint,

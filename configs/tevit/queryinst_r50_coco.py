@@ -8,7 +8,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(with_time=False, num_classes=80))
+model = dict(
+    roi_head=dict(with_time=False, num_classes=80),
+    test_cfg=dict(rcnn=dict(max_per_img=100)),
+)
 optimizer = dict(lr=1e-4)
 lr_config = dict(step=[197886, 241861], warmup_iters=1000)
 runner = dict(max_iters=263848)

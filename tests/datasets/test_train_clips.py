@@ -107,7 +107,7 @@ def test_rle_of_both_kinds_and_polygons_give_the_same_instances(train_files, wit
 def test_masks_of_no_area_or_thinner_than_a_pixel_are_left_out(train_files):
     def change(content):
         first, late, _ = content['annotations']
-        first['areas'] = [0, 400, None, 400]
+        first['areas'] = [0, 400, -1, None]  # null: the mask's own
         first['bboxes'][1] = [6, 10, 0.5, 20]
         late['segmentations'] = [None] * 4
 
@@ -136,6 +136,44 @@ def test_a_frame_without_instance_can_be_in_a_clip(train_files):
     assert all(boxes.shape[1] == 4 for boxes in clip.gt_bboxes)
 
 
+CROP = dict(type='RandomCrop', crop_size=(30, 30), allow_negative_crop=True)
+FILTER = dict(type='FilterAnnotations', min_gt_bbox_wh=(5, 5), by_box=True, keep_empty=False)
+
+
+def test_transforms_that_drop_instances_keep_labels_and_ids_in_step(train_files):
+    plain = [step for step in COLLECT if step['type'] != 'RandomFlip']
+    dataset = build(train_files, [*plain[:2], CROP, FILTER, *plain[2:]], clip_length=4)
+    seen = set()
+    for seed in range(40):
+        clip = dataset[Draw(3, seed)]
+        for t in range(4):
+            count = len(clip.gt_bboxes[t])
+            found = (len(clip.gt_labels[t]), len(clip.gt_ids[t]), len(clip.gt_masks[t].masks))
+            assert found == (count,) * 3
+            seen.add(count)
+            # In this video, the instance with id 0 is a cat (label 0) and that with id 1 a dog.
+            assert clip.gt_ids[t].tolist() == clip.gt_labels[t].tolist()
+    assert seen == {0, 1, 2}
+
+
+def test_transforms_that_refuse_frames_or_break_sizes_are_named(train_files):
+    dropping = dict(CROP, crop_size=(8, 8), allow_negative_crop=False)
+    dataset = build(train_files, [*COLLECT[:2], dropping, *COLLECT[2:]], clip_length=4)
+    with pytest.raises(InputError, match='pipeline must keep every frame, but dropped this one'):
+        for seed in range(20):
+            dataset[Draw(0, seed)]
+    uneven = dict(type='MinIoURandomCrop', min_ious=(0.9,), min_crop_size=0.3)
+    dataset = build(train_files, [*COLLECT[:2], uneven, *COLLECT[2:]], clip_length=4)
+    with pytest.raises(InputError, match='give all frames of a clip one size, but gave'):
+        for seed in range(40):
+            dataset[Draw(0, seed)]
+
+
+def test_a_table_that_contradicts_the_file_is_refused(train_files):
+    with pytest.raises(InputError, match=r'category 3 \(cat\) must be that of ytvis2019, lizard'):
+        build(train_files, categories='ytvis2019')
+
+
 @pytest.mark.parametrize('annotations', [None, []])
 def test_no_instance_at_all_still_gives_clips(train_files, annotations):
     dataset = build(changed(train_files, lambda content: content.update(annotations=annotations)))
@@ -148,6 +186,7 @@ def entry_change(**fields):
 
 
 RLE = annotation(1, 5, 3, moving_square(4, (48, 64), 2))['segmentations']
+SHORT = [RLE[0], {'size': [48, 64], 'counts': [10, 20]}, None, None]
 SMALL = annotation(1, 5, 3, moving_square(4, (40, 64), 2))['segmentations']
 
 
@@ -161,6 +200,14 @@ SMALL = annotation(1, 5, 3, moving_square(4, (40, 64), 2))['segmentations']
         (entry_change(segmentations=RLE * 2), 'each of the 4 frames of video 5, but got 8'),
         (entry_change(segmentations=SMALL), r'segmentations\[0\] must have the size .*\[40, 64\]'),
         (entry_change(segmentations=[7] * 4), r'segmentations\[0\] must be RLE, polygons or null'),
+        (entry_change(segmentations=SHORT), r'segmentations\[1\] must have runs for the 64x48 pix'),
+        (entry_change(areas=['x'] * 4), r"areas\[0\] must be a number or null, but got 'x'"),
+        (entry_change(bboxes=[[1, 2, 3]] * 4), r'bboxes\[0\] must be 4 numbers or null'),
+        (entry_change(category_id=[1]), r'"category_id" must be one of the categories'),
+        (
+            lambda c: c['categories'].append(dict(id=3, name='x')),
+            r'categories\[2\]: "id" must be un',
+        ),
         (entry_change(areas=[1]), '"areas" must have one entry for each of the 4 frames'),
         (lambda c: c.update(annotations={}, x=1) or c.update(annotations='x'), 'must be a list'),
         (lambda c: c['annotations'].append(3), r'annotations\[3\] must be an object, but got 3'),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import SHARED
 
-from tevit_vis.evaluation.tubes import Tube, parse_ground_truth
+from tevit_vis.evaluation.tubes import Tube, occlusion_score, parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video
 from tevit_vis.masks import encode_masks
 from tevit_vis.utils.errors import InputError
@@ -91,6 +91,36 @@ def make_case(length=2):
     return ground_truth, prediction
 
 
+@pytest.mark.parametrize(
+    ('levels', 'score', 'groups'),
+    [
+        (['no_occlusion'] * 2, 0.0, {'light'}),
+        (['slight_occlusion', None], 0.25, {'light', 'medium_occ'}),  # both ends belong
+        (['severe_occlusion', 'slight_occlusion', 'no_occlusion'], 0.5, {'medium_occ', 'heavy'}),
+        (['severe_occlusion', 'no_occlusion', 'no_occlusion'], 0.375, {'medium_occ'}),
+        (['severe_occlusion'] * 2, 0.75, {'heavy'}),
+    ],
+)
+def test_occlusion_groups_by_the_higher_half_of_the_levels(levels, score, groups):
+    assert occlusion_score(levels) == score
+    ground_truth, prediction = make_case()
+    ground_truth['annotations'][0]['occlusion'] = levels
+    stats = evaluate(parse_ground_truth(ground_truth), [prediction]).stats
+    for name in ('light', 'medium_occ', 'heavy'):
+        assert stats[f'AP_{name}'] == pytest.approx(1 if name in groups else -1)
+        assert stats[f'AR_{name}'] == (1 if name in groups else -1)
+
+
+def test_no_prediction_is_left_out_for_occlusion():
+    """A wrong prediction counts against every group that has ground truth."""
+    ground_truth, prediction = make_case()
+    ground_truth['annotations'][0]['occlusion'] = ['no_occlusion'] * 2
+    (other,) = encode_masks(torch.ones(1, 6, 8, dtype=torch.bool))
+    wrong = {**prediction, 'score': 0.9, 'segmentations': [other] * 2}
+    stats = evaluate(parse_ground_truth(ground_truth), [wrong, prediction]).stats
+    assert stats['AP_light'] == pytest.approx(0.5)
+
+
 def test_of_equal_ious_the_last_ground_truth_is_taken():
     areas = np.array([5])
     tubes = [Tube([None], areas, mean_area=5.0, score=score) for score in (0.9, 0.8)]
@@ -136,6 +166,9 @@ def test_entries_that_cannot_be_scored_are_named(change, message):
         evaluate(parse_ground_truth(ground_truth), [{**prediction, **change}], origin='r.json')
 
 
+TRUTH = make_case()[0]['annotations'][0]
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -143,6 +176,14 @@ def test_entries_that_cannot_be_scored_are_named(change, message):
         ({'annotations': []}, "gt.json: 'annotations' must not be empty"),
         ({'categories': []}, "gt.json: 'categories' must not be empty"),
         ({'annotations': [{'video_id': 4}]}, r'gt.json: annotations\[0\]: "category_id" must be'),
+        ({'videos': None}, 'gt.json: "videos" must be a list'),
+        ({'annotations': [3]}, r'annotations\[0\] must be an object, but got 3'),
+        (
+            {'annotations': [{**TRUTH, 'occlusion': ['none']}]},
+            r"occlusion\[0\] must be .* got 'none'",
+        ),
+        ({'annotations': [{**TRUTH, 'areas': ['x', 1]}]}, r'areas\[0\] must be a number or null'),
+        ({'annotations': [{**TRUTH, 'category_id': 9}]}, '"category_id" must be one of the cat'),
         ({'annotations': [{'video_id': 5}]}, r'annotations\[0\]: "video_id" must be a video'),
     ],
 )

@@ -186,6 +186,27 @@ def test_a_fault_is_one_line(call, train_config, tmp_path, options, message):
         call('train.py', train_config, '--work-dir', tmp_path / 'w', '--device', 'cpu', *options)
 
 
+def test_outputs_never_replace_inputs(call, train_files, results, tmp_path):
+    truth = train_files[0]
+    before = truth.read_bytes()
+    for arguments in (
+        ('evaluate.py', truth, results, '--out', truth),
+        ('submission.py', 'zip', results, '--json', truth, '--out', results),
+        ('data/split.py', truth, '--share', 0.5, '--out', truth, tmp_path / 'b.json'),
+        ('data/split.py', truth, '--share', 0.5, '--out', *[tmp_path / 'b.json'] * 2),
+    ):
+        with pytest.raises(SystemExit, match='output must be another file than the input'):
+            call(*arguments)
+    assert truth.read_bytes() == before
+
+
+def test_a_missing_frame_is_one_line_with_workers_too(call, train_config, train_files, tmp_path):
+    (train_files[1] / 'v0' / '00003.png').unlink()
+    options = ['--cfg-options', 'data.workers_per_gpu=1', 'runner.max_iters=20']
+    with pytest.raises(SystemExit, match=r'^error: [^\n]*00003.png[^\n]*$'):
+        call('train.py', train_config, '--work-dir', tmp_path, '--device', 'cpu', *options)
+
+
 def test_masks_of_the_tiny_data_set_are_what_they_say():
     entry = annotation(1, 5, 3, moving_square(2, (48, 64), 2))
     assert entry['areas'] == [400, 400]

@@ -8,8 +8,8 @@ from itertools import islice
 
 from tqdm import tqdm
 
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
-from tevit_vis.datasets.videos import read_annotation_file
 from tevit_vis.evaluation.submission import read_results, video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import Evaluation, evaluate

@@ -2,10 +2,11 @@
 
 from mmdet.datasets import build_dataset
 
+from tevit_vis.annotations import Video
+
 from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
 from .loader import Draw, TrainClip, build_train_loader
-from .videos import Video
 from .ytvis import YouTubeVISDataset
 
 __all__ = [

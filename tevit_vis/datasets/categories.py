@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tevit_vis.annotations import file_categories
+from tevit_vis.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
 YTVIS2019 = (
     'person',
     'giant_panda',
@@ -132,3 +141,47 @@ def category_table(name: str) -> dict[int, str]:
     if name not in CLASS_NAMES:
         raise ValueError(f'categories must be one of {sorted(CLASS_NAMES)}, but got {name!r}')
     return dict(enumerate(CLASS_NAMES[name], start=1))  # their ids count from 1
+
+
+def choose_categories(
+    content: Mapping[str, Any], path: str, name: str | None, must_agree: bool
+) -> dict[int, str]:
+    """{category id: class name} in label order: of the named table, or else of the file.
+
+    Args:
+        content: of an annotation file.
+        path: names the file in errors.
+        name: of a table, or None.
+        must_agree: refuse a file whose categories contradict the table; else warn.
+
+    Raises:
+        InputError: no table of that name, or the file's categories break the layout.
+    """
+    own = file_categories(content, path)
+    if name is None:
+        if not own:
+            raise InputError(
+                f'{path}: "categories" must not be empty when the config names none '
+                '(data.<split>.categories)'
+            )
+        return own
+    try:
+        table = category_table(name)
+    except ValueError as error:
+        raise InputError(f'data.<split>.{error}') from None
+    wrong = [category for category in own if table.get(category) != own[category]]
+    if wrong and must_agree:
+        raise InputError(
+            f'{path}: category {wrong[0]} ({own[wrong[0]]}) must be that of {name}, '
+            f'{table.get(wrong[0])}, which data.train.categories names: with None there, the '
+            "file's own categories are taken"
+        )
+    if wrong:
+        logger.warning(
+            '%s: its categories are not those of %s, which the config names: '
+            'category ids in the results will be those of %s',
+            path,
+            name,
+            name,
+        )
+    return table

@@ -11,11 +11,17 @@ import numpy as np
 from PIL import Image
 from terminaltables import AsciiTable
 
+from tevit_vis.annotations import (
+    Video,
+    annotation_entries,
+    file_categories,
+    frame_masks,
+    parse_video,
+)
 from tevit_vis.masks import mask_areas, mask_boxes
 from tevit_vis.utils.errors import InputError
 
-from .instances import annotation_entries, frame_masks, parse_annotation
-from .videos import Video, choose_categories, parse_video
+from .instances import parse_annotation
 
 BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's
 
@@ -63,10 +69,9 @@ class DatasetCheck:
             return default
 
     def _check_categories(self) -> dict[int, str]:
-        content = dict(self.content)
-        categories = self._note(lambda: choose_categories(content, self.path, None), {})
-        if len(categories) < len(content.get('categories') or ()):
-            self.faults.append(f'{self.path}: "categories" must have unique ids')
+        categories: dict[int, str] = self._note(
+            lambda: file_categories(self.content, self.path), {}
+        )
         return categories
 
     def _check_videos(self, on_video: Callable[[], object]) -> None:

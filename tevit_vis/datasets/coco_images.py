@@ -7,9 +7,9 @@ from typing import Any
 
 from mmdet.datasets import DATASETS
 
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.utils.errors import InputError
 
-from .videos import read_annotation_file
 from .ytvis import YouTubeVISDataset
 
 

@@ -83,7 +83,7 @@ class FramePipeline:
         )
 
     def train_frame(self, image: dict, instances: FrameInstances) -> TrainFrame:
-        """The frame of ``read`` with its instances; crowds are handed on as mmdet's ignored boxes.
+        """The frame of ``read`` with its instances, crowds left out.
 
         Raises:
             InputError: the pipeline does not collect what training needs.
@@ -96,24 +96,33 @@ class FramePipeline:
             img_info=dict(image['img_info'], height=height, width=width),
             ann_info=dict(
                 bboxes=instances.boxes[kept],
-                labels=instances.labels[kept],
+                # Transforms that drop instances drop their labels: places among the labels tell
+                # afterwards which ones are left.
+                labels=np.arange(len(masks)),
                 masks=masks,
-                bboxes_ignore=instances.boxes[instances.crowd],
             ),
-            gt_ids=instances.ids[kept],
+            gt_ids=None,
             bbox_fields=[],
             mask_fields=[],
             seg_fields=[],
         )
         collected = self.transform(results)
+        if collected is None:
+            raise InputError(
+                f'{image["filename"]}: data.train.pipeline must keep every frame, but dropped this '
+                'one (RandomCrop: allow_negative_crop=True; FilterAnnotations: keep_empty=False)'
+            )
         missing = [key for key in TRAIN_KEYS if key not in collected]
         if missing:
             raise InputError(
                 f'data.train.pipeline: must collect {", ".join(TRAIN_KEYS)}, '
                 f'but {", ".join(missing)} is not there'
             )
-        img, meta, bboxes, labels, masks, ids = (_plain(collected[key]) for key in TRAIN_KEYS)
-        return TrainFrame(img, meta, bboxes, labels, masks, torch.as_tensor(ids))
+        img, meta, bboxes, places, masks, _ = (_plain(collected[key]) for key in TRAIN_KEYS)
+        labels, ids = (
+            torch.as_tensor(values[kept])[places] for values in (instances.labels, instances.ids)
+        )
+        return TrainFrame(img, meta, bboxes, labels, masks, ids)
 
     def _finish(self, results: dict) -> Frame:
         collected = self.transform(results)

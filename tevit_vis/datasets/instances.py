@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from tevit_vis.masks import mask_areas, mask_boxes, to_rle
+from tevit_vis.annotations import (
+    Video,
+    annotation_entries,
+    check_annotation,
+    frame_masks,
+    frame_values,
+)
+from tevit_vis.masks import mask_areas, mask_boxes
 from tevit_vis.structures import RLE
-from tevit_vis.utils.errors import InputError
-
-from .videos import Video
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def parse_instances(
     """The ``annotations`` of a file, checked; none at all is a table without rows.
 
     As in the official code, masks of no area or in a box narrower than a pixel are left out, and
-    boxes and areas are those of the file where it has them.
+    boxes and areas are those of the file where it has them; others are computed.
 
     Args:
         content: of the file.
@@ -143,97 +147,21 @@ def parse_annotation(
     Raises:
         InputError: the entry breaks a rule.
     """
-    if entry.get('id') is not None and entry['id'] in seen:
-        raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
-    seen.add(entry.get('id'))
-    if entry.get('video_id') not in videos:
-        raise InputError(
-            f'{where}: "video_id" must be a video of the file, but got {entry.get("video_id")!r}'
-        )
-    if entry.get('category_id') not in categories:
-        raise InputError(
-            f'{where}: "category_id" must be one of the categories, '
-            f'but got {entry.get("category_id")!r}'
-        )
-    return _masks_of(entry, videos[entry['video_id']], where)
-
-
-def annotation_entries(content: Mapping[str, Any], path: str) -> list[dict]:
-    """The ``annotations`` of a file; an empty list where there are none.
-
-    Raises:
-        InputError: they are no list of objects.
-    """
-    entries = content.get('annotations') or []
-    if not isinstance(entries, list):
-        raise InputError(f'{path}: "annotations" must be a list, but got {type(entries).__name__}')
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise InputError(f'{path}: annotations[{index}] must be an object, but got {entry!r}')
-    return entries
-
-
-def frame_masks(entry: Mapping[str, Any], video: Video, where: str) -> list[RLE | None]:
-    """The masks of an annotation as compressed RLE, one or None per frame of its video.
-
-    Raises:
-        InputError: too few or too many, of another size, or neither RLE nor polygons.
-    """
-    masks = entry.get('segmentations')
-    if not isinstance(masks, list) or len(masks) != video.num_frames:
-        found = len(masks) if isinstance(masks, list) else repr(masks)
-        raise InputError(
-            f'{where}: "segmentations" must have one mask or null for each of the '
-            f'{video.num_frames} frames of video {video.id}, but got {found}'
-        )
-    track: list[RLE | None] = []
-    for t, mask in enumerate(masks):
-        try:
-            rle = to_rle(mask, video.height, video.width) if mask else None
-        except (TypeError, ValueError, KeyError) as error:
-            raise InputError(
-                f'{where}: segmentations[{t}] must be RLE, polygons or null, but: {error}'
-            ) from None
-        if rle and list(rle['size']) != [video.height, video.width]:
-            raise InputError(
-                f'{where}: segmentations[{t}] must have the size [height, width] of its video, '
-                f'{[video.height, video.width]}, but has {list(rle["size"])}'
-            )
-        track.append(rle)
-    return track
-
-
-def _masks_of(
-    entry: Mapping[str, Any], video: Video, where: str
-) -> list[tuple[int, np.ndarray, bytes]]:
-    """(frame, box x1 y1 x2 y2, RLE text) of the masks to train with."""
+    check_annotation(entry, where, videos, categories, seen)
+    video = videos[entry['video_id']]
     track = frame_masks(entry, video, where)
-    areas = _per_frame(entry, 'areas', video, where) or mask_areas(track)
-    boxes = _per_frame(entry, 'bboxes', video, where) or mask_boxes(track)
+    areas = _filled(frame_values(entry, 'areas', 1, video, where), mask_areas(track))
+    boxes = _filled(frame_values(entry, 'bboxes', 4, video, where), mask_boxes(track))
     rows = []
-    for t, (rle, area, box) in enumerate(zip(track, areas, boxes)):
-        if rle is None or box is None or not area or area <= 0:
-            continue
-        x, y, width, height = box
-        if width >= 1 and height >= 1:
+    for t, (rle, area, (x, y, width, height)) in enumerate(zip(track, areas, boxes)):
+        if rle is not None and area > 0 and width >= 1 and height >= 1:
             corners = np.array([x, y, x + width, y + height], np.float32)
             rows.append((t, corners, rle['counts'].encode()))
     return rows
 
 
-def _per_frame(entry: Mapping[str, Any], key: str, video: Video, where: str) -> list | None:
-    """A list of an annotation with one value per frame, or None where there is none.
-
-    Raises:
-        InputError: it has another length.
-    """
-    values = entry.get(key)
+def _filled(values: list | None, computed: np.ndarray) -> list:
+    """The file's values, and computed ones where it has none."""
     if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != video.num_frames:
-        found = len(values) if isinstance(values, list) else repr(values)
-        raise InputError(
-            f'{where}: "{key}" must have one entry for each of the {video.num_frames} frames of '
-            f'video {video.id}, but got {found}'
-        )
-    return values
+        return computed.tolist()
+    return [own if value is None else value for value, own in zip(values, computed.tolist())]

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from mmdet.core import BitmapMasks
 from torch.utils.data import DataLoader, Sampler
 
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import mixed_seed
 
 from .frames import TrainFrame
@@ -53,8 +54,18 @@ class TrainClip:
 
     @classmethod
     def of_frames(cls, frames: Sequence[TrainFrame]) -> TrainClip:
-        """Frames of one size, in the order in which the network sees them."""
+        """Frames in the order in which the network sees them.
+
+        Raises:
+            InputError: they differ in size.
+        """
         img, metas, boxes, labels, masks, ids = zip(*frames)
+        if len({frame.shape for frame in img}) > 1:
+            sizes = ', '.join(f'{frame.shape[2]}x{frame.shape[1]}' for frame in img)
+            raise InputError(
+                'data.train.pipeline: transforms must give all frames of a clip one size, '
+                f'but gave {sizes} to those of {metas[0].get("filename")}'
+            )
         return cls(torch.stack(img), list(metas), list(boxes), list(labels), list(masks), list(ids))
 
 

@@ -32,7 +32,7 @@ def split_videos(
         InputError: a share that leaves one side without videos.
     """
     videos = [video['id'] for video in content['videos']]
-    wanted = round(share * len(videos))
+    wanted = round(share * len(videos)) if 0 < share < 1 else 0
     if not 0 < wanted < len(videos):
         raise InputError(
             f'--share: must leave videos on both sides, but {share} of {len(videos)} is {wanted}'

@@ -311,7 +311,8 @@ def make_synthetic(
         file_names = [f'{name}/{t:05d}.jpg' for t in range(len(video.frames))]
         for file_name, frame in zip(file_names, video.frames):
             options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            cv2.imwrite(str(images / file_name), frame, options)
+            if not cv2.imwrite(str(images / file_name), frame, options):
+                raise InputError(f'{images / file_name}: cannot be written')
         height, width = video.frames.shape[1:3]
         video_entry = dict(id=index + 1, width=width, height=height, length=len(file_names))
         videos.append({**video_entry, 'file_names': file_names})

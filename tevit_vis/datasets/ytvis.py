@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from mmdet.datasets import DATASETS
 
+from tevit_vis.annotations import Video, parse_videos, read_annotation_file
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
 
+from .categories import choose_categories
 from .clip_sampler import build_clip_sampler
 from .frames import Frame, FramePipeline, TrainFrame
 from .instances import parse_instances
 from .loader import Draw, TrainClip
-from .videos import Video, choose_categories, parse_videos, read_annotation_file
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class YouTubeVISDataset:
         self.test_mode = test_mode
         content = self.read_content()
         self.videos = parse_videos(content, ann_file)
-        self.categories = choose_categories(content, ann_file, categories)
+        self.categories = choose_categories(content, ann_file, categories, must_agree=not test_mode)
         self.pipeline = FramePipeline(pipeline)
         if img_prefix and not os.path.isdir(img_prefix):
             raise InputError(f'{img_prefix}: image folder must be there, but it is not')

@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+from tevit_vis.annotations import file_categories, parse_videos
+from tevit_vis.masks import rle_pixels
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import read_json
@@ -72,9 +74,9 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
         content: of the annotation file.
         origin: names the submission.
     """
-    videos = {video['id']: video for video in content['videos']}
-    lengths = {key: len(video['file_names']) for key, video in videos.items()}
-    categories = {category['id'] for category in content.get('categories') or ()}
+    videos = {video.id: video for video in parse_videos(content, 'annotation file')}
+    lengths = {key: video.num_frames for key, video in videos.items()}
+    categories = file_categories(content, 'annotation file')
     faults = []
     for index, entry in enumerate(results):
         where = f'{origin}: [{index}]'
@@ -89,8 +91,13 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
                 f'nothing, but got {entry["category_id"]}'
             )
         video = videos[entry['video_id']]
-        size = [video['height'], video['width']]
-        wrong = [t for t, rle in enumerate(track) if rle and list(rle['size']) != size]
+        size = [video.height, video.width]
+        pixels = iter(rle_pixels([rle['counts'] for rle in track if rle]).tolist())
+        wrong = [
+            t
+            for t, rle in enumerate(track)
+            if rle and (next(pixels) != size[0] * size[1] or list(rle['size']) != size)
+        ]
         if wrong:
             faults.append(
                 f'{where}: segmentations[{wrong[0]}] must have the size [height, width] of its '

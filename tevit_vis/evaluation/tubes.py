@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tevit_vis.masks import mask_areas, mask_intersections, to_rle
+from tevit_vis.annotations import (
+    annotation_entries,
+    check_annotation,
+    file_categories,
+    frame_masks,
+    frame_values,
+    parse_videos,
+)
+from tevit_vis.masks import mask_areas, mask_intersections
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
@@ -71,35 +79,44 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
     Raises:
         InputError: no annotations or categories, or an entry that cannot be scored against.
     """
-    for key in ('annotations', 'categories'):
-        if not content.get(key):
+    videos = {video.id: video for video in parse_videos(content, origin)}
+    names = file_categories(content, origin)
+    entries = annotation_entries(content, origin)
+    for key, found in (('annotations', entries), ('categories', names)):
+        if not found:
             raise InputError(f'{origin}: {key!r} must not be empty to score against, but is')
-    videos = {video['id']: video for video in content['videos']}
-    lengths = {key: len(video['file_names']) for key, video in videos.items()}
-    names = {category['id']: category['name'] for category in content['categories']}
-    entries = content['annotations']
-    ids = set()
-    tracks = []
+    seen: set = set()
+    tracks, own_areas = [], []
     for index, entry in enumerate(entries):
         where = f'{origin}: annotations[{index}]'
-        if entry.get('id', f'none {index}') in ids:
-            raise InputError(f'{where}: "id" must be unique, but {entry["id"]!r} is not')
-        ids.add(entry.get('id', f'none {index}'))
-        masks = _masks_of(entry, lengths, where)
+        check_annotation(entry, where, videos, names, seen)
         video = videos[entry['video_id']]
-        tracks.append(_as_rle(masks, video.get('height'), video.get('width'), where))
+        tracks.append(frame_masks(entry, video, where))
+        own_areas.append(frame_values(entry, 'areas', 1, video, where))
     tubes = defaultdict(list)
-    for entry, masks, areas in zip(entries, tracks, track_areas(tracks)):
-        own_areas = [area for area in entry.get('areas') or areas if area]
+    for index, (masks, areas) in enumerate(zip(tracks, track_areas(tracks))):
+        entry, given = entries[index], own_areas[index]
+        counted = [area for area in (areas if given is None else given) if area]
         tube = Tube(
             masks,
             areas,
-            mean_area=float(np.mean(own_areas)) if own_areas else 0.0,
+            mean_area=float(np.mean(counted)) if counted else 0.0,
             crowd=bool(entry.get('iscrowd', 0)),
-            occlusion=occlusion_score(entry.get('occlusion') or ()),
+            occlusion=_occlusion_of(entry, f'{origin}: annotations[{index}]'),
         )
         tubes[entry['video_id'], entry['category_id']].append(tube)
+    lengths = {key: video.num_frames for key, video in videos.items()}
     return GroundTruth(lengths, {key: names[key] for key in sorted(names)}, tubes)
+
+
+def _occlusion_of(entry: dict, where: str) -> float | None:
+    levels = entry.get('occlusion') or []
+    for t, level in enumerate(levels):
+        if level is not None and level not in OCCLUSION:
+            raise InputError(
+                f'{where}: occlusion[{t}] must be {", ".join(OCCLUSION)} or null, but got {level!r}'
+            )
+    return occlusion_score(levels)
 
 
 def occlusion_score(levels: Sequence[str | None]) -> float | None:
@@ -174,17 +191,6 @@ def _masks_of(entry: dict, lengths: dict[int, int], where: str) -> list:
 
 def _is_compressed(mask: object) -> bool:
     return isinstance(mask, dict) and isinstance(mask.get('counts'), str) and 'size' in mask
-
-
-def _as_rle(masks: list, height: int | None, width: int | None, where: str) -> list[RLE | None]:
-    """The masks of a ground truth, which may also be uncompressed RLE or polygons."""
-    try:
-        return [
-            mask if mask is None or _is_compressed(mask) else to_rle(mask, height, width)
-            for mask in masks
-        ]
-    except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f'{where}: "segmentations" must be RLE or polygons: {error}') from None
 
 
 def track_areas(tracks: Sequence[list[RLE | None]]) -> list[np.ndarray]:

@@ -58,8 +58,21 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    add_trust_argument(parser)
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """``--trust-checkpoint``."""
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
         help='load a checkpoint that holds Python objects; it may run code of whoever wrote it',
     )
+
+
+def seed_number(text: str) -> int:
+    """A whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'must be at least 0, but got {value}')
+    return value

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message names file, entry, rule and value in one line."""
+    """Input that cannot be used; the message names file, entry, rule and value in one line.
+
+    torch's loader raises a worker's error anew with the traceback as its message, of which the
+    last line is the one that counts.
+    """
+
+    def __init__(self, message: str = '') -> None:
+        if message.startswith('Caught InputError in DataLoader worker'):
+            message = message.rstrip().rsplit('InputError: ', 1)[-1]
+        super().__init__(message)
 
 
 def whole_number(key: str, value: object, least: int) -> int:

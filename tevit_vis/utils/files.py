@@ -6,19 +6,24 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tevit_vis.utils.errors import InputError
 
 
-def check_writable(path: str | os.PathLike) -> None:
+def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike] = ()) -> None:
     """Make the folder of a file to come, and see that the file can be written there.
+
+    Args:
+        not_over: inputs that it must not replace.
 
     Raises:
         InputError: it cannot.
     """
     path = os.fspath(path)
+    if os.path.realpath(path) in map(os.path.realpath, not_over):
+        raise InputError(f'{path}: output must be another file than the input')
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)

@@ -17,7 +17,7 @@ import torch
 from tevit_vis.datasets import Draw, TrainClip, build_dataset
 from tevit_vis.masks import encode_masks
 from tevit_vis.structures import VideoInstances
-from tevit_vis.utils.cli import add_config_arguments, positive, tool_parser
+from tevit_vis.utils.cli import add_config_arguments, positive, seed_number, tool_parser
 from tevit_vis.utils.config import build, load_config
 from tevit_vis.utils.errors import InputError, run_tool
 from tevit_vis.utils.files import check_writable, write_beside
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--out', required=True, help='image (.png, .jpg) or video (.mp4)')
     parser.add_argument('--clips', type=positive, default=8, help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
     parser.add_argument('--fps', type=float, default=2.0, help='of a video (default: 2)')
     return parser.parse_args()
 
@@ -90,6 +90,9 @@ def sheet(clips: list) -> np.ndarray:
 def main() -> None:
     args = parse_args()
     check_writable(args.out)
+    suffix = Path(args.out).suffix.lower()
+    if suffix not in ('.png', '.jpg', '.mp4'):
+        raise InputError(f'{args.out}: must end in .png, .jpg or .mp4')
     config = load_config(args.config, args.cfg_options)
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     rng = np.random.default_rng(args.seed)
@@ -98,7 +101,6 @@ def main() -> None:
         drawn_clip(dataset[Draw(index, mixed_seed(args.seed, index))], dataset.CLASSES)
         for index in chosen
     ]
-    suffix = args.out[args.out.rfind('.') :].lower()
     if suffix == '.mp4':
         with VideoWriter(args.out, args.fps) as writer:
             height = max(image.shape[0] for clip in clips for image in clip)
@@ -107,11 +109,9 @@ def main() -> None:
                 bottom, right = height - image.shape[0], width - image.shape[1]
                 border = (0, bottom, 0, right, cv2.BORDER_CONSTANT)
                 writer.write(cv2.copyMakeBorder(image, *border, value=(255, 255, 255)))
-    elif suffix in ('.png', '.jpg'):
+    else:
         content = cv2.imencode(suffix, sheet(clips))[1].tobytes()
         write_beside(args.out, lambda unfinished: Path(unfinished).write_bytes(content))
-    else:
-        raise InputError(f'{args.out}: must end in .png, .jpg or .mp4')
     print(f'{args.out}: {len(clips)} clips of {len(dataset)}')
 
 

@@ -10,8 +10,8 @@ import os
 
 from tqdm import tqdm
 
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets.checks import DatasetCheck
-from tevit_vis.datasets.videos import read_annotation_file
 from tevit_vis.utils.cli import tool_parser
 from tevit_vis.utils.errors import InputError, run_tool
 

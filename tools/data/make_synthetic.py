@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from tevit_vis.datasets.synthetic import SyntheticWorld, make_synthetic
-from tevit_vis.utils.cli import frame_size, positive, tool_parser
+from tevit_vis.utils.cli import frame_size, positive, seed_number, tool_parser
 from tevit_vis.utils.errors import run_tool
 from tevit_vis.utils.files import check_writable
 
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--size', type=frame_size, default=(160, 96), help='of the frames (default: 160x96)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
     return parser.parse_args()
 
 

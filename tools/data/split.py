@@ -5,9 +5,15 @@ python tools/data/split.py ANN.json --share 0.1 --out train.json val.json
 
 import argparse
 
+from tevit_vis.annotations import (
+    annotation_entries,
+    check_annotation,
+    file_categories,
+    parse_videos,
+    read_annotation_file,
+)
 from tevit_vis.datasets.split import split_videos
-from tevit_vis.datasets.videos import parse_videos, read_annotation_file
-from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.cli import seed_number, tool_parser
 from tevit_vis.utils.errors import run_tool
 from tevit_vis.utils.files import check_writable, write_json
 
@@ -16,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('annotations', metavar='ANN.json')
     parser.add_argument('--share', type=float, default=0.1, help='of videos (default: 0.1)')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
     parser.add_argument(
         '--out', nargs=2, required=True, metavar=('REST', 'ASIDE'), help='the two files'
     )
@@ -26,9 +32,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     for path in args.out:
-        check_writable(path)
+        check_writable(path, not_over=[args.annotations])
+    check_writable(args.out[0], not_over=args.out[1:])
     content = read_annotation_file(args.annotations)
-    parse_videos(content, args.annotations)
+    videos = {video.id for video in parse_videos(content, args.annotations)}
+    categories = file_categories(content, args.annotations)
+    seen: set = set()
+    for index, entry in enumerate(annotation_entries(content, args.annotations)):
+        where = f'{args.annotations}: annotations[{index}]'
+        check_annotation(entry, where, videos, categories, seen)
     for path, part in zip(args.out, split_videos(content, args.share, args.seed)):
         write_json(part, path)
         print(f'{path}: {len(part["videos"])} videos, {len(part["annotations"])} instances')
