@@ -16,8 +16,8 @@ import torch
 from tevit_vis import __version__
 from tevit_vis.apis import TrainOptions, scale_schedule, train
 from tevit_vis.apis.distributed import Processes
-from tevit_vis.apis.train import find_latest_checkpoint, get_root_logger
-from tevit_vis.utils.cli import add_config_arguments, seed_number, tool_parser
+from tevit_vis.apis.train import get_root_logger, latest_checkpoint
+from tevit_vis.utils.cli import add_config_arguments, add_trust_argument, seed_number, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError, run_tool
 from tevit_vis.utils.files import check_writable
@@ -41,6 +41,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='fit learning rate and iterations to the clips a step',
     )
+    add_trust_argument(parser)
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
     return parser.parse_args()
 
@@ -56,19 +57,26 @@ def main() -> None:
     check_writable(log_file)
     logger = get_root_logger(log_file=log_file, log_level=config.log_level)
     if args.deterministic:
-        torch.use_deterministic_algorithms(True)
+        # On a GPU some operations have no deterministic form: then a warning names them.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+        torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
         torch.backends.cudnn.benchmark = False
     if args.auto_scale_lr:
-        accumulated = config.get('optimizer_config', {}).get('cumulative_iters', 1)
-        clips = config.data.samples_per_gpu * processes.count * accumulated
-        logger.info('learning rate x %g: %d clips a step', scale_schedule(config, clips), clips)
+        factor = scale_schedule(config, config.data.samples_per_gpu * processes.count)
+        logger.info('learning rate x %g, %d iterations', factor, config.runner.max_iters)
     resume_from = args.resume_from or config.get('resume_from')
     if args.auto_resume and resume_from is None:
-        resume_from = find_latest_checkpoint(work_dir)
+        resume_from = latest_checkpoint(work_dir)
     if processes.is_first:
         config.dump(os.path.join(work_dir, f'{Path(args.config).stem}.py'))
     options = TrainOptions(
-        work_dir, args.seed, resume_from, not args.no_validate, args.device, timestamp
+        work_dir,
+        args.seed,
+        resume_from,
+        not args.no_validate,
+        args.device,
+        timestamp,
+        args.trust_checkpoint,
     )
     meta = dict(
         seed=args.seed,
@@ -79,7 +87,9 @@ def main() -> None:
     try:
         train(config, options, logger, processes, meta)
     except KeyboardInterrupt:
-        raise InputError(f'interrupted: go on with --work-dir {work_dir} --auto-resume') from None
+        raise InputError(
+            f'interrupted: --work-dir {work_dir} --auto-resume goes on from the last checkpoint'
+        ) from None
 
 
 if __name__ == '__main__':

@@ -7,12 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from manifest import override
 
-from tevit_vis.apis import TrainOptions, scale_schedule, train
+from tevit_vis.apis import (
+    TrainOptions,
+    hooks,
+    init_model,
+    scale_schedule,
+    train,
+    write_submission,
+)
+from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.train import build_model
+from tevit_vis.datasets import YouTubeVISDataset, build_dataset
+from tevit_vis.masks import mask_areas
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
@@ -84,24 +95,117 @@ def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
         assert not same(ends[0], weights(tmp_path / 'a' / 'iter_4.pth'))
 
 
+def without_batch_norm(config):
+    """Batch norm's statistics and drop path depend on what shares a batch."""
+    config.model.backbone.drop_path_rate = 0.0
+    for head in config.model.roi_head.mask_head:
+        head.norm_cfg = dict(type='GN', num_groups=4)
+
+
+def keep_one_frame(config, tmp_path):
+    content = json.loads(Path(config.data.train.ann_file).read_text())
+    video, entry = content['videos'][1], content['annotations'][2]
+    video.update(length=1, file_names=video['file_names'][:1])
+    for key in ('segmentations', 'areas', 'bboxes'):
+        entry[key] = entry[key][:1]
+    content.update(videos=[video], annotations=[entry])
+    config.data.train.ann_file = str(tmp_path / 'few.json')
+    Path(config.data.train.ann_file).write_text(json.dumps(content))
+
+
+def keep_annotations(config, tmp_path, kept):
+    content = json.loads(Path(config.data.train.ann_file).read_text())
+    content['annotations'] = content['annotations'][kept]
+    config.data.train.ann_file = str(tmp_path / 'few.json')
+    Path(config.data.train.ann_file).write_text(json.dumps(content))
+
+
 def test_accumulated_gradients_equal_a_larger_batch(config, tmp_path):
-    """Box losses of two clips at once and one after the other, without batch norm."""
+    """All clips are the same: the order of clips depends on how many share a batch."""
+    without_batch_norm(config)
+    keep_one_frame(config, tmp_path)
+    config.data.train.pipeline = [
+        dict(step, flip_ratio=0.0) if step['type'] == 'RandomFlip' else step
+        for step in config.data.train.pipeline
+    ]
     config.optimizer_config.grad_clip = None
     config.optimizer = dict(type='SGD', lr=0.1)
+    config.lr_config.step = [100]
+    config.checkpoint_config.interval = 1
+    config.runner.max_iters = 1
+    run(config, tmp_path / 'two at once')
     config.data.samples_per_gpu = 1
     config.optimizer_config.cumulative_iters = 2
-    config.runner.max_iters = 1
-    run(config, tmp_path / 'one')  # the last iteration steps, whatever has come together
     config.runner.max_iters = 2
-    run(config, tmp_path / 'two')
+    run(config, tmp_path / 'one by one')
+    assert not (tmp_path / 'one by one' / 'iter_1.pth').exists()  # between two steps
     start = build_model(config, ('cat', 'dog'), TrainOptions(''), LOGGER).state_dict()
+    large = weights(tmp_path / 'two at once' / 'iter_1.pth')
+    small = weights(tmp_path / 'one by one' / 'iter_2.pth')
+    for key, value in large.items():
+        moved = (value - start[key]).float().norm()
+        assert (small[key] - value).float().norm() <= 0.01 * moved + 1e-6, key
+    assert not same(large, start)
+
+
+def test_averaged_weights_move_by_their_decay(config, tmp_path):
+    config.weight_average = dict(decay=0.25)
+    config.checkpoint_config.interval = 1
+    config.runner.max_iters = 2
+    run(config, tmp_path)
+    first, second = (weights(tmp_path / f'iter_{n}.pth', 'train_state_dict') for n in (1, 2))
     key = 'roi_head.bbox_head.0.fc_reg.weight'
-    one, two = (weights(tmp_path / name / 'latest.pth')[key] for name in ('one', 'two'))
-    assert not torch.equal(one, start[key])
-    assert not torch.equal(two, one)
-    # Two clips: half of the first one's step is in the mean of both.
-    second = 2 * (two - start[key]) - (one - start[key])
-    assert second.abs().max() > 0
+    expected = 0.25 * first[key] + 0.75 * second[key]
+    assert torch.allclose(weights(tmp_path / 'iter_2.pth')[key], expected, atol=1e-7)
+    assert not torch.equal(first[key], second[key])
+
+
+def test_the_tested_model_is_the_saved_one(config, tmp_path, monkeypatch):
+    tested = []
+    monkeypatch.setattr(hooks, 'write_submission', lambda model, *_, **__: tested.append(
+        {key: value.clone() for key, value in model.state_dict().items()}))  # fmt: skip
+    monkeypatch.setattr(hooks.ValidationHook, '_score', lambda *_: None)
+    config.weight_average = dict(decay=0.5)
+    train(config, TrainOptions(str(tmp_path), device='cpu', timestamp='log'), LOGGER)
+    assert same(tested[-1], weights(tmp_path / 'iter_4.pth'))
+    assert not same(tested[-1], weights(tmp_path / 'iter_4.pth', 'train_state_dict'))
+
+
+def test_the_best_checkpoint_is_kept_also_by_a_resumed_run(config, tmp_path, monkeypatch):
+    scores = iter([0.5, 0.4, 0.3, 0.6])
+    monkeypatch.setattr(
+        YouTubeVISDataset, 'evaluate', lambda *_: {'segm_AP': next(scores), 'segm_AP50': 0.0}
+    )
+    config.evaluation.interval = 1
+    config.checkpoint_config.interval = 1
+
+    def go_on(iters, **options):
+        config.runner.max_iters = iters
+        train(config, TrainOptions(str(tmp_path), device='cpu', timestamp='log', **options), LOGGER)
+        return [path.name for path in tmp_path.glob('best*')]
+
+    assert go_on(2) == ['best_segm_AP_iter_1.pth']
+    latest = str(tmp_path / 'latest.pth')
+    assert go_on(3, resume_from=latest) == ['best_segm_AP_iter_1.pth']
+    assert go_on(4, resume_from=latest) == ['best_segm_AP_iter_4.pth']
+    lines = map(json.loads, (tmp_path / 'log.log.json').read_text().splitlines())
+    modes = {line['mode'] for line in lines if 'segm_AP' in line}
+    assert modes == {'val'}
+
+
+def test_a_run_stopped_before_its_validation_makes_up_for_it(config, tmp_path):
+    run(config, tmp_path)
+    latest = str(tmp_path / 'latest.pth')
+    options = TrainOptions(str(tmp_path), resume_from=latest, device='cpu', timestamp='log')
+    train(config, options, LOGGER)
+    assert (tmp_path / 'val' / 'iter_4.json').exists()
+
+
+def test_a_diverging_run_ends_with_a_line(config, tmp_path):
+    config.optimizer.lr = 1e30
+    config.optimizer_config.grad_clip = None
+    with pytest.raises(InputError, match='iteration [0-9]+: the loss must be finite, but is nan'):
+        run(config, tmp_path)
 
 
 def test_validation_scores_and_keeps_the_best(config, tmp_path):
@@ -126,17 +230,10 @@ def test_validation_without_annotations_still_writes_the_submission(config, tmp_
 
 @pytest.mark.parametrize('annotations', ['none', 'one frame'])
 def test_hardly_any_data_trains(config, tmp_path, annotations):
-    content = json.loads(Path(config.data.train.ann_file).read_text())
     if annotations == 'none':
-        content['annotations'] = []
+        keep_annotations(config, tmp_path, slice(0))
     else:
-        video, entry = content['videos'][1], content['annotations'][2]
-        video.update(length=1, file_names=video['file_names'][:1])
-        for key in ('segmentations', 'areas', 'bboxes'):
-            entry[key] = entry[key][:1]
-        content.update(videos=[video], annotations=[entry])
-    config.data.train.ann_file = str(tmp_path / 'few.json')
-    Path(config.data.train.ann_file).write_text(json.dumps(content))
+        keep_one_frame(config, tmp_path)
     losses = run(config, tmp_path)
     assert all(loss == loss and loss < 1e3 for loss in losses.values())
 
@@ -226,6 +323,11 @@ def test_the_schedule_follows_the_batch_size():
     assert config.runner.max_iters == 9200 * 4
     assert config.lr_config.step == [6100 * 4, 8500 * 4]
     assert config.lr_config.warmup_iters == config.checkpoint_config.interval == 770 * 4
+    accumulating = load_config('tevit/tevit_msgshift', {'optimizer_config.cumulative_iters': 8})
+    assert scale_schedule(accumulating, 2) == 1  # 8 iterations of 2 clips a step
+    assert accumulating.runner.max_iters * 2 == 9200 * 16
+    assert accumulating.lr_config.step == [6100 * 8, 8500 * 8]
+    assert accumulating.checkpoint_config.interval == 770 * 8
     config.auto_scale_lr = {}
     with pytest.raises(InputError, match='base_batch_size: must be a whole number'):
         scale_schedule(config, 4)
@@ -262,15 +364,10 @@ if processes.is_first:
 @pytest.mark.parametrize('annotations', ['all', 'first video only'])
 def test_two_processes_of_one_clip_equal_one_of_two(config, tmp_path, annotations):
     """Losses and gradients, by gloo; batch norm, whose statistics are per process, is left out."""
-    config.model.backbone.drop_path_rate = 0.0
-    for head in config.model.roi_head.mask_head:
-        head.norm_cfg = dict(type='GN', num_groups=4)
+    without_batch_norm(config)
     if annotations != 'all':  # then one process may have no positive query
-        content = json.loads(Path(config.data.train.ann_file).read_text())
-        content['annotations'] = content['annotations'][2:]
-        config.data.train.ann_file = str(tmp_path / 'few.json')
+        keep_annotations(config, tmp_path, slice(2, None))
         config.data.train.annotated_only = False
-        Path(config.data.train.ann_file).write_text(json.dumps(content))
     config.dump(str(tmp_path / 'config.py'))
     (tmp_path / 'step.py').write_text(TWO_PROCESSES)
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node']
@@ -302,5 +399,14 @@ def test_dist_train_trains(config, tmp_path):
         [*command, *options], check=False, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert len(json.loads((tmp_path / 'work' / 'val' / 'iter_2.json').read_text())) == 20
-    assert (tmp_path / 'work' / 'latest.pth').exists()
+    # What was tested is what was saved, batch norm's statistics included.
+    tested = json.loads((tmp_path / 'work' / 'val' / 'iter_2.json').read_text())
+    assert len(tested) == 20
+    config.data.val.test_mode = True
+    model = init_model(config, str(tmp_path / 'work' / 'latest.pth'), 'cpu')
+    again = tmp_path / 'again.json'
+    write_submission(model, build_dataset(config.data.val), ResultsJournal(str(again), {}))
+    for first, second in zip(tested, json.loads(again.read_text())):
+        assert first['score'] == pytest.approx(second['score'], abs=1e-4)
+        areas = [mask_areas(entry['segmentations']) for entry in (first, second)]
+        assert np.abs(areas[0] - areas[1]).max() <= 5

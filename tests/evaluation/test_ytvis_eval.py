@@ -180,7 +180,7 @@ TRUTH = make_case()[0]['annotations'][0]
         ({'annotations': [3]}, r'annotations\[0\] must be an object, but got 3'),
         (
             {'annotations': [{**TRUTH, 'occlusion': ['none']}]},
-            r"occlusion\[0\] must be .* got 'none'",
+            r"occlusion\[0\] must .* 'none'",
         ),
         ({'annotations': [{**TRUTH, 'areas': ['x', 1]}]}, r'areas\[0\] must be a number or null'),
         ({'annotations': [{**TRUTH, 'category_id': 9}]}, '"category_id" must be one of the cat'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -76,6 +76,11 @@ class Processes:
         if isinstance(box[0], InputError):
             raise box[0]
         return box[0]
+
+    def share(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give every process the first one's tensors, in place."""
+        for tensor in tensors if self.count > 1 else ():
+            dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Wait until all processes are here."""

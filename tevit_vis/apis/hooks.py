@@ -7,13 +7,14 @@ import os
 from typing import Any
 
 import torch
-from mmcv.runner import HOOKS, Hook
+from mmcv.runner import HOOKS, Hook, LoggerHook
 from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
 from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.files import read_json, write_json
 
 from .distributed import Processes
 from .journal import ResultsJournal
@@ -43,6 +44,11 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         if not self.initialized:
             self._init(runner)
         loss = runner.outputs['loss'] / self._get_loss_factor(runner)
+        if not self.scaler.is_enabled() and not torch.isfinite(loss):
+            raise InputError(
+                f'iteration {runner.iter + 1}: the loss must be finite, but is {float(loss)}: '
+                'lower optimizer.lr, or look at the data with tools/data/browse_dataset.py'
+            )
         self.scaler.scale(loss).backward()
         if not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)):
             return
@@ -120,26 +126,41 @@ class ValidationHook(Hook):
         self.save_best = save_best
         self.processes = processes or Processes()
         self.scored = has_ground_truth(dataset)
+        self.best: dict[str, Any] = {}
 
     def before_run(self, runner: ClipRunner) -> None:
-        """Say at once where there will be no scores."""
+        """Say at once where there will be no scores; test what a stopped run did not get to."""
         if not self.scored:
             runner.logger.warning(
                 '%s: has no annotations, so validation writes submissions but scores nothing',
                 self.dataset.ann_file,
             )
+        due = runner.iter % self.interval == 0 or runner.iter >= runner.max_iters
+        if runner.resumed and due and not os.path.exists(self._results_file(runner, runner.iter)):
+            self._test(runner, runner.iter)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Test when it is time."""
         if not (self.every_n_iters(runner, self.interval) or self.is_last_iter(runner)):
             return
-        finished = runner.iter + 1
-        out = os.path.join(runner.work_dir, 'val', f'iter_{finished}.json')
+        for hook in runner.hooks:  # what was logged of training so far is not validation's
+            if isinstance(hook, LoggerHook):
+                hook.after_train_iter(runner)
+        runner.log_buffer.clear()
+        self._test(runner, runner.iter + 1)
+
+    @staticmethod
+    def _results_file(runner: ClipRunner, finished: int) -> str:
+        return os.path.join(runner.work_dir, 'val', f'iter_{finished}.json')
+
+    def _test(self, runner: ClipRunner, finished: int) -> None:
+        out = self._results_file(runner, finished)
         journal = ResultsJournal(out, identity={})
         if self.processes.is_first:
             journal.discard()  # of a run that was killed here
         self.processes.wait()
         model = runner.tested_model
+        self.processes.share(model.buffers())  # batch norm's statistics are each process's own
         model.eval()
         write_submission(model, self.dataset, journal, num_workers=2, processes=self.processes)
         runner.model.train()
@@ -155,15 +176,18 @@ class ValidationHook(Hook):
         runner.log_buffer.ready = True
         if self.save_best is None:
             return
-        messages: dict[str, Any] = runner.meta.setdefault('hook_msgs', {})
-        best = messages.get('best_score')
-        if best is not None and scores[self.save_best] <= best:
+        # In a file of its own: the checkpoint of this iteration is already written.
+        note = os.path.join(runner.work_dir, 'val', 'best.json')
+        best = read_json(note, 'best score') if runner.resumed and os.path.exists(note) else {}
+        best = self.best or best
+        if best and scores[self.save_best] <= best['score']:
             return
-        before = messages.get('best_ckpt')
         name = f'best_{self.save_best}_iter_{finished}.pth'
-        messages.update(best_score=scores[self.save_best], best_ckpt=name)
         runner.save_checkpoint(
             runner.work_dir, filename_tmpl=name, save_optimizer=False, create_symlink=False
         )
-        if before and before != name and os.path.exists(os.path.join(runner.work_dir, before)):
+        before = best.get('checkpoint', name)
+        self.best = {'score': scores[self.save_best], 'checkpoint': name}
+        write_json(self.best, note)
+        if before != name and os.path.exists(os.path.join(runner.work_dir, before)):
             os.remove(os.path.join(runner.work_dir, before))

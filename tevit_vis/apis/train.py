@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import glob
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from mmcv import Config
+from mmcv.ops import get_compiling_cuda_version
 from mmcv.runner import build_optimizer, build_runner
 from mmdet.models import build_detector
-from mmdet.utils import find_latest_checkpoint, get_root_logger
+from mmdet.utils import get_root_logger
 
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
@@ -29,7 +31,7 @@ from .runner import ClipRunner, TrainedModel
 __all__ = [
     'TrainOptions',
     'build_model',
-    'find_latest_checkpoint',
+    'latest_checkpoint',
     'get_root_logger',
     'scale_schedule',
     'train',
@@ -49,6 +51,7 @@ class TrainOptions:
         validate: test on ``data.val`` while training.
         device: ``cpu``, ``cuda`` or ``cuda:N``; None takes a GPU if there is one.
         timestamp: names the log files.
+        trust_checkpoint: also load checkpoints that hold Python objects.
     """
 
     work_dir: str
@@ -57,6 +60,7 @@ class TrainOptions:
     validate: bool = True
     device: str | None = None
     timestamp: str | None = None
+    trust_checkpoint: bool = False
 
 
 def train(
@@ -82,7 +86,8 @@ def train(
         InputError: what cannot be trained, or a checkpoint that cannot be written.
     """
     config = copy.deepcopy(config)  # mmcv's builders empty what they are given
-    device = check_device(processes.device(options.device))
+    device = _check_train_device(processes.device(options.device))
+    _align_checkpoints(config, logger)
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     hook = _validation_hook(config, processes) if options.validate else None
     model = build_model(config, dataset.CLASSES, options, logger)
@@ -113,6 +118,33 @@ def train(
         device,
     )
     runner.run([loader], [('train', 1)])
+
+
+def _check_train_device(name: str | None) -> torch.device:
+    """The device, made the current one where it is a GPU.
+
+    Raises:
+        InputError: it is not here, or mmcv's ops were built without CUDA, which losses need.
+    """
+    device = check_device(name)
+    if device.type == 'cuda':
+        if get_compiling_cuda_version() == 'not available':
+            raise InputError(
+                f'device {device}: training on a GPU needs mmcv-full with CUDA ops, but it was '
+                'built without: see README, "When the build fails"'
+            )
+        torch.cuda.set_device(device)
+    return device
+
+
+def _align_checkpoints(config: Config, logger: logging.Logger) -> None:
+    """Save between steps of the optimizer only: gradients under way are not in a checkpoint."""
+    accumulated = accumulated_iters(config)
+    interval = config.checkpoint_config.interval
+    if interval > 0 and interval % accumulated:
+        aligned = -(-interval // accumulated) * accumulated
+        config.checkpoint_config.interval = aligned
+        logger.info('checkpoints every %d iterations: %d make a step', aligned, accumulated)
 
 
 def _build_runner(
@@ -174,7 +206,7 @@ def build_model(
     model.CLASSES = tuple(class_names)
     draw_weights(model)
     if load_from and not options.resume_from:
-        taken = take_weights(model, read_checkpoint(load_from), load_from)
+        taken = take_weights(model, read_checkpoint(load_from, options.trust_checkpoint), load_from)
         logger.info('%s', taken)
     return model
 
@@ -182,7 +214,9 @@ def build_model(
 def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
     val = dict(config.data.val, test_mode=True)
     dataset = build('data.val', lambda: build_dataset(val))
-    return ValidationHook(dataset, processes=processes, **config.evaluation)
+    return build(
+        'evaluation', lambda: ValidationHook(dataset, processes=processes, **config.evaluation)
+    )
 
 
 def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
@@ -193,15 +227,38 @@ def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
         )
 
 
-def scale_schedule(config: Config, batch_size: int) -> float:
+def accumulated_iters(config: Config) -> int:
+    """Iterations whose gradients make one step of the optimizer."""
+    value = config.get('optimizer_config', {}).get('cumulative_iters', 1)
+    return whole_number('optimizer_config.cumulative_iters', value, least=1)
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The newest checkpoint of a run that can be gone on with, or None.
+
+    ``latest.pth`` where it points to a file, else the highest ``iter_<n>.pth``.
+    """
+    latest = os.path.join(work_dir, 'latest.pth')
+    if os.path.isfile(latest):
+        return latest
+    found = {}
+    for path in glob.glob(os.path.join(glob.escape(work_dir), 'iter_*.pth')):
+        number = os.path.basename(path)[len('iter_') : -len('.pth')]
+        if number.isdigit():
+            found[int(number)] = path
+    return found[max(found)] if found else None
+
+
+def scale_schedule(config: Config, clips: int) -> float:
     """Fit learning rate and iterations to another number of clips a step.
 
-    With ``f`` = clips a step / ``auto_scale_lr.base_batch_size``, the learning rate is multiplied
-    by ``f`` and all numbers of iterations are divided by it, so that as many clips are seen.
+    The learning rate is multiplied by f = clips a step / ``auto_scale_lr.base_batch_size``, where
+    a step accumulates ``optimizer_config.cumulative_iters`` iterations. All numbers of iterations
+    are changed so that as many clips are seen.
 
     Args:
         config: changed in place.
-        batch_size: clips of all processes, and of all accumulated iterations, for one step.
+        clips: of all processes in one iteration.
 
     Returns:
         f.
@@ -210,13 +267,14 @@ def scale_schedule(config: Config, batch_size: int) -> float:
         InputError: the config has no ``auto_scale_lr.base_batch_size``.
     """
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
-    factor = batch_size / whole_number('auto_scale_lr.base_batch_size', base, least=1)
+    base = whole_number('auto_scale_lr.base_batch_size', base, least=1)
+    accumulated = accumulated_iters(config)
+    factor = clips * accumulated / base
     config.optimizer.lr *= factor
 
     def scaled(count: int) -> int:
-        return max(1, round(count / factor))
+        return max(1, round(count / factor)) * accumulated
 
-    # Iterations are counted without accumulation.
     config.runner.max_iters = scaled(config.runner.max_iters)
     for section, key in (
         (config.lr_config, 'warmup_iters'),

@@ -62,7 +62,9 @@ class TeViTHungarianAssigner(BaseAssigner):
                 boxes[t], cls_score[t], gt_bboxes[t], gt_labels[t], img_shape
             )
             frames[place] += 1
-        queries, instances = linear_sum_assignment((costs / frames).detach().cpu())
+        # A diverging model is told of by its loss, not by the solver.
+        costs = torch.nan_to_num(costs / frames, nan=1e4, posinf=1e4, neginf=-1e4)
+        queries, instances = linear_sum_assignment(costs.detach().cpu())
         query_of = boxes.new_full((len(ids),), -1, dtype=torch.long)  # -1: queries ran out
         query_of[torch.as_tensor(instances)] = torch.as_tensor(queries, device=boxes.device)
         return [

@@ -92,6 +92,8 @@ class TeViTRoIHead(SparseRoIHead):
         for stage in range(self.num_stages):
             output = self._run_stage(stage, frame_levels, boxes, queries, img_shapes, rois_per_pass)
             boxes, queries = output.boxes.detach(), output.object_feats
+            # RoIAlign aborts the process on NaN; a diverging model is told of by its loss.
+            boxes = boxes.where(boxes.isfinite().all(3, keepdim=True), boxes.new_zeros(()))
             yield output
 
     def _run_stage(
