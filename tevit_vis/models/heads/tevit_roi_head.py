@@ -52,6 +52,13 @@ def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
     return torch.cat([frames, boxes], dim=3).transpose(1, 2).flatten(0, 2)
 
 
+def finite_boxes(boxes: torch.Tensor) -> torch.Tensor:
+    """Boxes [..., 4] with zeros for those that are not finite, on which RoIAlign would abort the
+    process; a diverging model is told of by its loss.
+    """
+    return boxes.where(boxes.isfinite().all(-1, keepdim=True), boxes.new_zeros(()))
+
+
 @HEADS.register_module()
 class TeViTRoIHead(SparseRoIHead):
     """SparseRoIHead over clips: `STQIHead` stages, one choice of classes for the whole clip.
@@ -91,9 +98,7 @@ class TeViTRoIHead(SparseRoIHead):
         frame_levels = [fold_frames(level) for level in levels]
         for stage in range(self.num_stages):
             output = self._run_stage(stage, frame_levels, boxes, queries, img_shapes, rois_per_pass)
-            boxes, queries = output.boxes.detach(), output.object_feats
-            # RoIAlign aborts the process on NaN; a diverging model is told of by its loss.
-            boxes = boxes.where(boxes.isfinite().all(3, keepdim=True), boxes.new_zeros(()))
+            boxes, queries = finite_boxes(output.boxes.detach()), output.object_feats
             yield output
 
     def _run_stage(
@@ -164,7 +169,7 @@ class TeViTRoIHead(SparseRoIHead):
         truths: ClipTruths,
     ) -> list[SamplingResult]:
         """Positive and negative queries of each of the B*T frames; one assignment per clip."""
-        boxes, scores = output.boxes.detach(), output.cls_score.detach()
+        boxes, scores = finite_boxes(output.boxes.detach()), output.cls_score.detach()
         num_frames = boxes.shape[1]
         samples = []
         for clip, metas in enumerate(img_metas):
