@@ -42,7 +42,9 @@ def test_scores_are_those_of_the_annotations(tmp_path, dataset):
     content['annotations'] = [{'id': 1, 'video_id': 11, 'category_id': 3, 'segmentations': [rle]}]
     annotations.write_text(json.dumps(content))
     assert has_ground_truth(dataset)
-    assert 'AP50    0.0000' in score_submission(str(annotations), str(results))
+    scores = score_submission(str(annotations), str(results))
+    assert 'AP50           0.0000' in str(scores)
+    assert scores.stats['AR1'] == 0
     content['categories'][0]['name'] = 'newt'
     annotations.write_text(json.dumps(content))
     with pytest.raises(InputError, match="category 3 must be 'lizard' .* but is 'newt'"):
