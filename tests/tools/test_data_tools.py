@@ -147,7 +147,7 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
     work = tmp_path / 'work'
     call('train.py', train_config, '--work-dir', work, '--device', 'cpu')
     assert (work / 'tiny.py').exists()
-    assert list(work.glob('*.log'))
+    assert list(work.glob('*.log.json'))
     published = tmp_path / 'small.pth'
     printed = call('publish_checkpoint.py', work / 'latest.pth', published)
     assert 'sha256' in printed
