@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from tqdm import tqdm
 
 matplotlib.use('Agg')
@@ -26,7 +27,7 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import build_dataset
 from tevit_vis.datasets.synthetic import SyntheticWorld, make_synthetic
 from tevit_vis.evaluation.ytvis_eval import Evaluation
-from tevit_vis.utils.cli import tool_parser
+from tevit_vis.utils.cli import positive, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import run_tool
 from tevit_vis.utils.files import read_json_lines
@@ -37,13 +38,14 @@ CONFIG = 'synthetic/tevit_tiny_finetune'
 FRESH_VIDEOS, FRESH_SEED = 60, 2000
 HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000
 DRAWN_SCORE = 0.3
+MEAN_OF = 8  # points of the loss curve
 SHOWN = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('--out', default='outputs/quickstart', help='default: %(default)s')
-    parser.add_argument('--iters', type=int, help='of training (default: of the config)')
+    parser.add_argument('--iters', type=positive, help='of training (default: of the config)')
     parser.add_argument('--device', help='default: a GPU if there is one')
     return parser.parse_args()
 
@@ -61,7 +63,11 @@ def draw_curve(log: Path, scores: dict, out: Path) -> None:
     """A picture of the training loss, with the scores before and after in its title."""
     lines = [line for line in read_json_lines(log) if line.get('mode') == 'train']
     figure, axes = plt.subplots(figsize=(7, 4))
-    axes.plot([line['iter'] for line in lines], [line['loss'] for line in lines])
+    iterations, losses = zip(*((line['iter'], line['loss']) for line in lines))
+    means = [np.mean(losses[max(0, i - MEAN_OF + 1) : i + 1]) for i in range(len(losses))]
+    axes.plot(iterations, losses, alpha=0.3, label='loss')
+    axes.plot(iterations, means, label=f'mean of the last {MEAN_OF}')
+    axes.legend()
     title = ', '.join(f'AP50 {value["AP50"]:.3f} {when}' for when, value in scores.items())
     axes.set(xlabel='iteration', ylabel='loss', title=title)
     axes.grid(alpha=0.3)
@@ -99,6 +105,7 @@ def main() -> None:
         config.data[part].update(ann_file=str(annotations), img_prefix=str(images))
     config.data.test.test_mode = True
     config.runner.max_iters = args.iters or config.runner.max_iters
+    config.custom_hooks = [dict(type='ProgressBarHook')]
 
     print('2/5 testing the checkpoint that ships with the project')
     before = test(config, config.load_from, out / 'results_before.json', args.device)

@@ -10,6 +10,7 @@ import torch
 from mmcv.runner import HOOKS, Hook, LoggerHook
 from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
@@ -89,6 +90,24 @@ class WeightAverageHook(Hook):
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Move the average."""
         self.averaged.update_parameters(runner.model.module)
+
+
+@HOOKS.register_module()
+class ProgressBarHook(Hook):
+    """A bar with the loss, for short runs that a user watches."""
+
+    def before_run(self, runner: ClipRunner) -> None:
+        """Show it."""
+        self.bar = tqdm(total=runner.max_iters, initial=runner.iter, unit='step', desc='train')
+
+    def after_train_iter(self, runner: ClipRunner) -> None:
+        """Move it."""
+        self.bar.set_postfix_str(f'loss {float(runner.outputs["loss"]):.2f}')
+        self.bar.update()
+
+    def after_run(self, runner: ClipRunner) -> None:
+        """Leave it where it ended."""
+        self.bar.close()
 
 
 class ValidationHook(Hook):
