@@ -105,6 +105,7 @@ def main() -> None:
         config.data[part].update(ann_file=str(annotations), img_prefix=str(images))
     config.data.test.test_mode = True
     config.runner.max_iters = args.iters or config.runner.max_iters
+    config.log_config.interval = min(config.log_config.interval, config.runner.max_iters)
     config.custom_hooks = [dict(type='ProgressBarHook')]
 
     print('2/5 testing the checkpoint that ships with the project')
