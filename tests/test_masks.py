@@ -9,7 +9,7 @@ from tevit_vis.masks import (
     encode_masks,
     mask_areas,
     mask_boxes,
-    mask_intersections,
+    overlap_shares,
     paste_masks,
     rle_pixels,
     to_rle,
@@ -51,14 +51,12 @@ def test_areas_and_boxes_of_long_tracks_are_those_of_each_frame():
     assert mask_boxes(track)[1:].tolist() == [[t % 30, 2, 1 + t % 7, 3] for t in range(300)]
 
 
-def test_mask_intersections_of_all_pairs():
+def test_overlap_shares_of_all_pairs():
     masks = torch.zeros(3, 4, 5, dtype=torch.bool)
     masks[0, :2], masks[1, 1:3], masks[2, :, :2] = True, True, True
     a, b, c = encode_masks(masks)
     (other,) = encode_masks(torch.ones(1, 3, 5, dtype=torch.bool))
-    common, comparable = mask_intersections([a, b], [b, c, other], mask_areas([a, b]))
-    assert common.tolist() == [[5, 4, 0], [10, 4, 0]]
-    assert comparable.tolist() == [[True, True, False]] * 2
+    assert overlap_shares([a, b], [b, c, other]).tolist() == [[0.5, 0.4, -1], [1, 0.4, -1]]
 
 
 @pytest.mark.parametrize(

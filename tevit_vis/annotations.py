@@ -201,6 +201,15 @@ def frame_masks(entry: Mapping[str, Any], video: Video, where: str) -> list[RLE 
                 f'{[video.height, video.width]}, but has {list(rle["size"])}'
             )
         track.append(rle)
+    return track
+
+
+def check_runs(track: list[RLE | None], video: Video, where: str) -> None:
+    """See that the runs of each mask add up to the pixels of a frame.
+
+    Raises:
+        InputError: they do not.
+    """
     present = [t for t, rle in enumerate(track) if rle is not None]
     pixels = rle_pixels([rle['counts'] for rle in track if rle is not None])
     for t, count in zip(present, pixels.tolist()):
@@ -209,7 +218,6 @@ def frame_masks(entry: Mapping[str, Any], video: Video, where: str) -> list[RLE 
                 f'{where}: segmentations[{t}] must have runs for the {video.width}x{video.height} '
                 f'pixels of its video, but they are for {count} pixels'
             )
-    return track
 
 
 def frame_values(

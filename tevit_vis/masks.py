@@ -132,8 +132,7 @@ def rle_pixels(texts: Sequence[str]) -> np.ndarray:
     first = np.concatenate([[True], last[:-1] | (owner[1:] != owner[:-1])])
     number = np.cumsum(first) - 1
     place = np.arange(len(codes)) - np.flatnonzero(first)[number]
-    values = np.zeros(number[-1] + 1, np.int64)
-    np.add.at(values, number, (codes & 31) << (5 * np.minimum(place, 11)))
+    values = np.add.reduceat((codes & 31) << (5 * np.minimum(place, 11)), np.flatnonzero(first))
     ends = np.concatenate([np.flatnonzero(first)[1:], [len(codes)]]) - 1
     negative = (codes[ends] & 16) > 0
     values -= negative.astype(np.int64) << (5 * np.minimum(place[ends] + 1, 12))
@@ -173,23 +172,13 @@ def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], li
         yield list(places), list(masks)
 
 
-def mask_intersections(
-    first: Sequence[RLE | None], second: Sequence[RLE | None], areas: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that masks of one frame have in common, for all pairs.
+def overlap_shares(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
+    """Which part of each first mask lies in each second one: [D, G]; -1 where they differ in size.
 
-    Args:
-        first, second: D and G masks, none of them absent.
-        areas: [D] pixels of the first masks.
-
-    Returns:
-        Intersections [D, G] (float, whole numbers) and whether the two may be compared [D, G]
-        (False where they differ in size; then 0 in common).
+    Times the first one's area it is a whole number of pixels, but for rounding.
     """
     # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
-    shares = coco_mask.iou(first, second, [1] * len(second))
-    comparable = shares >= 0  # pycocotools answers -1 to sizes that differ
-    return np.rint(np.maximum(shares, 0) * areas[:, None]), comparable
+    return coco_mask.iou(first, second, [1] * len(second))
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:

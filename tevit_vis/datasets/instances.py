@@ -18,6 +18,7 @@ from tevit_vis.annotations import (
     Video,
     annotation_entries,
     check_annotation,
+    check_runs,
     frame_masks,
     frame_values,
 )
@@ -150,6 +151,7 @@ def parse_annotation(
     check_annotation(entry, where, videos, categories, seen)
     video = videos[entry['video_id']]
     track = frame_masks(entry, video, where)
+    check_runs(track, video, where)
     areas = _filled(frame_values(entry, 'areas', 1, video, where), mask_areas(track))
     boxes = _filled(frame_values(entry, 'bboxes', 4, video, where), mask_boxes(track))
     rows = []

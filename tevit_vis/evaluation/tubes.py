@@ -20,7 +20,7 @@ from tevit_vis.annotations import (
     frame_values,
     parse_videos,
 )
-from tevit_vis.masks import mask_areas, mask_intersections
+from tevit_vis.masks import mask_areas, overlap_shares
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
@@ -210,21 +210,17 @@ def tube_ious(predictions: Sequence[Tube], truths: Sequence[Tube]) -> np.ndarray
     """
     if not predictions or not truths:
         return np.zeros((len(predictions), len(truths)))
-    mine = np.stack([tube.areas for tube in predictions]).astype(float)  # [D, T]
-    theirs = np.stack([tube.areas for tube in truths]).astype(float)
-    intersections = np.zeros((len(mine), len(theirs)))
-    unions = mine.sum(1)[:, None] + theirs.sum(1)
-    for t in np.flatnonzero(mine.any(0) & theirs.any(0)).tolist():
-        rows, columns = mine[:, t].nonzero()[0], theirs[:, t].nonzero()[0]
-        common, comparable = mask_intersections(
+    mine = np.stack([tube.areas for tube in predictions], axis=1).astype(float)  # [T, D]
+    theirs = np.stack([tube.areas for tube in truths], axis=1).astype(float)  # [T, G]
+    shares = np.zeros((len(mine), len(predictions), len(truths)))  # of each prediction's mask
+    for t in (mine.any(1) & theirs.any(1)).nonzero()[0].tolist():
+        rows, columns = mine[t].nonzero()[0], theirs[t].nonzero()[0]
+        shares[t][rows[:, None], columns] = overlap_shares(
             [predictions[d].masks[t] for d in rows.tolist()],
             [truths[g].masks[t] for g in columns.tolist()],
-            mine[rows, t],
         )
-        place = rows[:, None], columns
-        intersections[place] += common
-        if not comparable.all():
-            both = mine[rows, t][:, None] + theirs[columns, t]
-            unions[place] -= np.where(comparable, 0, both)
-    unions -= intersections
-    return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
+    common = np.rint(np.maximum(shares, 0) * mine[:, :, None])
+    either = mine[:, :, None] + theirs[:, None] - common
+    either[shares < 0] = 0  # sizes differ
+    unions = either.sum(0)
+    return np.divide(common.sum(0), unions, out=np.zeros_like(unions), where=unions > 0)
