@@ -15,7 +15,7 @@ import torch
 from manifest import override
 
 from tevit_vis.apis import init_model
-from tevit_vis.datasets.synthetic import instance_entry
+from tevit_vis.datasets.synthetic_files import instance_entry
 from tevit_vis.utils.config import load_config
 
 SHARED = Path(__file__).parents[2] / 'shared'

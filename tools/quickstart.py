@@ -25,7 +25,8 @@ from tevit_vis.apis import (
 )
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.datasets import build_dataset
-from tevit_vis.datasets.synthetic import SyntheticWorld, make_synthetic
+from tevit_vis.datasets.synthetic import SyntheticWorld
+from tevit_vis.datasets.synthetic_files import make_synthetic
 from tevit_vis.evaluation.ytvis_eval import Evaluation
 from tevit_vis.utils.cli import positive, tool_parser
 from tevit_vis.utils.config import load_config

@@ -6,7 +6,8 @@ import pytest
 
 from tevit_vis.datasets import synthetic
 from tevit_vis.datasets.checks import DatasetCheck
-from tevit_vis.datasets.synthetic import CATEGORIES, SyntheticWorld, make_synthetic
+from tevit_vis.datasets.synthetic import CATEGORIES, SyntheticWorld
+from tevit_vis.datasets.synthetic_files import instance_entry, make_synthetic
 from tevit_vis.masks import decode_rle
 from tevit_vis.utils.errors import InputError
 
@@ -88,7 +89,7 @@ def seeds(count):
 def test_an_entry_says_boxes_and_areas_of_its_masks():
     masks = np.zeros((2, 10, 20), bool)
     masks[0, 2:5, 4:10] = True
-    entry = synthetic.instance_entry(masks)
+    entry = instance_entry(masks)
     assert entry['bboxes'] == [[4, 2, 6, 3], None]
     assert entry['areas'] == [18, None]
     assert (decode_rle(entry['segmentations'][0]) == masks[0]).all()
