@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -19,3 +22,31 @@ def test_each_process_takes_its_own_gpu(monkeypatch, asked, has_gpu, given):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
     assert Processes(rank=11, count=16, local_rank=3).device(asked) == given
     assert ALONE.device(asked) == asked
+
+
+THREADS_AT_THE_END = """
+import atexit, contextlib
+from pathlib import Path
+from tevit_vis.apis.distributed import Processes
+
+def has_gloo():
+    for name in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # the thread has just ended
+            if name.read_text().startswith("pt_gloo"):
+                return True
+    return False
+
+atexit.register(lambda: print("left", not has_gloo()))
+Processes.join().wait()
+print("joined", has_gloo())
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads the names of threads from /proc')
+def test_processes_leave_their_group_before_python_ends(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(THREADS_AT_THE_END)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    done = subprocess.run([*launch, script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == 2 * ['joined True'] + 2 * ['left True']

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ class Processes:
             return cls()
         backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
         dist.init_process_group(backend, timeout=PATIENCE)
+        atexit.register(_leave)
         return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']))
 
     def device(self, name: str | None) -> str | None:
@@ -86,6 +89,17 @@ class Processes:
         """Wait until all processes are here."""
         if self.count > 1:
             dist.all_reduce(torch.zeros(1))  # on the CPU, by gloo
+
+
+def _leave() -> None:
+    """End gloo's threads before Python ends.
+
+    A thread that lets go of a tensor while Python ends aborts the process (torch 2.13, seen in
+    one of eight). They end with the last reference to the group; torch's DDP holds one, in a
+    reference cycle.
+    """
+    gc.collect()
+    dist.destroy_process_group()
 
 
 ALONE = Processes()
