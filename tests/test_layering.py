@@ -20,6 +20,7 @@ LAYERS = [
         'models.backbones',
         'models.assigners',
         'models.losses',
+        'models.necks',
     ],
     ['models.heads', 'datasets'],
     ['models.detectors'],

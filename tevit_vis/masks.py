@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
@@ -48,6 +49,36 @@ class RoIMasks:
         """Binary masks [N, H, W] (bool) of one frame."""
         probabilities = self.logits[:, index].sigmoid()
         return paste_masks(probabilities, self.boxes[:, index], self.size) >= self.threshold
+
+
+@dataclass(frozen=True)
+class ResizedMasks:
+    """Masks that fill the frame: each [h, w] logit map is resized to it, bilinearly.
+
+    Args:
+        logits: [N, T, h, w]; a pixel belongs to the mask where its logit is positive.
+        size: (H, W) of the original frames.
+    """
+
+    logits: torch.Tensor
+    size: tuple[int, int]
+
+    @property
+    def num_instances(self) -> int:
+        """N."""
+        return self.logits.shape[0]
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return self.logits.shape[1]
+
+    def frame(self, index: int) -> torch.Tensor:
+        """Binary masks [N, H, W] (bool) of one frame."""
+        if not self.num_instances:
+            return torch.zeros(0, *self.size, dtype=torch.bool)
+        logits = self.logits[None, :, index].float()
+        return F.interpolate(logits, self.size, mode='bilinear', align_corners=False)[0] > 0
 
 
 def paste_masks(

@@ -75,6 +75,33 @@ class ClipPrediction:
 
 
 @dataclass(frozen=True)
+class Tubes:
+    """The true instances of a training clip, each in all frames.
+
+    Args:
+        labels: [N] int64 in 0..K-1.
+        boxes: [T, N, 4] float, centre x y, width, height as shares of the image; out of sight
+            they are next to nothing, see ``models/heads/clip_truths.py``.
+        masks: [N, T, H, W] bool on the padded network input; empty out of sight.
+
+    Raises:
+        ValueError: a field whose shape does not fit the others.
+    """
+
+    labels: torch.Tensor
+    boxes: torch.Tensor
+    masks: torch.Tensor
+
+    def __post_init__(self) -> None:
+        count, frames = self.masks.shape[:2]
+        _check_shape('Tubes', 'labels', tuple(self.labels.shape), (count,))
+        _check_shape('Tubes', 'boxes', tuple(self.boxes.shape), (frames, count, 4))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
 class VideoInstances:
     """The instances of a whole video.
 

@@ -1,6 +1,5 @@
-# What every run shares: our package, hooks, logging, where checkpoints go.
+# What every run shares: our package, hooks, logging.
 custom_imports = dict(imports=['tevit_vis'], allow_failed_imports=False)
-checkpoint_config = dict(interval=770)
 log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook')])
 custom_hooks = []
 amp = None  # 'fp16' or 'bf16': precision of the network in training

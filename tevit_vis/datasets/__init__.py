@@ -7,6 +7,7 @@ from tevit_vis.annotations import Video
 from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
 from .loader import Draw, TrainClip, build_train_loader
+from .pipelines import ResizeShortSide
 from .ytvis import YouTubeVISDataset
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'Draw',
     'Frame',
     'FramePipeline',
+    'ResizeShortSide',
     'TrainClip',
     'Video',
     'YouTubeVISDataset',

@@ -123,9 +123,13 @@ OVIS = (
     'Vehical',
 )
 
+# SeqFormer has a class for every category id from 0 to 41, of which 1 to 40 exist.
+YTVIS2019_BY_ID = ('unused_0', *YTVIS2019, 'unused_41')
+
 # YouTube-VIS 2022 kept the categories of 2021.
 CLASS_NAMES = {
     'ytvis2019': YTVIS2019,
+    'ytvis2019_by_id': YTVIS2019_BY_ID,
     'ytvis2021': YTVIS2021,
     'ytvis2022': YTVIS2021,
     'ovis': OVIS,
@@ -140,7 +144,8 @@ def category_table(name: str) -> dict[int, str]:
     """
     if name not in CLASS_NAMES:
         raise ValueError(f'categories must be one of {sorted(CLASS_NAMES)}, but got {name!r}')
-    return dict(enumerate(CLASS_NAMES[name], start=1))  # their ids count from 1
+    first = 0 if name == 'ytvis2019_by_id' else 1  # ids count from 1
+    return dict(enumerate(CLASS_NAMES[name], start=first))
 
 
 def choose_categories(

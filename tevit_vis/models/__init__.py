@@ -1,5 +1,5 @@
 """Network modules, registered in mmdet's registries."""
 
-from . import assigners, backbones, detectors, heads
+from . import assigners, backbones, detectors, heads, losses, necks
 
-__all__ = ['assigners', 'backbones', 'detectors', 'heads']
+__all__ = ['assigners', 'backbones', 'detectors', 'heads', 'losses', 'necks']

@@ -10,5 +10,6 @@ lr_config = dict(
     policy='step', step=[6100, 8500], warmup='linear', warmup_iters=770, warmup_ratio=0.001
 )
 runner = dict(type='ClipRunner', max_iters=9200)
+checkpoint_config = dict(interval=770)
 evaluation = dict(interval=770, metric='segm', save_best='segm_AP')
 auto_scale_lr = dict(base_batch_size=16)

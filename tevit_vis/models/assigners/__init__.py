@@ -1,5 +1,6 @@
 """Matching of queries with ground truth."""
 
+from .clip_assigner import SeqFormerAssigner
 from .tube_assigner import TeViTHungarianAssigner
 
-__all__ = ['TeViTHungarianAssigner']
+__all__ = ['SeqFormerAssigner', 'TeViTHungarianAssigner']

@@ -1,0 +1,52 @@
+# YouTube-VIS 2019 as the Deformable DETR family reads it: resized by PIL to a short side, cropped
+# at times, categories by their id.
+_base_ = './youtube_vis_2019.py'
+
+categories = 'ytvis2019_by_id'
+# Alike for all frames of a clip, so it may come after resizing, which takes whole numbers.
+distort = dict(type='PhotoMetricDistortion')
+resize = dict(
+    type='ResizeShortSide', short_sides=[288, 320, 352, 392, 416, 448, 480, 512], max_long_side=768
+)
+resize_or_crop = dict(
+    type='AutoAugment',
+    policies=[
+        [resize],
+        [
+            dict(type='ResizeShortSide', short_sides=[400, 500, 600]),
+            dict(
+                type='RandomCrop',
+                crop_type='absolute_range',
+                crop_size=(384, 600),
+                allow_negative_crop=True,
+            ),
+            resize,
+        ],
+    ],
+)
+train_pipeline = [
+    {{_base_.load_image}},
+    {{_base_.load_annotations}},
+    {{_base_.flip}},
+    resize_or_crop,
+    distort,
+    {{_base_.normalize}},
+    {{_base_.pad}},
+    {{_base_.bundle}},
+    {{_base_.collect_train}},
+]
+test_pipeline = [
+    {{_base_.load_image}},
+    dict(type='ResizeShortSide', short_sides=[360]),
+    dict(type='RandomFlip', flip_ratio=0.0),
+    {{_base_.normalize}},
+    {{_base_.bundle}},
+    {{_base_.collect_test}},
+]
+data = dict(
+    train=dict(
+        categories=categories, clip_sampler=dict(type='seqformer'), pipeline=train_pipeline
+    ),
+    val=dict(categories=categories, pipeline=test_pipeline),
+    test=dict(categories=categories, pipeline=test_pipeline),
+)

@@ -1,0 +1,66 @@
+# SeqFormer on ResNet-50: Deformable DETR by frame, one query per instance of the clip.
+channels = 256
+attention = dict(type='DeformAttention', num_heads=8, num_levels=4, num_points=4)
+
+model = dict(
+    type='SeqFormer',
+    backbone=dict(
+        type='ResNet',
+        depth=50,
+        num_stages=4,
+        out_indices=(1, 2, 3),
+        frozen_stages=1,
+        norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True,
+        style='pytorch',
+        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth'),
+    ),
+    neck=dict(
+        type='InputProjection', in_channels=[512, 1024, 2048], out_channels=channels, num_outs=4
+    ),
+    bbox_head=dict(
+        type='SeqFormerHead',
+        num_classes=42,  # the category ids 1 to 40 of YouTube-VIS 2019; 0 and 41 are never seen
+        embed_dims=channels,
+        num_levels=4,
+        encoder=dict(
+            num_layers=6,
+            feedforward_channels=1024,
+            dropout=0.1,
+            attention=attention,
+            mixer=None,
+        ),
+        decoder=dict(
+            num_layers=6,
+            num_queries=300,
+            num_heads=8,
+            feedforward_channels=1024,
+            dropout=0.1,
+            attention=attention,
+            box_mixer=None,
+        ),
+        with_coordinates=True,
+        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
+        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
+        loss_iou=dict(type='GIoULoss', eps=1e-12, loss_weight=2.0),
+        loss_mask=dict(type='MaskFocalLoss', gamma=2.0, alpha=0.25, loss_weight=2.0),
+        loss_dice=dict(
+            type='DiceLoss', use_sigmoid=True, naive_dice=True, eps=1.0, loss_weight=5.0
+        ),
+    ),
+    train_cfg=dict(
+        assigner=dict(
+            type='SeqFormerAssigner',
+            cls_cost=dict(type='FocalLossCost', weight=2.0, eps=1e-8),
+            box_weight=5.0,
+            iou_weight=2.0,
+        ),
+    ),
+    test_cfg=dict(
+        max_per_img=10,
+        drop_empty=True,  # instances without a pixel in any frame
+        min_mask_score=0.001,  # below it, an instance is listed without masks
+        frames_per_pass=2,  # bounds the memory of long videos; it changes no result
+    ),
+)
+del attention

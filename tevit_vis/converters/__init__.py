@@ -1,0 +1,8 @@
+"""Checkpoints of the official codes as ours, and back: one key table per layout."""
+
+from .rename import Converted, KeyTable, convert_checkpoint
+from .seqformer import SEQFORMER
+
+TABLES = {table.system: table for table in (SEQFORMER,)}
+
+__all__ = ['TABLES', 'Converted', 'KeyTable', 'convert_checkpoint']

@@ -1,0 +1,39 @@
+"""Swin transformers: Microsoft's names beside mmdet's."""
+
+from __future__ import annotations
+
+import torch
+
+from .rename import Rule
+
+UNFOLDED = [0, 2, 1, 3]  # mmdet takes the four cells of a patch by rows, Microsoft by columns
+
+
+def swin_rules(prefix: str) -> list[Rule]:
+    """Rules of a backbone whose official keys begin with ``prefix``."""
+    block = (f'{prefix}layers.*.blocks.*.', 'backbone.stages.*.blocks.*.')
+    merge = (f'{prefix}layers.*.downsample.', 'backbone.stages.*.downsample.')
+    return [
+        Rule(f'{prefix}patch_embed.proj.', 'backbone.patch_embed.projection.'),
+        Rule(f'{prefix}patch_embed.norm.', 'backbone.patch_embed.norm.'),
+        Rule(block[0] + 'attn.', block[1] + 'attn.w_msa.'),
+        Rule(block[0] + 'norm1.', block[1] + 'norm1.'),
+        Rule(block[0] + 'norm2.', block[1] + 'norm2.'),
+        Rule(block[0] + 'mlp.fc1.', block[1] + 'ffn.layers.0.0.'),
+        Rule(block[0] + 'mlp.fc2.', block[1] + 'ffn.layers.1.'),
+        Rule(merge[0] + 'reduction.', merge[1] + 'reduction.', by_channel, by_cell),
+        Rule(merge[0] + 'norm.', merge[1] + 'norm.', by_channel, by_cell),
+        *(Rule(f'{prefix}norm{n}.', f'backbone.norm{n}.') for n in range(1, 4)),
+    ]
+
+
+def by_channel(values: torch.Tensor) -> torch.Tensor:
+    """[..., 4 * C], cell after cell, as mmdet has it: channel after channel."""
+    cells = values.unflatten(-1, (4, -1))[..., UNFOLDED, :]
+    return cells.transpose(-1, -2).flatten(-2)
+
+
+def by_cell(values: torch.Tensor) -> torch.Tensor:
+    """The inverse of ``by_channel``."""
+    cells = values.unflatten(-1, (-1, 4)).transpose(-1, -2)
+    return cells[..., UNFOLDED, :].flatten(-2)

@@ -1,0 +1,5 @@
+"""Transforms that mmdet lacks."""
+
+from .resize import ResizeShortSide
+
+__all__ = ['ResizeShortSide']

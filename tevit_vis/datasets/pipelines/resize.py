@@ -1,0 +1,62 @@
+"""Resizing as the DETR family does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmdet.datasets import PIPELINES
+from mmdet.datasets.pipelines import Resize
+
+
+@PIPELINES.register_module()
+class ResizeShortSide(Resize):
+    """mmdet's ``Resize`` to a short side; fractions of the long side are cut off, not rounded.
+
+    PIL's bilinear filter averages over what it shrinks; cv2's takes four pixels.
+
+    Args:
+        short_sides: of which one is drawn, in pixels.
+        max_long_side: the short side gives way to it; None for no limit.
+        backend: ``pillow`` or ``cv2``.
+    """
+
+    def __init__(
+        self,
+        short_sides: Sequence[int],
+        max_long_side: int | None = None,
+        backend: str = 'pillow',
+    ) -> None:
+        sizes = [*short_sides, *([max_long_side] if max_long_side is not None else [])]
+        if not short_sides or any(isinstance(s, bool) or s != int(s) or s < 1 for s in sizes):
+            raise ValueError(
+                'ResizeShortSide: short_sides and max_long_side must be pixels >= 1, '
+                f'but got {list(short_sides)} and {max_long_side}'
+            )
+        # mmdet wants a scale; each image brings its own.
+        super().__init__(img_scale=(1, 1), keep_ratio=False, backend=backend)
+        self.short_sides = list(short_sides)
+        self.max_long_side = max_long_side
+
+    def __call__(self, results: dict) -> dict:
+        """Resize, also what an earlier transform has resized."""
+        for key in ('scale', 'scale_factor'):
+            results.pop(key, None)
+        return super().__call__(results)
+
+    def _random_scale(self, results: dict) -> None:
+        height, width = results['img'].shape[:2]
+        side = self.short_sides[np.random.randint(len(self.short_sides))]
+        results['scale'] = short_side_size(width, height, side, self.max_long_side)
+        results['scale_idx'] = None
+
+
+def short_side_size(
+    width: int, height: int, short_side: int, max_long_side: int | None = None
+) -> tuple[int, int]:
+    """(width, height) after resizing to a short side."""
+    short, long = sorted((width, height))
+    if max_long_side is not None and long / short * short_side > max_long_side:
+        short_side = round(max_long_side * short / long)
+    long_side = int(short_side * long / short)
+    return (long_side, short_side) if width >= height else (short_side, long_side)

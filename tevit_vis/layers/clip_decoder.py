@@ -1,0 +1,186 @@
+"""Decoder with one query per instance for the clip, and a box query for each of its frames.
+
+Wu et al., "SeqFormer: Sequential Transformer for Video Instance Segmentation", ECCV 2022,
+section 3.2.
+
+Letters: B clips, T frames, Q queries, L levels, S cells, C channels.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention, build_attention
+from mmcv.runner import BaseModule, ModuleList
+from mmdet.models.utils.transformer import inverse_sigmoid
+from torch import nn
+
+from .clip_ops import fold_frames, unfold_frames
+from .deform_encoder import ClipTokens
+
+
+class LayerQueries(NamedTuple):
+    """What a decoder layer leaves."""
+
+    instances: torch.Tensor  # [B, Q, C]
+    boxes: torch.Tensor  # [B, T, Q, 4] centre x y, width, height as shares of the image
+    references: torch.Tensor  # [B, T, Q, 2] centre of what the layer was given to start from
+
+
+class ClipDecoderLayer(BaseModule):
+    """Self-attention of both streams, one deformable cross-attention, weights of the frames.
+
+    Args:
+        embed_dims: C.
+        num_heads: of the self-attentions.
+        feedforward_channels: of both FFNs.
+        dropout: probability.
+        attention: config of ``DeformAttention``, without ``embed_dims``.
+        box_mixer: config of a module of mmcv's ATTENTION registry, or None. It takes and returns
+            the box queries [B, T, Q, C], between their self- and cross-attention.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        feedforward_channels: int,
+        dropout: float,
+        attention: dict,
+        box_mixer: dict | None,
+    ) -> None:
+        super().__init__()
+
+        def self_attention() -> MultiheadAttention:
+            return MultiheadAttention(
+                embed_dims, num_heads, attn_drop=dropout, proj_drop=dropout, batch_first=True
+            )
+
+        self.self_attn = self_attention()
+        self.self_attn_box = self_attention()
+        self.box_mixer = build_attention(copy.deepcopy(box_mixer)) if box_mixer else None
+        self.cross_attn = build_attention(dict(attention, embed_dims=embed_dims))
+        self.output_proj_box = nn.Linear(embed_dims, embed_dims)
+        self.time_weights = nn.Linear(embed_dims, 1)
+        self.dropout = nn.Dropout(dropout)
+        # In the order of use: after self-attention, cross-attention and FFN.
+        self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
+        self.norms_box = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
+        self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        self.ffn_box = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+
+    def forward(
+        self,
+        instances: torch.Tensor,
+        box_queries: torch.Tensor,
+        position: torch.Tensor,
+        memory: ClipTokens,
+        references: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """New instance queries and box queries.
+
+        Args:
+            instances: [B, Q, C].
+            box_queries: [B, T, Q, C].
+            position: [Q, C] of the queries of both streams.
+            memory: encoded tokens.
+            references: [B*T, Q, L, 4] about which the box queries sample.
+        """
+        boxes = fold_frames(box_queries)  # [B*T, Q, C]
+        # Positions of the queries' shape, else mmcv would give the keys none.
+        attended = self.self_attn(instances, query_pos=position.expand_as(instances))
+        instances = self.norms[0](attended)
+        boxes = self.norms_box[0](self.self_attn_box(boxes, query_pos=position.expand_as(boxes)))
+        if self.box_mixer is not None:
+            boxes = fold_frames(self.box_mixer(unfold_frames(boxes, len(instances))))
+        sampled = self.cross_attn(
+            boxes + position,
+            fold_frames(memory.features),
+            references,
+            memory.shapes,
+            fold_frames(memory.padding),
+        )
+        boxes = self.norms_box[1](boxes + self.dropout(self.output_proj_box(sampled)))
+        boxes = unfold_frames(self.norms_box[2](self.ffn_box(boxes)), len(instances))
+        frames = unfold_frames(self.cross_attn.output_proj(sampled), len(instances))
+        weights = self.time_weights(boxes).softmax(dim=1)  # [B, T, Q, 1]
+        seen = torch.einsum('btqc,btqo->bqc', frames, weights)
+        instances = self.norms[1](instances + self.dropout(seen))
+        return self.norms[2](self.ffn(instances)), boxes
+
+
+class ClipDecoder(BaseModule):
+    """Layers that refine the boxes of the one before.
+
+    Args:
+        num_layers: their number.
+        num_queries: Q.
+        layer: arguments of ``ClipDecoderLayer``.
+    """
+
+    def __init__(self, num_layers: int, num_queries: int, embed_dims: int, **layer) -> None:
+        super().__init__()
+        self.queries = nn.Embedding(num_queries, 2 * embed_dims)  # position, content
+        self.reference_points = nn.Linear(embed_dims, 2)
+        self.layers = ModuleList(
+            [ClipDecoderLayer(embed_dims, **layer) for _ in range(num_layers)]
+        )
+        self.box_branches = ModuleList([_box_branch(embed_dims) for _ in range(num_layers)])
+
+    def init_weights(self) -> None:
+        """Deformable DETR's: Xavier for matrices; boxes start at their reference, small."""
+        for parameter in self.layers.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        super().init_weights()
+        nn.init.normal_(self.queries.weight)
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        for index, branch in enumerate(self.box_branches):
+            nn.init.zeros_(branch[-1].weight)
+            nn.init.zeros_(branch[-1].bias)
+            if index == 0:
+                nn.init.constant_(branch[-1].bias[2:], -2.0)
+
+    def forward(self, memory: ClipTokens) -> list[LayerQueries]:
+        """What each layer leaves."""
+        num_clips, num_frames = memory.features.shape[:2]
+        position, content = self.queries.weight.chunk(2, dim=1)
+        instances = content.expand(num_clips, -1, -1)
+        box_queries = content.expand(num_clips, num_frames, -1, -1)
+        points = self.reference_points(position).float().sigmoid()
+        references = torch.cat([points, torch.zeros_like(points)], -1)  # no size yet
+        references = references.expand(num_clips, num_frames, -1, -1)
+        left = []
+        for layer, branch in zip(self.layers, self.box_branches):
+            ratios = memory.valid_ratios.tile(2)[:, None, None]  # [B, 1, 1, L, 4]
+            sampled_about = fold_frames(references[..., None, :] * ratios)
+            instances, box_queries = layer(
+                instances, box_queries, position, memory, sampled_about
+            )
+            boxes = refined_boxes(branch(box_queries).float(), references)
+            left.append(LayerQueries(instances, boxes, references[..., :2]))
+            references = boxes.detach()
+        return left
+
+
+def refined_boxes(change: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+    """Boxes [..., 4] from a change in logits and the references that it is added to.
+
+    References of no size are points: the change is all there is of their width and height.
+    """
+    centres, sizes = inverse_sigmoid(references).split(2, dim=-1)
+    sizes = torch.where(references[..., 2:] > 0, sizes, torch.zeros_like(sizes))
+    return (change + torch.cat([centres, sizes], -1)).sigmoid()
+
+
+def _box_branch(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(channels, channels),
+        nn.ReLU(inplace=True),
+        nn.Linear(channels, channels),
+        nn.ReLU(inplace=True),
+        nn.Linear(channels, 4),
+    )

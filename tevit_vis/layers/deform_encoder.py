@@ -1,0 +1,227 @@
+"""Multi-scale deformable encoder over the frames of clips, with room for a part that mixes time.
+
+Zhu et al., "Deformable DETR", ICLR 2021, section 4.2; per frame as in Wu et al., "SeqFormer",
+ECCV 2022, section 3.2.
+
+Letters: B clips, T frames, L levels, S = sum(H_l * W_l) cells, C channels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks.transformer import FFN, build_attention
+from mmcv.runner import BaseModule, ModuleList
+from mmdet.models.utils import SinePositionalEncoding
+from torch import nn
+
+from .clip_ops import fold_frames, unfold_frames
+from .deform_attention import Shapes
+
+
+class ClipTokens(NamedTuple):
+    """The feature maps of clips, level after level in one axis."""
+
+    features: torch.Tensor  # [B, T, S, C]
+    position: torch.Tensor  # [B, T or 1, S, C]
+    padding: torch.Tensor  # [B, T, S] bool, True on cells of no image
+    valid_ratios: torch.Tensor  # [B, L, 2] share of each level's width and height that is image
+    shapes: Shapes  # (H_l, W_l) of the levels
+
+    def split(self, frames: int) -> list[ClipTokens]:
+        """Parts of so many frames."""
+        num_frames = self.features.shape[1]
+        return [self._part(slice(start, start + frames)) for start in range(0, num_frames, frames)]
+
+    def _part(self, part: slice) -> ClipTokens:
+        one_for_all = self.position.shape[1] == 1
+        return self._replace(
+            features=self.features[:, part],
+            position=self.position if one_for_all else self.position[:, part],
+            padding=self.padding[:, part],
+        )
+
+    def maps(self, num_levels: int) -> list[torch.Tensor]:
+        """The features of the first levels as maps [B, T, C, H_l, W_l], channels innermost."""
+        areas = [height * width for height, width in self.shapes]
+        levels = self.features.split(areas, dim=2)[:num_levels]
+        return [
+            level.unflatten(2, shape).movedim(4, 2) for level, shape in zip(levels, self.shapes)
+        ]
+
+
+class LevelTokens(BaseModule):
+    """Feature maps as tokens, with sine positions and a learned embedding of the level.
+
+    Args:
+        embed_dims: C.
+        num_levels: L.
+    """
+
+    def __init__(self, embed_dims: int, num_levels: int) -> None:
+        super().__init__()
+        self.level_embed = nn.Parameter(torch.empty(num_levels, embed_dims))
+        self.position = SinePositionalEncoding(embed_dims // 2, normalize=True, offset=-0.5)
+
+    def init_weights(self) -> None:
+        """Draw the embedding."""
+        nn.init.normal_(self.level_embed)
+
+    def forward(self, levels: Sequence[torch.Tensor], padding: torch.Tensor) -> ClipTokens:
+        """Lay the levels out as tokens.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] each.
+            padding: [B, T, H, W] bool of the network input, True on cells of no image.
+        """
+        shapes = [tuple(level.shape[3:]) for level in levels]
+        masks = [F.interpolate(padding.float(), shape).bool() for shape in shapes]
+        # Frames of a clip are mostly padded alike: then one frame's position stands for all.
+        alike = bool((padding == padding[:, :1]).all())
+        positions = [
+            self._position(mask[:, :1] if alike else mask) + embedding
+            for mask, embedding in zip(masks, self.level_embed)
+        ]
+        return ClipTokens(
+            features=torch.cat([level.flatten(3).transpose(2, 3) for level in levels], 2),
+            position=torch.cat(positions, 2),
+            padding=torch.cat([mask.flatten(2) for mask in masks], 2),
+            valid_ratios=torch.stack([valid_ratio(mask) for mask in masks], 1),
+            shapes=shapes,
+        )
+
+    def _position(self, mask: torch.Tensor) -> torch.Tensor:
+        """Sine position [B, T, H*W, C] for a padding mask [B, T, H, W]."""
+        position = self.position(fold_frames(mask).int())  # [B*T, C, H, W]
+        return unfold_frames(position.flatten(2).transpose(1, 2), len(mask))
+
+
+def valid_ratio(mask: torch.Tensor) -> torch.Tensor:
+    """Share of width and height that is image: [B, 2] for a padding mask [B, T, H, W]."""
+    # PARITY(SeqFormer): the first frame of a clip stands for all of them.
+    first = ~mask[:, 0]
+    return torch.stack([first[:, 0].float().mean(1), first[:, :, 0].float().mean(1)], -1)
+
+
+def cell_references(shapes: Shapes, valid_ratios: torch.Tensor) -> torch.Tensor:
+    """The centre of every cell as a share of each level: [B, S, L, 4], sizes zero.
+
+    Args:
+        shapes: of the levels.
+        valid_ratios: [B, L, 2].
+    """
+    centres = []
+    for index, (height, width) in enumerate(shapes):
+        y, x = torch.meshgrid(
+            torch.arange(height, device=valid_ratios.device) + 0.5,
+            torch.arange(width, device=valid_ratios.device) + 0.5,
+            indexing='ij',
+        )
+        image = valid_ratios[:, None, index] * valid_ratios.new_tensor([width, height])
+        centres.append(torch.stack([x, y], -1).flatten(0, 1) / image)  # [B, H*W, 2]
+    points = torch.cat(centres, 1)[:, :, None] * valid_ratios[:, None]  # [B, S, L, 2]
+    return torch.cat([points, torch.zeros_like(points)], -1)
+
+
+class DeformEncoderLayer(BaseModule):
+    """Deformable self-attention on each frame, FFN, both with residual and norm after.
+
+    Args:
+        embed_dims: C.
+        feedforward_channels: of the FFN.
+        dropout: probability.
+        attention: config of ``DeformAttention``, without ``embed_dims``.
+        mixer: config of a module of mmcv's ATTENTION registry, or None. It is called with what
+            the attention's queries are, ``[B, T, S, C]``, with ``padding`` and ``shapes``, and
+            returns as much to be added to the attention's output.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        feedforward_channels: int,
+        dropout: float,
+        attention: dict,
+        mixer: dict | None,
+    ) -> None:
+        super().__init__()
+        self.attention = build_attention(dict(attention, embed_dims=embed_dims))
+        self.mixer = build_attention(copy.deepcopy(mixer)) if mixer else None
+        self.dropout = nn.Dropout(dropout)
+        self.norm1 = nn.LayerNorm(embed_dims)
+        self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        self.norm2 = nn.LayerNorm(embed_dims)
+
+    def forward(
+        self, features: torch.Tensor, tokens: ClipTokens, references: torch.Tensor
+    ) -> torch.Tensor:
+        """New features [B, T, S, C].
+
+        Args:
+            features: [B, T, S, C].
+            tokens: their position, padding and shapes.
+            references: [B*T, S, L, 4].
+        """
+        queries = features + tokens.position
+        sampled = self.attention(
+            fold_frames(queries),
+            fold_frames(features),
+            references,
+            tokens.shapes,
+            fold_frames(tokens.padding),
+        )
+        update = unfold_frames(self.attention.output_proj(sampled), len(features))
+        if self.mixer is not None:
+            update = update + self.mixer(queries, tokens.padding, tokens.shapes)
+        features = self.norm1(features + self.dropout(update))
+        return self.norm2(self.ffn(features))
+
+
+class DeformEncoder(BaseModule):
+    """Layers one after the other.
+
+    Args:
+        num_layers: their number.
+        layer: arguments of ``DeformEncoderLayer``.
+    """
+
+    def __init__(self, num_layers: int, **layer) -> None:
+        super().__init__()
+        self.layers = ModuleList([DeformEncoderLayer(**layer) for _ in range(num_layers)])
+
+    @property
+    def frames_are_independent(self) -> bool:
+        """Whether no layer mixes frames."""
+        return all(layer.mixer is None for layer in self.layers)
+
+    def init_weights(self) -> None:
+        """Deformable DETR's: Xavier for matrices, then what each part draws for itself."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        super().init_weights()
+
+    def forward(self, tokens: ClipTokens, frames_per_pass: int) -> ClipTokens:
+        """The tokens with encoded features.
+
+        Args:
+            tokens: of B clips.
+            frames_per_pass: frames of one clip worked on at a time at inference, where frames are
+                independent; it bounds temporaries.
+        """
+        references = cell_references(tokens.shapes, tokens.valid_ratios)
+        num_frames = tokens.features.shape[1]
+        whole = self.training or not self.frames_are_independent
+        parts = tokens.split(num_frames if whole else frames_per_pass)
+        return tokens._replace(features=torch.cat([self._run(p, references) for p in parts], 1))
+
+    def _run(self, tokens: ClipTokens, references: torch.Tensor) -> torch.Tensor:
+        features = tokens.features
+        references = references.repeat_interleave(features.shape[1], dim=0)  # [B,..] -> [B*T,..]
+        for layer in self.layers:
+            features = layer(features, tokens, references)
+        return features

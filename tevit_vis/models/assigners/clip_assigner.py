@@ -1,0 +1,65 @@
+"""One Hungarian assignment per clip, on costs of whole clips.
+
+Letters: T frames, Q queries, K classes, I instances of the clip.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmdet.core import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.core.bbox.assigners import BaseAssigner
+from mmdet.core.bbox.builder import BBOX_ASSIGNERS
+from mmdet.core.bbox.match_costs import build_match_cost
+from scipy.optimize import linear_sum_assignment
+
+from tevit_vis.structures import Tubes
+
+TINY = 1e-12  # area below which an IoU is not trusted: instances out of sight have boxes of 1e-6
+
+
+@BBOX_ASSIGNERS.register_module()
+class SeqFormerAssigner(BaseAssigner):
+    """Class, box and GIoU cost of a query's boxes in all frames (SeqFormer, section 3.4).
+
+    Args:
+        cls_cost: config of mmdet's ``FocalLossCost``.
+        box_weight: of the distance of the boxes.
+        iou_weight: of the GIoU.
+    """
+
+    def __init__(self, cls_cost: dict, box_weight: float, iou_weight: float) -> None:
+        self.cls_cost = build_match_cost(cls_cost)
+        self.box_weight = box_weight
+        self.iou_weight = iou_weight
+
+    @torch.no_grad()
+    def assign(
+        self, cls_score: torch.Tensor, boxes: torch.Tensor, tubes: Tubes
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pairs of a query and an instance: two tensors of numbers, by number of the query.
+
+        Args:
+            cls_score: [Q, K] logits.
+            boxes: [T, Q, 4], centre x y, width, height as shares of the image.
+            tubes: the instances.
+        """
+        # PARITY(SeqFormer): the Euclidean distance of all T * 4 numbers, neither L1 nor by frame.
+        distance = torch.cdist(
+            boxes.transpose(0, 1).flatten(1), tubes.boxes.transpose(0, 1).flatten(1)
+        )
+        overlap = bbox_overlaps(
+            bbox_cxcywh_to_xyxy(boxes), bbox_cxcywh_to_xyxy(tubes.boxes), mode='giou', eps=TINY
+        )
+        return solve(
+            self.cls_cost(cls_score, tubes.labels)
+            + self.box_weight * distance
+            - self.iou_weight * overlap.mean(0)
+        )
+
+
+def solve(costs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cheapest pairs of rows and columns of [Q, I]: two tensors of numbers, rows in order."""
+    # A diverging model is told of by its loss, not by the solver.
+    finite = torch.nan_to_num(costs, nan=1e4, posinf=1e4, neginf=-1e4)
+    rows, columns = linear_sum_assignment(finite.cpu())
+    return torch.as_tensor(rows, device=costs.device), torch.as_tensor(columns, device=costs.device)

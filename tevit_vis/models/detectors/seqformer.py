@@ -1,0 +1,45 @@
+"""SeqFormer: Wu et al., "SeqFormer: Sequential Transformer for Video Instance Segmentation",
+ECCV 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.builder import DETECTORS
+from mmdet.models.detectors import SingleStageDetector
+
+from tevit_vis.models.heads.clip_truths import gather_tubes, padding_masks
+from tevit_vis.structures import ClipPrediction
+
+from .clip_detector import ClipDetector
+
+
+@DETECTORS.register_module()
+class SeqFormer(ClipDetector, SingleStageDetector):
+    """SingleStageDetector over clips: its constructor, its keys; ``SeqFormerHead`` as head."""
+
+    def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
+        """See ``ClipDetector.forward_train``."""
+        size = img.shape[3:]
+        img_shapes = [metas[0]['img_shape'] for metas in img_metas]
+        tubes = [
+            gather_tubes(*clip, size)
+            for clip in zip(gt_bboxes, gt_labels, gt_masks, gt_ids, img_shapes)
+        ]
+        padding = padding_masks(img_metas, size, img.device)
+        return self.bbox_head.forward_train(self.extract_feat(img), padding, tubes, img_shapes)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.bbox_head.num_classes
+
+    def predict_clip(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> ClipPrediction:
+        """See ``ClipDetector.predict_clip``."""
+        size = metas[0]['pad_shape'][:2]
+        padding = padding_masks([metas], size, features[0].device)
+        return self.bbox_head.predict(features, padding, metas, self.frames_per_pass)

@@ -1,0 +1,70 @@
+"""Ground truth by frame, as the data gives it, as instances of the clip.
+
+Letters: B clips, T frames, I instances of a clip, G instances of a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh
+
+from tevit_vis.structures import Tubes
+
+OUT_OF_SIGHT = 1e-6  # centre, width and height of a box where there is none
+
+
+def gather_tubes(
+    bboxes: Sequence[torch.Tensor],
+    labels: Sequence[torch.Tensor],
+    masks: Sequence[BitmapMasks],
+    ids: Sequence[torch.Tensor],
+    img_shape: Sequence[int],
+    size: Sequence[int],
+) -> Tubes:
+    """The instances of a clip, in the order of their ids.
+
+    PARITY(SeqFormer): an instance out of sight in a frame is not left out there, but has a box of
+    1e-6 and an empty mask.
+
+    Args:
+        bboxes: T times [G, 4], x1 y1 x2 y2 in pixels of the network input.
+        labels: T times [G].
+        masks: T times G masks, padded like the clip.
+        ids: T times [G], equal for an instance in all frames.
+        img_shape: (H, W, ...) of the clip before padding.
+        size: (H, W) of the padded batch.
+    """
+    known = torch.cat(list(ids)).unique()
+    num_frames = len(ids)
+    clip_labels = known.new_zeros(len(known))
+    boxes = bboxes[0].new_zeros(num_frames, len(known), 4)
+    bits = np.zeros((len(known), num_frames, *size), bool)
+    height, width = img_shape[:2]
+    scale = boxes.new_tensor([width, height, width, height])
+    for t, frame_ids in enumerate(ids):
+        place = torch.searchsorted(known, frame_ids)
+        clip_labels[place] = labels[t]
+        boxes[t, place] = bbox_xyxy_to_cxcywh(bboxes[t]) / scale
+        frame_masks = masks[t]
+        bits[place.cpu().numpy(), t, : frame_masks.height, : frame_masks.width] = frame_masks.masks
+    return Tubes(clip_labels, boxes.clamp(min=OUT_OF_SIGHT), torch.from_numpy(bits))
+
+
+def padding_masks(
+    img_metas: Sequence[Sequence[dict]], size: Sequence[int], device: torch.device
+) -> torch.Tensor:
+    """[B, T, H, W] bool, True where there is no image.
+
+    Args:
+        img_metas: B lists of T dicts with ``img_shape``.
+        size: (H, W) of the network input.
+    """
+    shapes = torch.tensor(
+        [[meta['img_shape'][:2] for meta in metas] for metas in img_metas], device=device
+    )[..., None, None]  # [B, T, 2, 1, 1]
+    y = torch.arange(size[0], device=device)[:, None]
+    x = torch.arange(size[1], device=device)
+    return (y >= shapes[:, :, 0]) | (x >= shapes[:, :, 1])

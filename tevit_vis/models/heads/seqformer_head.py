@@ -1,0 +1,281 @@
+"""SeqFormer's head: encoder, decoder, classes, boxes and dynamic masks of a clip.
+
+Wu et al., "SeqFormer: Sequential Transformer for Video Instance Segmentation", ECCV 2022.
+
+Letters: B clips, T frames, Q queries, K classes, C channels, L levels, N instances of a clip,
+H_l, W_l cells of a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmcv.cnn import bias_init_with_prob
+from mmcv.runner import BaseModule, ModuleList
+from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner, reduce_mean
+from mmdet.models.builder import HEADS, build_loss
+from torch import nn
+
+from tevit_vis.layers.clip_decoder import ClipDecoder, LayerQueries
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelTokens
+from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
+from tevit_vis.masks import ResizedMasks
+from tevit_vis.structures import ClipPrediction, Tubes
+from tevit_vis.utils.errors import whole_number
+
+MASK_STRIDE = 4  # of mask logits, in pixels of the network input
+
+
+class ClipOutputs(NamedTuple):
+    """What the network says of a batch of clips."""
+
+    memory: ClipTokens  # encoded
+    layers: list[LayerQueries]
+    cls_scores: list[torch.Tensor]  # [B, Q, K] logits of each layer
+
+
+@HEADS.register_module()
+class SeqFormerHead(BaseModule):
+    """Queries that stand for an instance in all frames of a clip.
+
+    Args:
+        num_classes: K.
+        embed_dims: C.
+        num_levels: L, of which the first three have strides 8, 16 and 32.
+        encoder: arguments of ``DeformEncoder``, without ``embed_dims``.
+        decoder: arguments of ``ClipDecoder``, without ``embed_dims``.
+        with_coordinates: masks also see where cells lie relative to the instance.
+        loss_cls, loss_bbox, loss_iou, loss_mask, loss_dice: configs of losses.
+        train_cfg: ``assigner``.
+        test_cfg: ``max_per_img`` (query, class) pairs that are output.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embed_dims: int,
+        num_levels: int,
+        encoder: dict,
+        decoder: dict,
+        with_coordinates: bool,
+        loss_cls: dict,
+        loss_bbox: dict,
+        loss_iou: dict,
+        loss_mask: dict,
+        loss_dice: dict,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.tokens = LevelTokens(embed_dims, num_levels)
+        self.encoder = DeformEncoder(embed_dims=embed_dims, **encoder)
+        self.decoder = ClipDecoder(embed_dims=embed_dims, **decoder)
+        self.class_branches = ModuleList(
+            [nn.Linear(embed_dims, num_classes) for _ in self.decoder.layers]
+        )
+        self.mask_features = MaskFeatures(embed_dims)
+        self.mask_convs = DynamicConvs(self.mask_features.out_channels, with_coordinates)
+        self.controller = nn.Sequential(
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(embed_dims, self.mask_convs.num_parameters),
+        )
+        self.losses = nn.ModuleDict(
+            dict(
+                loss_ce=build_loss(loss_cls),
+                loss_bbox=build_loss(loss_bbox),
+                loss_giou=build_loss(loss_iou),
+                loss_mask=build_loss(loss_mask),
+                loss_dice=build_loss(loss_dice),
+            )
+        )
+        self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
+        self.test_cfg = test_cfg
+
+    def init_weights(self) -> None:
+        """Classes begin unlikely; the rest as each part draws."""
+        super().init_weights()
+        for branch in self.class_branches:
+            nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
+        for linear in list(self.controller)[::2]:
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(
+        self, levels: Sequence[torch.Tensor], padding: torch.Tensor, frames_per_pass: int
+    ) -> ClipOutputs:
+        """Run encoder and decoder.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] each.
+            padding: [B, T, H, W] bool of the network input.
+            frames_per_pass: frames encoded at a time at inference.
+        """
+        memory = self.encoder(self.tokens(levels, padding), frames_per_pass)
+        layers = self.decoder(memory)
+        cls_scores = [
+            branch(layer.instances).float() for branch, layer in zip(self.class_branches, layers)
+        ]
+        return ClipOutputs(memory, layers, cls_scores)
+
+    def forward_train(
+        self,
+        levels: Sequence[torch.Tensor],
+        padding: torch.Tensor,
+        tubes: Sequence[Tubes],
+        img_shapes: Sequence[Sequence[int]],
+    ) -> dict[str, torch.Tensor]:
+        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] each.
+            padding: [B, T, H, W] bool.
+            tubes: of each clip.
+            img_shapes: (H, W, ...) of each clip before padding.
+        """
+        outputs = self(levels, padding, frames_per_pass=padding.shape[1])
+        features = self._mask_feature_maps(outputs.memory).float()
+        # PARITY(SeqFormer): all is divided by the number of instances, in one frame or in many.
+        count = reduce_mean(features.new_tensor(float(sum(map(len, tubes))))).clamp(min=1)
+        losses = {}
+        for number, (layer, scores) in enumerate(zip(outputs.layers, outputs.cls_scores)):
+            is_last = number == len(outputs.layers) - 1
+            layer_losses = self._layer_losses(layer, scores, features, tubes, img_shapes, count)
+            for name, value in layer_losses.items():
+                losses[name if is_last else f'{name}_{number}'] = value
+        return losses
+
+    def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
+        """[B, T, F, H, W] at stride 8."""
+        maps = [fold_frames(level) for level in memory.maps(3)]
+        return unfold_frames(self.mask_features(maps), len(memory.features))
+
+    def _layer_losses(
+        self,
+        layer: LayerQueries,
+        scores: torch.Tensor,
+        features: torch.Tensor,
+        tubes: Sequence[Tubes],
+        img_shapes: Sequence[Sequence[int]],
+        count: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Losses of one layer.
+
+        Args:
+            layer: queries, boxes and references.
+            scores: [B, Q, K] logits.
+            features: [B, T, F, H, W] of masks.
+            tubes, img_shapes: of each clip.
+            count: of instances, by which all is divided.
+        """
+        labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
+        boxes, masks = [], []  # predicted and true, clip by clip
+        for b, truth in enumerate(tubes):
+            queries, instances = self.assigner.assign(scores[b], layer.boxes[b], truth)
+            labels[b, queries] = truth.labels[instances]
+            boxes.append((layer.boxes[b][:, queries], truth.boxes[:, instances]))
+            logits = self._mask_logits(
+                features[b],
+                layer.instances[b, queries],
+                layer.references[b][:, queries],
+                img_shapes[b],
+            )
+            start = MASK_STRIDE // 2
+            sampled = truth.masks[:, :, start::MASK_STRIDE, start::MASK_STRIDE]
+            masks.append((logits.flatten(1), sampled.to(logits)[instances].flatten(1)))
+        predicted, true = (torch.cat([b.flatten(0, 1) for b in side]) for side in zip(*boxes))
+        logits, bits = (torch.cat(side) for side in zip(*masks))
+        num_frames = features.shape[1]
+        values = dict(
+            loss_ce=(scores.flatten(0, 1), labels.flatten(), count),
+            loss_bbox=(predicted, true, count * num_frames),
+            loss_giou=(
+                bbox_cxcywh_to_xyxy(predicted),
+                bbox_cxcywh_to_xyxy(true),
+                count * num_frames,
+            ),
+            # PARITY(SeqFormer): the padded area has part in both mask losses, and the dice of an
+            # instance is one of all its frames.
+            loss_mask=(logits, bits, count),
+            loss_dice=(logits, bits, count),
+        )
+        return {
+            name: self.losses[name](found, wanted, avg_factor=by)
+            for name, (found, wanted, by) in values.items()
+        }
+
+    def _mask_logits(
+        self,
+        features: torch.Tensor,
+        instances: torch.Tensor,
+        references: torch.Tensor,
+        img_shape: Sequence[int],
+    ) -> torch.Tensor:
+        """Mask logits of one clip at stride 4: [N, T, 2 H, 2 W].
+
+        Args:
+            features: [T, F, H, W] at stride 8.
+            instances: [N, C] queries.
+            references: [T, N, 2] that their layer started from, as shares of the image.
+            img_shape: (H, W, ...) in pixels before padding.
+        """
+        height, width = img_shape[:2]
+        centres = references.transpose(0, 1) * references.new_tensor([width, height])
+        parameters = self.controller(instances).float()
+        return aligned_bilinear(self.mask_convs(features, parameters, centres))
+
+    def predict(
+        self,
+        levels: Sequence[torch.Tensor],
+        padding: torch.Tensor,
+        metas: Sequence[dict],
+        frames_per_pass: int,
+    ) -> ClipPrediction:
+        """The best (query, class) pairs of one clip, and masks for their queries alone.
+
+        Args:
+            levels: [1, T, C, H_l, W_l] each.
+            padding: [1, T, H, W] bool.
+            metas: T dicts with ``img_shape``, ``ori_shape`` and ``scale_factor``.
+            frames_per_pass: frames worked on at a time.
+        """
+        outputs = self(levels, padding, frames_per_pass)
+        last = outputs.layers[-1]
+        probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
+        wanted = whole_number('model.test_cfg.max_per_img', self.test_cfg.max_per_img, least=0)
+        scores, best = probabilities.flatten().topk(min(wanted, probabilities.numel()))
+        queries, labels = best // self.num_classes, best % self.num_classes
+
+        distinct, which = queries.unique(return_inverse=True)
+        logits = [
+            self._mask_logits(
+                self._mask_feature_maps(some)[0],
+                last.instances[0, distinct],
+                references[:, distinct],
+                metas[0]['img_shape'],
+            )
+            for some, references in zip(
+                outputs.memory.split(frames_per_pass), last.references[0].split(frames_per_pass)
+            )
+        ]
+        boxes = bbox_cxcywh_to_xyxy(last.boxes[0][:, queries])  # [T, N, 4]
+        original = boxes.new_tensor(
+            np.array(
+                [meta['img_shape'][1::-1] * 2 / np.asarray(meta['scale_factor']) for meta in metas]
+            )
+        )
+        return ClipPrediction(
+            queries=queries,
+            labels=labels,
+            scores=scores,
+            class_scores=probabilities[queries],
+            boxes=(boxes * original[:, None]).transpose(0, 1),
+            masks=ResizedMasks(torch.cat(logits, 1)[which], tuple(metas[0]['ori_shape'][:2])),
+        )

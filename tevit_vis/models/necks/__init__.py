@@ -1,0 +1,5 @@
+"""Necks that mmdet lacks."""
+
+from .input_projection import InputProjection
+
+__all__ = ['InputProjection']
