@@ -6,7 +6,7 @@ Letters: N instances, T frames, H and W pixels of the original frames, h and w c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -210,6 +210,26 @@ def overlap_shares(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
     """
     # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
     return coco_mask.iou(first, second, [1] * len(second))
+
+
+def keep_masks(
+    instances: VideoInstances, drop_empty: bool, min_mask_score: float
+) -> VideoInstances:
+    """What of a video's instances is output.
+
+    Args:
+        instances: of the whole video.
+        drop_empty: leave out those without a pixel in any frame.
+        min_mask_score: those below it have no mask in any frame.
+    """
+    if drop_empty:
+        seen = [mask_areas(track).any() for track in instances.segmentations]
+        instances = instances.take(np.flatnonzero(seen))
+    tracks: list[list[RLE | None]] = [
+        list(track) if score >= min_mask_score else [None] * len(track)
+        for score, track in zip(instances.scores, instances.segmentations)
+    ]
+    return replace(instances, segmentations=tracks)
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:

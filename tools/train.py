@@ -63,7 +63,7 @@ def main() -> None:
         torch.backends.cudnn.benchmark = False
     if args.auto_scale_lr:
         factor = scale_schedule(config, config.data.samples_per_gpu * processes.count)
-        logger.info('learning rate x %g, %d iterations', factor, config.runner.max_iters)
+        logger.info('learning rate x %g, fitted to the clips a step', factor)
     resume_from = args.resume_from or config.get('resume_from')
     if args.auto_resume and resume_from is None:
         resume_from = latest_checkpoint(work_dir)

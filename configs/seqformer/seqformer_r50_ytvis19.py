@@ -4,3 +4,5 @@ _base_ = [
     '../_base_/schedules/seqformer_12e.py',
     '../_base_/default_runtime.py',
 ]
+
+epochs = dict(lr_drops=[2, 10])

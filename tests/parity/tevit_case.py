@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from compare import compare_results, largest_difference, relative
 from golden import GoldenCase
 from manifest import override
 from mmcv import Config
 from mmdet.core import BitmapMasks
 from mmdet.models import build_detector
 from report import Report
-from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
@@ -76,7 +76,8 @@ def check(case: GoldenCase) -> Report:
         model = init_model(config, checkpoint, device='cpu')
         out = Path(folder) / 'results.json'
         write_submission(model, dataset, ResultsJournal(str(out), {}))
-        compare_results(report, json.loads(out.read_text()), case.results)
+        ours = json.loads(out.read_text())
+        compare_results(report, ours, case.results, SCORES, PIXELS, NO_BOUND)
     names = [video.name for video in dataset.videos]
     for name, expected in case.expected():
         video = dataset.videos[names.index(name) if name else 0]
@@ -133,11 +134,6 @@ def compare_gradients(report: Report, model: TeViT, described: dict) -> None:
     report.add(
         'train gradient, all', relative(squares**0.5, described['grad_norm_total']), GRADIENTS
     )
-
-
-def relative(ours: float, theirs: float) -> float:
-    """Difference relative to the official value; that of two zeros is 0."""
-    return abs(ours - theirs) / max(abs(theirs), 1e-9)
 
 
 def training_batch(described: dict, arrays: dict[str, np.ndarray]) -> dict:
@@ -251,13 +247,6 @@ def compare_stored(
     return {name + ending for ending in endings} & set(expected)
 
 
-def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Largest absolute difference; infinite for shapes that differ."""
-    if ours.shape != theirs.shape:
-        return float('inf')
-    return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
-
-
 def compare_prediction(
     report: Report, prefix: str, prediction: ClipPrediction, expected: dict[str, np.ndarray]
 ) -> set[str]:
@@ -306,44 +295,3 @@ def compare_prediction(
         differing += int((np.array(tracks) != bits[index, there].astype(bool)).sum())
     report.add(prefix + 'mask pixels that differ', differing, PIXELS)
     return set(PREDICTED)
-
-
-def compare_results(report: Report, ours: list[dict], theirs: list[dict]) -> None:
-    """The submission files as sets: entries pair up by video, category and best mask IoU."""
-    report.add('results.json: entries', abs(len(ours) - len(theirs)), 0)
-    keys = {(entry['video_id'], entry['category_id']) for entry in ours + theirs}
-    unpaired, scores, worst, nulls, lengths = 0, 0.0, 1.0, 0, 0
-    pixels = dict.fromkeys((key[0] for key in keys), 0)
-    for key in keys:
-        mine = [e for e in ours if (e['video_id'], e['category_id']) == key]
-        official = [e for e in theirs if (e['video_id'], e['category_id']) == key]
-        pairs = [compare_tracks(a, b) for a in mine for b in official]
-        overlaps = np.array(pairs).reshape(len(mine), len(official), 2)
-        rows, columns = linear_sum_assignment(-overlaps[..., 0])
-        unpaired += len(mine) + len(official) - 2 * len(rows)
-        for row, column in zip(rows, columns):
-            scores = max(scores, abs(mine[row]['score'] - official[column]['score']))
-            worst = min(worst, overlaps[row, column, 0])
-            pixels[key[0]] += overlaps[row, column, 1]
-            tracks = mine[row]['segmentations'], official[column]['segmentations']
-            lengths += len(tracks[0]) != len(tracks[1])
-            nulls += sum((a is None) != (b is None) for a, b in zip(*tracks))
-    report.add('results.json: entries in one only', unpaired, 0)
-    report.add('results.json: score', scores, SCORES)
-    report.add('results.json: mask pixels that differ', max(pixels.values(), default=0), PIXELS)
-    report.add('results.json: 1 - mask IoU', 1 - worst, NO_BOUND)
-    report.add('results.json: null in one only', nulls, 0)
-    report.add('results.json: tracks of another length', lengths, 0)
-
-
-def compare_tracks(ours: dict, theirs: dict) -> tuple[float, int]:
-    """IoU of two entries over all frames (1 when both are empty), and pixels that differ."""
-    intersection = union = 0
-    for a, b in zip(ours['segmentations'], theirs['segmentations']):
-        masks = [decode_rle(rle) for rle in (a, b) if rle is not None]
-        if len(masks) == 2:
-            intersection += int((masks[0] & masks[1]).sum())
-            union += int((masks[0] | masks[1]).sum())
-        else:
-            union += sum(int(mask.sum()) for mask in masks)
-    return (intersection / union if union else 1.0), union - intersection

@@ -15,7 +15,7 @@ from mmdet.models import build_detector
 
 from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.datasets.categories import category_table
-from tevit_vis.masks import encode_clip
+from tevit_vis.masks import encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
@@ -176,4 +176,8 @@ def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
     frames.clear()
     features = model.extract_feat(clip[None].to(device))
     del clip
-    return encode_clip(model.predict_clip(features, metas))
+    return keep_masks(
+        encode_clip(model.predict_clip(features, metas)),
+        drop_empty=bool(model.test_cfg.get('drop_empty', False)),
+        min_mask_score=float(model.test_cfg.get('min_mask_score', 0.0)),
+    )

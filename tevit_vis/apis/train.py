@@ -6,8 +6,9 @@ import copy
 import glob
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from mmcv import Config
@@ -87,12 +88,7 @@ def train(
     """
     config = copy.deepcopy(config)  # mmcv's builders empty what they are given
     device = _check_train_device(processes.device(options.device))
-    _align_checkpoints(config, logger)
     dataset = build('data.train', lambda: build_dataset(config.data.train))
-    hook = _validation_hook(config, processes) if options.validate else None
-    model = build_model(config, dataset.CLASSES, options, logger)
-    if hook is not None:
-        _check_classes(model, hook.dataset)
     loader = build_train_loader(
         dataset,
         whole_number('data.samples_per_gpu', config.data.samples_per_gpu, least=1),
@@ -101,6 +97,12 @@ def train(
         processes.rank,
         processes.count,
     )
+    fit_epochs(config, batches=len(cast(Sized, loader.batch_sampler)))
+    _align_checkpoints(config, logger)
+    hook = _validation_hook(config, processes) if options.validate else None
+    model = build_model(config, dataset.CLASSES, options, logger)
+    if hook is not None:
+        _check_classes(model, hook.dataset)
     trained = TrainedModel(model, device, config.get('amp'), distributed=processes.count > 1)
     if device.type == 'cpu':
         keep_freed_memory()
@@ -249,12 +251,42 @@ def latest_checkpoint(work_dir: str) -> str | None:
     return found[max(found)] if found else None
 
 
+def fit_epochs(config: Config, batches: int) -> None:
+    """Turn epochs into iterations, which is what the runner counts.
+
+    Args:
+        config: changed in place: ``runner.max_iters``, ``lr_config.step`` and the intervals of
+            ``checkpoint_config`` and ``evaluation`` are filled in where they are None, of
+            ``epochs.total`` and ``epochs.lr_drops``.
+        batches: of an epoch.
+
+    Raises:
+        InputError: one is None and the config has no ``epochs``.
+    """
+    epochs = config.get('epochs') or {}
+    values = (
+        (config.runner, 'max_iters', epochs.get('total')),
+        (config.lr_config, 'step', epochs.get('lr_drops')),
+        (config.checkpoint_config, 'interval', 1),
+        (config.evaluation, 'interval', 1),
+    )
+    for section, key, value in values:
+        if section.get(key, 0) is not None:
+            continue
+        if value is None:
+            raise InputError(f'epochs: must be set where a number of iterations is None: {key}')
+        numbers = [value] if isinstance(value, int) else value
+        counts = [whole_number('epochs', number, least=1) * batches for number in numbers]
+        section[key] = counts[0] if isinstance(value, int) else counts
+
+
 def scale_schedule(config: Config, clips: int) -> float:
     """Fit learning rate and iterations to another number of clips a step.
 
     The learning rate is multiplied by f = clips a step / ``auto_scale_lr.base_batch_size``, where
     a step accumulates ``optimizer_config.cumulative_iters`` iterations. All numbers of iterations
-    are changed so that as many clips are seen.
+    are changed so that as many clips are seen; those that epochs stand for follow the batch size
+    by themselves.
 
     Args:
         config: changed in place.
@@ -275,15 +307,15 @@ def scale_schedule(config: Config, clips: int) -> float:
     def scaled(count: int) -> int:
         return max(1, round(count / factor)) * accumulated
 
-    config.runner.max_iters = scaled(config.runner.max_iters)
     for section, key in (
+        (config.runner, 'max_iters'),
         (config.lr_config, 'warmup_iters'),
         (config.checkpoint_config, 'interval'),
         (config.evaluation, 'interval'),
     ):
         if section.get(key):
             section[key] = scaled(section[key])
-    if 'step' in config.lr_config:
+    if config.lr_config.get('step'):
         steps = config.lr_config.step
         steps = [steps] if isinstance(steps, int) else steps
         config.lr_config.step = [scaled(step) for step in steps]

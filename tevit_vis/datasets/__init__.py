@@ -4,17 +4,21 @@ from mmdet.datasets import build_dataset
 
 from tevit_vis.annotations import Video
 
+from .coco_clips import CocoClipDataset
 from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
+from .joint import JointDataset
 from .loader import Draw, TrainClip, build_train_loader
 from .pipelines import ResizeShortSide
 from .ytvis import YouTubeVISDataset
 
 __all__ = [
+    'CocoClipDataset',
     'CocoImageDataset',
     'Draw',
     'Frame',
     'FramePipeline',
+    'JointDataset',
     'ResizeShortSide',
     'TrainClip',
     'Video',

@@ -124,9 +124,7 @@ class ClipDecoder(BaseModule):
         super().__init__()
         self.queries = nn.Embedding(num_queries, 2 * embed_dims)  # position, content
         self.reference_points = nn.Linear(embed_dims, 2)
-        self.layers = ModuleList(
-            [ClipDecoderLayer(embed_dims, **layer) for _ in range(num_layers)]
-        )
+        self.layers = ModuleList([ClipDecoderLayer(embed_dims, **layer) for _ in range(num_layers)])
         self.box_branches = ModuleList([_box_branch(embed_dims) for _ in range(num_layers)])
 
     def init_weights(self) -> None:
@@ -157,9 +155,7 @@ class ClipDecoder(BaseModule):
         for layer, branch in zip(self.layers, self.box_branches):
             ratios = memory.valid_ratios.tile(2)[:, None, None]  # [B, 1, 1, L, 4]
             sampled_about = fold_frames(references[..., None, :] * ratios)
-            instances, box_queries = layer(
-                instances, box_queries, position, memory, sampled_about
-            )
+            instances, box_queries = layer(instances, box_queries, position, memory, sampled_about)
             boxes = refined_boxes(branch(box_queries).float(), references)
             left.append(LayerQueries(instances, boxes, references[..., :2]))
             references = boxes.detach()

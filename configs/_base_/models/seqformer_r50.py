@@ -22,7 +22,6 @@ model = dict(
         type='SeqFormerHead',
         num_classes=42,  # the category ids 1 to 40 of YouTube-VIS 2019; 0 and 41 are never seen
         embed_dims=channels,
-        num_levels=4,
         encoder=dict(
             num_layers=6,
             feedforward_channels=1024,
@@ -40,12 +39,12 @@ model = dict(
             box_mixer=None,
         ),
         with_coordinates=True,
-        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
-        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', eps=1e-12, loss_weight=2.0),
-        loss_mask=dict(type='MaskFocalLoss', gamma=2.0, alpha=0.25, loss_weight=2.0),
-        loss_dice=dict(
-            type='DiceLoss', use_sigmoid=True, naive_dice=True, eps=1.0, loss_weight=5.0
+        losses=dict(
+            ce=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
+            bbox=dict(type='L1Loss', loss_weight=5.0),
+            giou=dict(type='GIoULoss', eps=1e-12, loss_weight=2.0),
+            mask=dict(type='MaskFocalLoss', gamma=2.0, alpha=0.25, loss_weight=2.0),
+            dice=dict(type='DiceLoss', naive_dice=True, eps=1.0, loss_weight=5.0),
         ),
     ),
     train_cfg=dict(

@@ -45,11 +45,12 @@ class SeqFormerHead(BaseModule):
     Args:
         num_classes: K.
         embed_dims: C.
-        num_levels: L, of which the first three have strides 8, 16 and 32.
-        encoder: arguments of ``DeformEncoder``, without ``embed_dims``.
+        encoder: arguments of ``DeformEncoder``, without ``embed_dims``. Of its levels the first
+            three have strides 8, 16 and 32.
         decoder: arguments of ``ClipDecoder``, without ``embed_dims``.
         with_coordinates: masks also see where cells lie relative to the instance.
-        loss_cls, loss_bbox, loss_iou, loss_mask, loss_dice: configs of losses.
+        losses: configs by name: ``ce`` of classes, ``bbox`` and ``giou`` of boxes, ``mask`` and
+            ``dice`` of masks.
         train_cfg: ``assigner``.
         test_cfg: ``max_per_img`` (query, class) pairs that are output.
     """
@@ -58,21 +59,16 @@ class SeqFormerHead(BaseModule):
         self,
         num_classes: int,
         embed_dims: int,
-        num_levels: int,
         encoder: dict,
         decoder: dict,
         with_coordinates: bool,
-        loss_cls: dict,
-        loss_bbox: dict,
-        loss_iou: dict,
-        loss_mask: dict,
-        loss_dice: dict,
+        losses: dict,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.tokens = LevelTokens(embed_dims, num_levels)
+        self.tokens = LevelTokens(embed_dims, encoder['attention']['num_levels'])
         self.encoder = DeformEncoder(embed_dims=embed_dims, **encoder)
         self.decoder = ClipDecoder(embed_dims=embed_dims, **decoder)
         self.class_branches = ModuleList(
@@ -87,15 +83,7 @@ class SeqFormerHead(BaseModule):
             nn.ReLU(inplace=True),
             nn.Linear(embed_dims, self.mask_convs.num_parameters),
         )
-        self.losses = nn.ModuleDict(
-            dict(
-                loss_ce=build_loss(loss_cls),
-                loss_bbox=build_loss(loss_bbox),
-                loss_giou=build_loss(loss_iou),
-                loss_mask=build_loss(loss_mask),
-                loss_dice=build_loss(loss_dice),
-            )
-        )
+        self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
         self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
         self.test_cfg = test_cfg
 
@@ -194,20 +182,20 @@ class SeqFormerHead(BaseModule):
         logits, bits = (torch.cat(side) for side in zip(*masks))
         num_frames = features.shape[1]
         values = dict(
-            loss_ce=(scores.flatten(0, 1), labels.flatten(), count),
-            loss_bbox=(predicted, true, count * num_frames),
-            loss_giou=(
+            ce=(scores.flatten(0, 1), labels.flatten(), count),
+            bbox=(predicted, true, count * num_frames),
+            giou=(
                 bbox_cxcywh_to_xyxy(predicted),
                 bbox_cxcywh_to_xyxy(true),
                 count * num_frames,
             ),
             # PARITY(SeqFormer): the padded area has part in both mask losses, and the dice of an
             # instance is one of all its frames.
-            loss_mask=(logits, bits, count),
-            loss_dice=(logits, bits, count),
+            mask=(logits, bits, count),
+            dice=(logits, bits, count),
         )
         return {
-            name: self.losses[name](found, wanted, avg_factor=by)
+            f'loss_{name}': self.losses[name](found, wanted, avg_factor=by)
             for name, (found, wanted, by) in values.items()
         }
 
