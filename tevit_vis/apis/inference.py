@@ -15,9 +15,10 @@ from mmdet.models import build_detector
 
 from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.datasets.categories import category_table
-from tevit_vis.masks import encode_clip, keep_masks
+from tevit_vis.masks import ResizedMasks, encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
+from tevit_vis.tracking import Stitcher, StitchRule, window_ranges
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.errors import InputError
@@ -165,12 +166,15 @@ def inference_video(
 
 @torch.inference_mode()
 def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
-    """The instances of a video whose frames form one clip.
+    """The instances of a video: of one clip, or of ``test_cfg.windows`` that are stitched.
 
     Args:
         frames: T frames of one size; the list is emptied, so that they are held only once.
     """
     device = next(model.parameters()).device
+    windows = model.test_cfg.get('windows')
+    if windows:
+        return stitch_windows(model, frames, windows, device)
     metas = [frame.meta for frame in frames]
     clip = torch.stack([frame.img for frame in frames])
     frames.clear()
@@ -181,3 +185,49 @@ def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
         drop_empty=bool(model.test_cfg.get('drop_empty', False)),
         min_mask_score=float(model.test_cfg.get('min_mask_score', 0.0)),
     )
+
+
+def stitch_windows(
+    model: ClipDetector, frames: list[Frame], windows: Mapping, device: torch.device
+) -> VideoInstances:
+    """The instances of overlapping windows of a video, joined to tracks.
+
+    Args:
+        model: whose features of a frame do not depend on the clip.
+        frames: T frames of one size; the list is emptied.
+        windows: ``length`` and ``stride`` in frames, and ``min_iou`` and ``min_score`` of
+            ``StitchRule``.
+
+    Raises:
+        InputError: windows that cannot be, or a model whose instances cannot be stitched.
+    """
+    if not model.frames_are_independent:
+        raise InputError(
+            'model.test_cfg.windows: must be None for a backbone that mixes the frames of a clip, '
+            f'such as {type(model.backbone).__name__}'
+        )
+    unknown = set(windows) ^ {'length', 'stride', 'min_iou', 'min_score'}
+    if unknown:
+        raise InputError(
+            'model.test_cfg.windows: must have length, stride, min_iou and min_score, '
+            f'but {", ".join(sorted(unknown))} is missing or unknown'
+        )
+    size = tuple(frames[0].meta['ori_shape'][:2])
+    stitcher = Stitcher(StitchRule(windows['min_iou'], windows['min_score']), size)
+    features: dict[int, tuple[torch.Tensor, ...]] = {}  # of the frames of a window
+    for window in window_ranges(len(frames), windows['length'], windows['stride']):
+        for number in [number for number in features if number not in window]:
+            del features[number]
+        for number in window:
+            if number not in features:
+                features[number] = model.extract_feat(frames[number].img[None, None].to(device))
+        levels = [torch.cat(level, 1) for level in zip(*(features[n] for n in window))]
+        found = model.predict_clip(levels, [frames[number].meta for number in window])
+        if not isinstance(found.masks, ResizedMasks):
+            raise InputError(
+                f'model.test_cfg.windows: must be None for {type(model).__name__}, '
+                'whose masks lie in boxes'
+            )
+        stitcher.add(window, found.class_scores, found.boxes, found.masks.logits)
+    frames.clear()
+    return stitcher.finish()

@@ -52,7 +52,7 @@ class SeqFormerHead(BaseModule):
         losses: configs by name: ``ce`` of classes, ``bbox`` and ``giou`` of boxes, ``mask`` and
             ``dice`` of masks.
         train_cfg: ``assigner``.
-        test_cfg: ``max_per_img`` (query, class) pairs that are output.
+        test_cfg: ``max_per_img`` (query, class) pairs that are output, or queries of a window.
     """
 
     def __init__(
@@ -238,8 +238,13 @@ class SeqFormerHead(BaseModule):
         last = outputs.layers[-1]
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
         wanted = whole_number('model.test_cfg.max_per_img', self.test_cfg.max_per_img, least=0)
-        scores, best = probabilities.flatten().topk(min(wanted, probabilities.numel()))
-        queries, labels = best // self.num_classes, best % self.num_classes
+        if self.test_cfg.get('windows'):  # whole class vectors are stitched: a query stands once
+            best_scores, best_labels = probabilities.max(1)
+            scores, queries = best_scores.topk(min(wanted, len(best_scores)))
+            labels = best_labels[queries]
+        else:
+            scores, best = probabilities.flatten().topk(min(wanted, probabilities.numel()))
+            queries, labels = best // self.num_classes, best % self.num_classes
 
         distinct, which = queries.unique(return_inverse=True)
         logits = [

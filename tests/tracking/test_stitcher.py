@@ -1,0 +1,123 @@
+"""Windows of a video, joined to tracks: by hand, and as the official IFC does it."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED
+
+from tevit_vis.masks import decode_rle
+from tevit_vis.tracking import Stitcher, StitchRule, window_ranges
+from tevit_vis.utils.errors import InputError
+
+GOLDEN = SHARED / 'goldens' / 'ifc' / 'tiny' / 'expected_test.npz'
+SIZE = (8, 12)
+
+
+@pytest.mark.parametrize(
+    ('num_frames', 'length', 'stride', 'starts'),
+    [
+        (7, 3, 1, [0, 1, 2, 3, 4]),
+        (7, 3, 3, [0, 3, 4]),  # the last window is moved back
+        (6, 3, 3, [0, 3]),
+        (3, 5, 1, [0]),
+        (1, 1, 1, [0]),
+    ],
+)
+def test_windows_cover_the_video(num_frames, length, stride, starts):
+    windows = window_ranges(num_frames, length, stride)
+    assert [window.start for window in windows] == starts
+    assert {len(window) for window in windows} == {min(length, num_frames)}
+    assert {frame for window in windows for frame in window} == set(range(num_frames))
+
+
+@pytest.mark.parametrize(
+    ('length', 'stride', 'words'),
+    [(3, 4, 'stride: must be at most the 3'), (0, 1, 'length: must be >= 1'), (3, 0, '>= 1')],
+)
+def test_windows_that_cannot_be(length, stride, words):
+    with pytest.raises(InputError, match=words):
+        window_ranges(9, length, stride)
+
+
+def logits_of(places: list[list[int]]) -> torch.Tensor:
+    """[N, T, 8, 12] with an object of 4 x 3 cells at each place (column), or none for -1."""
+    logits = torch.full((len(places), len(places[0]), *SIZE), -9.0)
+    for n, track in enumerate(places):
+        for t, place in enumerate(track):
+            if place >= 0:
+                logits[n, t, 2:6, place : place + 3] = 9.0
+    return logits
+
+
+def add(stitcher: Stitcher, start: int, places: list[list[int]], labels: list[int]) -> list[int]:
+    logits = logits_of(places)
+    scores = torch.zeros(len(places), 3)
+    scores[torch.arange(len(places)), torch.tensor(labels, dtype=torch.long)] = 0.8
+    boxes = torch.ones(*logits.shape[:2], 4)
+    return stitcher.add(range(start, start + logits.shape[1]), scores, boxes, logits)
+
+
+def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
+    stitcher = Stitcher(StitchRule(min_iou=0.3, min_score=0.3), SIZE)
+    assert add(stitcher, 0, [[0, 1, 2], [8, 8, 8]], [0, 1]) == [0, 1]
+    assert add(stitcher, 1, [[8, 8, 8], [1, 2, 3]], [1, 2]) == [1, 0]  # order does not matter
+    # The first lies a third on the other's last place: an IoU of 1/5 is not enough.
+    assert add(stitcher, 3, [[5, 5], [8, 8]], [0, 1]) == [2, 1]
+    found = stitcher.finish()
+    # The first was called 0 and then 2, with .4 on average.
+    assert found.labels.tolist() == [0, 2, 1, 0]
+    np.testing.assert_allclose(found.scores, [0.4, 0.4, 0.8, 0.8])
+    assert found.num_frames == 5
+    masks = np.array([[decode_rle(rle) for rle in track] for track in found.segmentations])
+    assert masks.sum(axis=(2, 3)).tolist() == [
+        [12, 12, 12, 12, 0],
+        [12, 12, 12, 12, 0],
+        [12] * 5,
+        [0, 0, 0, 12, 12],
+    ]
+    assert found.boxes[2].tolist() == [[1.0] * 4] * 5
+
+
+def test_no_instance_at_all():
+    stitcher = Stitcher(StitchRule(0.05, 0.3), SIZE)
+    for start in range(4):
+        assert stitcher.add(range(start, start + 2), *no_instances()) == []
+    found = stitcher.finish()
+    assert len(found) == 0
+    assert found.num_frames == 5
+
+
+def no_instances() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.zeros(0, 3), torch.zeros(0, 2, 4), torch.zeros(0, 2, *SIZE)
+
+
+def test_what_is_held_does_not_grow_with_the_video():
+    stitcher = Stitcher(StitchRule(0.05, 0.3), SIZE)
+    held = []
+    for start in range(50):
+        add(stitcher, start, [[0, 0, 0], [6, 6, 6]], [0, 1])
+        held.append((sum(len(track.open_frames) for track in stitcher.tracks), len(stitcher.seen)))
+    assert max(held[3:]) == held[3]
+    assert len(stitcher.tracks) == 2
+
+
+@pytest.mark.skipif(not GOLDEN.exists(), reason='../shared/goldens is absent')
+def test_tracks_are_those_of_the_official_ifc():
+    stored = np.load(GOLDEN)
+    stitcher = Stitcher(StitchRule(0.05, 0.01), (96, 128))
+    for clip in range(int(stored['v1.num_clips'])):
+        part = {
+            name: stored[f'v1.clip{clip}.{name}']
+            for name in ('frame_idx', 'kept', 'siou', 'saved_idx', 'pred_logits', 'pred_masks')
+        }
+        frames = range(int(part['frame_idx'][0]), int(part['frame_idx'][-1]) + 1)
+        scores = torch.from_numpy(part['pred_logits']).softmax(-1)[part['kept'], :-1]
+        logits = torch.from_numpy(part['pred_masks'])[part['kept']]
+        overlaps = stitcher.overlaps(frames, logits.sigmoid())
+        np.testing.assert_allclose(overlaps, part['siou'], atol=1e-5)
+        boxes = torch.zeros(*logits.shape[:2], 4)
+        numbers = stitcher.add(frames, scores, boxes, logits)
+        assert numbers == part['saved_idx'].tolist()
+    found = stitcher.finish()
+    assert found.labels.tolist() == stored['v1.pred_labels'].tolist()
+    np.testing.assert_allclose(found.scores, stored['v1.pred_scores'], atol=1e-6)
