@@ -85,6 +85,41 @@ def tiny_files(tiny_config, tmp_path):
     return config, checkpoint
 
 
+@pytest.fixture
+def seqformer_config():
+    """The config of the synthetic SeqFormer with fewer channels, layers and seven queries."""
+    config = load_config('synthetic/seqformer_tiny')
+    config.merge_from_dict(
+        {
+            'model.backbone.embed_dims': 8,
+            'model.backbone.num_layers': [1, 1, 1, 1],
+            'model.neck.in_channels': [16, 40, 64],
+            'model.neck.out_channels': 32,
+            'model.neck.num_groups': 8,
+            'model.bbox_head.embed_dims': 32,
+            'model.bbox_head.encoder.feedforward_channels': 48,
+            'model.bbox_head.decoder.feedforward_channels': 48,
+            'model.bbox_head.decoder.num_layers': 2,
+            'model.bbox_head.decoder.num_queries': 7,
+        }
+    )
+    return config
+
+
+@pytest.fixture
+def seqformer(seqformer_config):
+    """A tiny SeqFormer whose boxes, classes and masks differ from query to query."""
+    torch.manual_seed(3)
+    model = init_model(seqformer_config, device='cpu')
+    with torch.inference_mode():
+        for branch in model.bbox_head.decoder.box_branches:
+            branch[-1].weight.normal_(0, 0.3)
+        for branch in model.bbox_head.class_branches:
+            branch.bias.zero_()
+        model.bbox_head.controller[-1].bias.normal_(0, 0.3)
+    return model
+
+
 def noise_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
     generator = np.random.default_rng(seed)

@@ -49,6 +49,11 @@ class PartTimer:
 
 def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
     parts = {'backbone': [model.backbone], 'neck': [model.neck]}
+    head = getattr(model, 'bbox_head', None)
+    if head is not None:
+        parts['encoder'] = [head.encoder]
+        parts['decoder'] = [head.decoder]
+        parts['mask features'] = [head.mask_features]
     roi_head = getattr(model, 'roi_head', None)
     if roi_head is not None:
         parts['box RoIAlign'] = list(roi_head.bbox_roi_extractor)

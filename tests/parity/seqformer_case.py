@@ -15,12 +15,12 @@ from compare import compare_results, relative, relative_to_largest
 from golden import GoldenCase
 from mmcv import Config
 from mmdet.core import BitmapMasks
-from mmdet.models import build_detector
 from report import Report
 
 from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
+from tevit_vis.apis.train import bare_model
 from tevit_vis.converters import TABLES, Converted, convert_checkpoint
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.heads.clip_truths import padding_masks
@@ -143,7 +143,7 @@ def check(case: GoldenCase) -> Report:
 
 def build(config: Config, weights: dict) -> torch.nn.Module:
     """The model of a config, as training has it."""
-    model = build_detector(dict(config.model, backbone=dict(config.model.backbone, init_cfg=None)))
+    model = bare_model(config)
     load_weights(model, weights, 'converted checkpoint')
     return model
 

@@ -213,6 +213,13 @@ def build_model(
     return model
 
 
+def bare_model(config: Config) -> ClipDetector:
+    """The model of a config with whatever weights its constructors draw."""
+    model_config = copy.deepcopy(config.model)
+    model_config.backbone['init_cfg'] = None
+    return build('model', lambda: build_detector(model_config))
+
+
 def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
     val = dict(config.data.val, test_mode=True)
     dataset = build('data.val', lambda: build_dataset(val))

@@ -52,16 +52,16 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
     return checkpoint
 
 
-def weights_of(checkpoint: Mapping, path: str) -> Mapping:
-    """``checkpoint['state_dict']``, or the bare dict.
+def weights_of(checkpoint: Mapping, path: str, key: str = 'state_dict') -> Mapping:
+    """``checkpoint[key]``, or the bare dict.
 
     Raises:
         InputError: it is no dict.
     """
-    weights = checkpoint.get('state_dict', checkpoint)
+    weights = checkpoint.get(key, checkpoint)
     if not isinstance(weights, Mapping):
         raise InputError(
-            f'{path}: "state_dict" must be a dict of weights, but got {type(weights).__name__}'
+            f'{path}: "{key}" must be a dict of weights, but got {type(weights).__name__}'
         )
     return weights
 

@@ -1,0 +1,119 @@
+import re
+
+import pytest
+import torch
+from conftest import SHARED
+from golden import GoldenCase
+from mmdet.models import build_backbone
+from mmdet.models.utils.ckpt_convert import swin_converter
+
+from tevit_vis.converters import TABLES, convert_checkpoint
+from tevit_vis.converters.rename import Rule
+from tevit_vis.converters.swin import by_cell, by_channel, swin_rules
+from tevit_vis.utils.errors import InputError
+
+TABLE = TABLES['seqformer']
+CASE = SHARED / 'goldens' / 'seqformer' / 'tiny'
+needs_golden = pytest.mark.skipif(not CASE.exists(), reason='../shared/goldens is absent')
+
+
+@pytest.fixture(scope='module')
+def official():
+    return dict(GoldenCase(CASE).state_dict())
+
+
+def test_numbers_and_rests_are_carried_over():
+    rule = Rule('a.*.b.*.', 'x.*.y.*.z.')
+    assert rule.renamed('a.3.b.11.weight', reverse=False) == 'x.3.y.11.z.weight'
+    assert rule.renamed('x.3.y.11.z.weight', reverse=True) == 'a.3.b.11.weight'
+    assert rule.renamed('a.3.b.weight', reverse=False) is None
+    assert Rule('a.b', 'c').renamed('aXb', reverse=False) is None
+
+
+@needs_golden
+def test_there_and_back_again(official):
+    ours = convert_checkpoint(official, TABLE, 'official.pth')
+    back = convert_checkpoint(ours.weights, TABLE, 'ours.pth', reverse=True)
+    assert set(back.weights) == set(official)
+    unused = 'self_attn.output_proj_box'
+    for key, value in official.items():
+        if 'encoder' in key and unused in key:
+            assert (back.weights[key] == 0).all()  # never used, so nothing is kept of it
+        else:
+            assert torch.equal(back.weights[key], value)
+    # Every key is accounted for, in both directions.
+    assert {old for old, _ in ours.renamed} | {old for old, _ in ours.dropped} == set(official)
+    assert {new for _, new in ours.renamed} | {new for new, _ in ours.made} == set(ours.weights)
+    assert ours.missing == back.missing == []
+    report = str(ours)
+    assert 'renamed detr.query_embed.weight -> bbox_head.decoder.queries.weight' in report
+    assert 'output_proj_box.bias: the official encoder never uses it' in report
+    assert re.search(r'made backbone\.bn1\.num_batches_tracked: counter', report)
+
+
+@needs_golden
+def test_what_is_missing_is_told(official):
+    part = {key: value for key, value in official.items() if 'reference_points' not in key}
+    converted = convert_checkpoint(part, TABLE, 'part.pth')
+    assert converted.missing == ['detr.transformer.reference_points.']
+    assert 'missing detr.transformer.reference_points.' in str(converted)
+
+
+@needs_golden
+def test_a_module_saved_twice_must_be_one(official):
+    key = 'detr.transformer.decoder.bbox_embed.1.layers.0.bias'
+    changed = {**official, key: official[key] + 1}
+    message = f'x.pth: {key} must equal detr.bbox_embed.1.layers.0.bias, but does not'
+    with pytest.raises(InputError, match=message):
+        convert_checkpoint(changed, TABLE, 'x.pth')
+
+
+@needs_golden
+def test_an_unknown_key_is_refused(official):
+    changed = {**official, 'detr.surprise.weight': torch.zeros(1)}
+    with pytest.raises(InputError, match=r'x.pth: 1 keys are not .* \(first: detr.surprise'):
+        convert_checkpoint(changed, TABLE, 'x.pth')
+
+
+@pytest.mark.parametrize(
+    ('key', 'what'),
+    [
+        ('detr.transformer.encoder.memory_bus', "IFC's official checkpoint"),
+        ('bbox_head.decoder.layers.0.time_weights.weight', 'a SeqFormer of tevit_vis'),
+        ('layer1.0.conv1.weight', 'a backbone alone'),
+        ('something', r'none we know \(its first key: something\)'),
+    ],
+)
+def test_other_checkpoints_are_named(key, what):
+    with pytest.raises(InputError, match=f'x.pth: .* official seqformer, .* looks like {what}'):
+        convert_checkpoint({key: torch.zeros(1)}, TABLE, 'x.pth')
+
+
+def test_swin_is_converted_as_mmdet_does():
+    torch.manual_seed(0)
+    backbone = build_backbone(
+        dict(type='SwinTransformer', embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
+             window_size=2, out_indices=(1, 2, 3))
+    )  # fmt: skip
+    prefix = 'detr.backbone.0.body.'
+    ours = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    rules = swin_rules(prefix)
+
+    def renamed(weights, reverse):
+        found = {}
+        for key, value in weights.items():
+            rule = next(rule for rule in rules if rule.renamed(key, reverse))
+            change = rule.change(reverse)
+            found[rule.renamed(key, reverse)] = change(value) if change else value
+        return found
+
+    official = renamed(ours, reverse=True)
+    bare = {key[len(prefix) :]: value for key, value in official.items()}
+    theirs = dict(swin_converter(bare))
+    for key, value in theirs.items():
+        assert torch.equal(ours[key], value)  # mmdet's names begin with 'backbone.' too
+    assert set(theirs) == set(ours)
+    assert all(torch.equal(value, ours[key]) for key, value in renamed(official, False).items())
+    weights = torch.randn(3, 20)
+    assert torch.equal(by_cell(by_channel(weights)), weights)
+    assert by_channel(torch.arange(8)).tolist() == [0, 4, 2, 6, 1, 5, 3, 7]

@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+import torch
+from mmdet.core import BitmapMasks
+from mmdet.models import build_detector
+from test_tevit import make_metas
+
+from tevit_vis.apis import inference_video
+from tevit_vis.utils.errors import InputError
+
+
+@torch.inference_mode()
+def predict(model, img, scale=1.0):
+    height, width = img.shape[3:]
+    metas = make_metas(img.shape[1], height, width, scale)
+    return model.predict_clip(model.extract_feat(img), metas)
+
+
+def test_prediction_is_the_best_pairs_in_original_pixels(seqformer):
+    torch.manual_seed(0)
+    img = torch.randn(1, 3, 3, 64, 96)
+    found, halved = predict(seqformer, img), predict(seqformer, img, scale=0.5)
+    assert len(found.scores) == 10
+    assert (found.scores[:-1] >= found.scores[1:]).all()
+    assert torch.equal(found.class_scores[torch.arange(10), found.labels], found.scores)
+    assert found.class_scores.flatten().max() == found.scores[0]
+    assert found.masks.frame(0).shape == (10, 64, 96)
+    assert halved.masks.frame(0).shape == (10, 128, 192)
+    torch.testing.assert_close(halved.boxes, found.boxes * 2)
+    same = found.queries[:, None] == found.queries
+    logits = found.masks.logits.flatten(1)
+    assert same.sum() > 10  # a query stands under several classes,
+    assert torch.equal((logits[:, None] == logits).all(-1), same)  # with one mask
+
+
+def test_masks_are_computed_for_output_queries_only(seqformer, monkeypatch):
+    torch.manual_seed(0)
+    seen = []
+    convs = seqformer.bbox_head.mask_convs
+
+    def counted(features, parameters, centres):
+        seen.append(len(parameters))
+        return convs(features, parameters, centres)
+
+    monkeypatch.setattr(seqformer.bbox_head, 'mask_convs', counted)
+    seqformer.test_cfg.max_per_img = 3
+    found = predict(seqformer, torch.randn(1, 3, 3, 64, 96))
+    assert sum(seen) == len(found.queries.unique())
+
+
+def test_passes_change_nothing_and_any_length_runs(seqformer):
+    torch.manual_seed(0)
+    for num_frames in (1, 2, 7):
+        img = torch.randn(1, num_frames, 3, 64, 96)
+        seqformer.test_cfg.frames_per_pass = 8
+        reference = predict(seqformer, img)
+        seqformer.test_cfg.frames_per_pass = 3
+        found = predict(seqformer, img)
+        torch.testing.assert_close(found.scores, reference.scores)
+        torch.testing.assert_close(found.masks.logits, reference.masks.logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(('wanted', 'given'), [(0, 0), (1, 1), (99, 35)])
+def test_no_more_pairs_than_there_are_or_are_wanted(seqformer, wanted, given):
+    seqformer.test_cfg.max_per_img = wanted
+    found = predict(seqformer, torch.randn(1, 2, 3, 64, 96))
+    assert len(found.scores) == given
+    assert found.masks.frame(1).shape == (given, 64, 96)
+
+
+def video(count=6):
+    return np.random.default_rng(0).integers(0, 256, (count, 48, 80, 3), np.uint8)
+
+
+def test_instances_without_a_pixel_are_dropped_and_unlikely_ones_lose_their_masks(seqformer):
+    with torch.inference_mode():
+        seqformer.bbox_head.controller[-1].bias[-1] = 1e4
+    found = inference_video(seqformer, video())
+    assert len(found) == 10
+    seqformer.test_cfg.min_mask_score = float(np.median(found.scores))
+    masked = inference_video(seqformer, video())
+    has_mask = [track[0] is not None for track in masked.segmentations]
+    assert has_mask == (masked.scores >= np.median(found.scores)).tolist()
+    with torch.inference_mode():
+        seqformer.bbox_head.controller[-1].bias[-1] = -1e4
+    assert len(inference_video(seqformer, video())) == 0
+    seqformer.test_cfg.drop_empty = False
+    assert len(inference_video(seqformer, video())) == 10
+
+
+def windows(**changes):
+    return dict(dict(length=3, stride=1, min_iou=0.01, min_score=0.05), **changes)
+
+
+def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
+    seqformer.test_cfg.max_per_img = 7
+    seqformer.test_cfg.windows = windows(length=6, min_score=0.0)
+    stitched = inference_video(seqformer, video())
+    assert len(stitched) == 35  # every query under every class
+    seqformer.test_cfg.update(windows=None, max_per_img=35, drop_empty=False)
+    whole = inference_video(seqformer, video())
+
+    def by_score(found):
+        order = np.lexsort((found.labels, -found.scores.round(5)))
+        return found.take(order)
+
+    for ours, theirs in zip(by_score(stitched).segmentations, by_score(whole).segmentations):
+        assert ours == theirs
+
+
+def test_windows_give_tracks_over_the_whole_video(seqformer):
+    seqformer.test_cfg.windows = windows()
+    found = inference_video(seqformer, video())
+    assert found.num_frames == 6
+    assert len(found)
+    assert (found.scores > 0.05).all()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(stride=4), 'stride: must be at most the 3'),
+        (dict(overlap=1), 'overlap is missing or unknown'),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(seqformer, changes, words):
+    seqformer.test_cfg.windows = windows(**changes)
+    with pytest.raises(InputError, match=words):
+        inference_video(seqformer, video())
+
+
+def test_tevit_says_that_it_cannot_be_stitched(tiny_model):
+    tiny_model.test_cfg.windows = windows()
+    with pytest.raises(InputError, match='mixes the frames of a clip, such as MsgShifT'):
+        inference_video(tiny_model, video())
+
+
+@pytest.fixture
+def training_model(seqformer_config):
+    torch.manual_seed(3)
+    model = build_detector(seqformer_config.model)
+    model.init_weights()
+    return model.train()
+
+
+def batch(counts, height=64, width=128):
+    """Clips with so many instances in each frame; the second clip is narrower."""
+    generator = torch.Generator().manual_seed(0)
+    clips = {name: [] for name in ('img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids')}
+    for index, frames in enumerate(counts):
+        shape = (height, width - 64 * (index % 2), 3)
+        boxes = [torch.rand(n, 2, 2, generator=generator).sort(1).values for n in frames]
+        size = torch.tensor([shape[1], height])
+        bits = [np.zeros((n, *shape[:2]), np.uint8) for n in frames]
+        for masks in bits:
+            masks[:, 10:30, 10:30] = 1
+        clips['img_metas'].append([dict(img_shape=shape) for _ in frames])
+        clips['gt_bboxes'].append([(b * size).flatten(1) for b in boxes])
+        clips['gt_labels'].append([torch.arange(n) % 5 for n in frames])
+        clips['gt_masks'].append([BitmapMasks(m, *shape[:2]) for m in bits])
+        clips['gt_ids'].append([torch.arange(n) for n in frames])
+    img = torch.randn(len(counts), len(counts[0]), 3, height, width, generator=generator)
+    return dict(img=img, **clips)
+
+
+@pytest.mark.parametrize(
+    'counts',
+    [[[2, 2], [1, 1]], [[0, 0], [0, 0]], [[3, 0], [0, 0]], [[1], [2]], [[9, 1]]],
+    ids=['some', 'none', 'in one frame', 'one frame', 'more than queries'],
+)
+def test_clips_with_any_number_of_instances_train(training_model, counts):
+    losses = training_model(return_loss=True, **batch(counts))
+    names = {f'loss_{part}' for part in ('ce', 'bbox', 'giou', 'mask', 'dice')}
+    assert set(losses) == names | {f'{name}_0' for name in names}
+    total, _ = training_model._parse_losses(losses)
+    assert torch.isfinite(total)
+    total.backward()
+    without = [
+        name for name, parameter in training_model.named_parameters() if parameter.grad is None
+    ]
+    assert without == []
+    if not any(map(sum, counts)):
+        assert all(value == 0 for name, value in losses.items() if '_ce' not in name)
+
+
+def test_what_lies_on_padding_does_not_change_the_losses(training_model):
+    losses = []
+    clips = batch([[2, 2], [1, 1]])
+    features = [level.detach() for level in training_model.extract_feat(clips['img'])]
+    training_model.extract_feat = lambda _: features  # the backbone itself does see padding
+    for value in (0.0, 40.0):
+        for level, stride in zip(features, (8, 16, 32, 64)):
+            level[1, ..., 64 // stride :] = value
+        losses.append(training_model(return_loss=True, **clips))
+    for name in losses[0]:
+        if 'mask' in name or 'dice' in name:
+            continue  # masks are also predicted on padding, as in the official code
+        torch.testing.assert_close(losses[0][name], losses[1][name])

@@ -1,0 +1,64 @@
+"""An official checkpoint as ours, or ours as the official code reads it.
+
+    python tools/convert_checkpoint.py seqformer official.pth ours.pth
+    python tools/convert_checkpoint.py seqformer ours.pth official.pth --reverse
+
+Prints what became of every key: renamed, dropped and why, made, missing. With --config the result
+must also fit that config's model, key by key and shape by shape.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from tevit_vis.apis.train import bare_model
+from tevit_vis.converters import TABLES, convert_checkpoint
+from tevit_vis.utils.checkpoints import load_weights, read_checkpoint, weights_of
+from tevit_vis.utils.cli import add_trust_argument, tool_parser
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.files import check_writable, write_beside
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('system', choices=sorted(TABLES))
+    parser.add_argument('checkpoint', help='to read')
+    parser.add_argument('out', help='to write')
+    parser.add_argument('--reverse', action='store_true', help='from ours to the official layout')
+    parser.add_argument('--config', help='whose model the result, or with --reverse IN, must fit')
+    parser.add_argument('--quiet', action='store_true', help='print the last line only')
+    add_trust_argument(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    check_writable(args.out, not_over=[args.checkpoint])
+    table = TABLES[args.system]
+    content = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
+    source, target = table.checkpoint_key, 'state_dict'
+    if args.reverse:
+        source, target = target, source
+    key = source if source in content else target  # of the wrong side: the converter tells
+    weights = weights_of(content, args.checkpoint, key)
+    converted = convert_checkpoint(weights, table, args.checkpoint, args.reverse)
+    report = str(converted)
+    print(report.splitlines()[-1] if args.quiet else report)
+    if converted.missing:
+        raise InputError(
+            f'{args.checkpoint}: weights must be whole, but {len(converted.missing)} kinds are '
+            f'missing (first: {converted.missing[0]}); nothing was written'
+        )
+    if args.config:
+        ours = weights if args.reverse else converted.weights
+        model = bare_model(load_config(args.config))
+        load_weights(model, dict(state_dict=ours), f'{args.checkpoint} for {args.config}')
+    result = {target: converted.weights, 'meta': {'converted_from': Path(args.checkpoint).name}}
+    write_beside(args.out, lambda unfinished: torch.save(result, unfinished))
+    print(f'{args.out}: {len(converted.weights)} weights')
+
+
+if __name__ == '__main__':
+    run_tool(main)
