@@ -21,7 +21,7 @@ from tevit_vis.apis import (
     write_submission,
 )
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.train import build_model
+from tevit_vis.apis.train import build_model, fit_epochs
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
 from tevit_vis.masks import mask_areas
 from tevit_vis.utils.config import load_config
@@ -331,6 +331,50 @@ def test_the_schedule_follows_the_batch_size():
     config.auto_scale_lr = {}
     with pytest.raises(InputError, match='base_batch_size: must be a whole number'):
         scale_schedule(config, 4)
+
+
+def test_epochs_become_iterations_where_none_are_set():
+    config = load_config('seqformer/seqformer_r50_ytvis19')
+    assert scale_schedule(config, 4) == 0.25  # leaves what epochs will fill
+    fit_epochs(config, batches=100)
+    assert config.runner.max_iters == 1200
+    assert config.lr_config.step == [200, 1000]
+    assert config.checkpoint_config.interval == config.evaluation.interval == 100
+    mixed = load_config(
+        'seqformer/seqformer_r50_joint', {'runner.max_iters': 50, 'lr_config.step': [40]}
+    )
+    fit_epochs(mixed, batches=100)
+    assert (mixed.runner.max_iters, mixed.lr_config.step) == (50, [40])
+    tevit = load_config('tevit/tevit_msgshift')
+    fit_epochs(tevit, batches=100)
+    assert tevit.runner.max_iters == 9200
+    mixed = load_config('seqformer/seqformer_r50_joint', {'epochs.total': 0})
+    with pytest.raises(InputError, match='epochs.* >= 1, but got 0'):
+        fit_epochs(mixed, batches=100)
+    mixed.pop('epochs')
+    with pytest.raises(InputError, match='epochs: must be set where .* is None: max_iters'):
+        fit_epochs(mixed, batches=100)
+
+
+def test_seqformer_trains_jointly_for_epochs(seqformer_config, train_files, tmp_path):
+    annotations, images = map(str, train_files)
+    config = seqformer_config
+    files = dict(ann_file=annotations, img_prefix=images)
+    part = dict(config.data.train, **files, clip_length=2)
+    config.data.train = dict(type='JointDataset', datasets=[part, part])
+    config.data.val.update(files, pipeline=config.data.test.pipeline)
+    config.data.update(samples_per_gpu=2, workers_per_gpu=0)
+    config.model.bbox_head.num_classes = 2
+    config.epochs = dict(total=2, lr_drops=[1])
+    config.runner.max_iters = config.checkpoint_config.interval = None
+    config.lr_config = dict(policy='step', step=None)
+    config.log_config.interval = 1
+    losses = run(config, tmp_path)
+    # 6 key frames in both, 2 a batch; the wide and the upright ones do not mix
+    assert len(losses) == 2 * 6
+    assert np.isfinite(list(losses.values())).all()
+    assert (tmp_path / 'iter_6.pth').exists()
+    assert (tmp_path / 'iter_12.pth').exists()
 
 
 TWO_PROCESSES = """

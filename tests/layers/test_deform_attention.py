@@ -4,7 +4,7 @@ from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
 from tevit_vis.layers.deform_attention import (
     DeformAttention,
-    sample_on_cpu,
+    sample_by_rows,
     sampling_locations,
 )
 
@@ -26,7 +26,7 @@ def reference(value, locations, weights):
 
 def test_samples_and_gradients_are_those_of_mmcv():
     results = []
-    for sample in (lambda v, x, w: sample_on_cpu(v, SHAPES, x, w), reference):
+    for sample in (lambda v, x, w: sample_by_rows(v, SHAPES, x, w), reference):
         inputs = [tensor.requires_grad_() for tensor in draw()]
         sampled = sample(*inputs)
         sampled.pow(2).sum().backward()
@@ -40,7 +40,7 @@ def test_points_far_out_or_undefined_sample_nothing_of_the_map():
     locations[0, 0] = 1e30
     locations[0, 1] = -1e30
     locations[1, 0] = float('nan')
-    sampled = sample_on_cpu(value, SHAPES, locations, weights)
+    sampled = sample_by_rows(value, SHAPES, locations, weights)
     assert (sampled[0, :2] == 0).all()
     assert (sampled[0, 2:] != 0).any()
 
@@ -73,11 +73,11 @@ def test_padded_cells_give_nothing():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_the_kernel_gives_the_cpus_numbers():
-    from tevit_vis.layers.deform_attention import sample_on_gpu
+    from tevit_vis.layers.deform_attention import sample_by_kernel
 
     value, locations, weights = draw(torch.float32)
     value, locations, weights = (
         t.repeat(33, *[1] * (t.dim() - 1)) for t in (value, locations, weights)
     )
-    sampled = sample_on_gpu(value.cuda(), SHAPES, locations.cuda(), weights.cuda())
-    torch.testing.assert_close(sampled.cpu(), sample_on_cpu(value, SHAPES, locations, weights))
+    sampled = sample_by_kernel(value.cuda(), SHAPES, locations.cuda(), weights.cuda())
+    torch.testing.assert_close(sampled.cpu(), sample_by_rows(value, SHAPES, locations, weights))

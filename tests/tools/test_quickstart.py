@@ -14,12 +14,13 @@ CHECKPOINT = ROOT / 'configs' / 'synthetic' / 'tevit_tiny.pth'
 @pytest.mark.skipif(
     importlib.util.find_spec('skimage') is None, reason='scikit-image is not installed'
 )
-def test_quickstart_makes_trains_scores_and_draws(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('system', ['tevit', 'seqformer'])
+def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')
     quickstart = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(quickstart)
     quickstart.FRESH_VIDEOS, quickstart.HELD_OUT_VIDEOS = 2, 1
-    arguments = ['--out', str(tmp_path), '--iters', '2', '--device', 'cpu']
+    arguments = [system, '--out', str(tmp_path), '--iters', '2', '--device', 'cpu']
     monkeypatch.setattr(sys, 'argv', ['quickstart.py', *arguments])
     quickstart.main()
     printed = capsys.readouterr().out
@@ -27,7 +28,7 @@ def test_quickstart_makes_trains_scores_and_draws(tmp_path, monkeypatch, capsys)
     assert 'after' in printed
     for name in ('overlay.mp4', 'curve.png'):
         assert (tmp_path / name).stat().st_size > 1000
-    assert len(json.loads((tmp_path / 'results.json').read_text())) == 10
+    assert 0 < len(json.loads((tmp_path / 'results.json').read_text())) <= 10
 
 
 def test_the_shipped_checkpoint_is_small():

@@ -9,7 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from conftest import SHARED, noise_frames
+from golden import GoldenCase
 
 from tevit_vis.video_io import VideoWriter
 
@@ -156,3 +158,29 @@ def test_video_demo_does_not_write_over_its_input(tiny_files, tmp_path):
     done = run(sys.executable, *demo, '--out', tmp_path / 'a.mp4')
     assert 'output must be another file than the input' in done.stderr
     assert (tmp_path / 'a.mp4').read_bytes() == before
+
+
+def test_convert_checkpoint_converts_there_and_back_and_refuses_others(tmp_path):
+    case = SHARED / 'goldens' / 'seqformer' / 'tiny'
+    if not case.exists():
+        pytest.skip('../shared/goldens is absent')
+    official, ours, back = (tmp_path / name for name in ('official.pth', 'ours.pth', 'back.pth'))
+    GoldenCase(case).write_checkpoint(official)
+    tool = (sys.executable, ROOT / 'tools/convert_checkpoint.py', 'seqformer')
+    there = run(*tool, official, ours)
+    assert there.returncode == 0, there.stderr
+    assert '429 renamed, 16 dropped, 53 made, 0 missing' in there.stdout
+    again = run(*tool, ours, back, '--reverse', '--quiet')
+    assert again.stdout.count('\n') == 2
+    assert set(torch.load(back)['model']) == set(torch.load(official)['model'])
+    for arguments, message in (
+        ((ours, back), 'it looks like a SeqFormer of tevit_vis'),
+        ((official, back, '--config', 'seqformer/seqformer_r50_joint'), 'does not fit the model'),
+        ((official, official), 'output must be another file than the input'),
+    ):
+        back.unlink(missing_ok=True)
+        refused = run(*tool, *arguments)
+        assert refused.returncode == 1
+        assert refused.stderr.count('\n') == 1
+        assert message in refused.stderr
+        assert not back.exists()

@@ -102,7 +102,7 @@ class ProgressBarHook(Hook):
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Move it."""
-        self.bar.set_postfix_str(f'loss {float(runner.outputs["loss"]):.2f}')
+        self.bar.set_postfix_str(f'loss {runner.outputs["loss"].item():.2f}')
         self.bar.update()
 
     def after_run(self, runner: ClipRunner) -> None:

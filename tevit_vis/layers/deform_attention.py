@@ -16,13 +16,16 @@ from mmcv.cnn.bricks.registry import ATTENTION
 from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 
+from .cuda_ops import has_cuda_ops
+
 Shapes = Sequence[tuple[int, int]]  # (H_l, W_l) of the levels
 FRAMES_PER_KERNEL = 64  # of mmcv's CUDA kernel, at most
 
 
 @ATTENTION.register_module()
 class DeformAttention(MultiScaleDeformableAttention):
-    """mmcv's attention with its output projection apart, and a form of its own on the CPU.
+    """mmcv's attention with its output projection apart, and a form of its own where mmcv has no
+    kernel.
 
     ``forward`` returns what was sampled, so that more than one projection may follow:
     ``output_proj`` is the first. Neither residual nor dropout are in it.
@@ -60,7 +63,7 @@ class DeformAttention(MultiScaleDeformableAttention):
         weights = self.attention_weights(query).unflatten(2, (self.num_heads, -1)).float()
         weights = weights.softmax(-1).unflatten(3, heads[1:])
         locations = sampling_locations(references.float(), offsets, shapes)
-        sample = sample_on_gpu if value.is_cuda else sample_on_cpu
+        sample = sample_by_kernel if has_cuda_ops(value.device) else sample_by_rows
         return sample(value, shapes, locations, weights).to(memory.dtype)
 
 
@@ -81,10 +84,10 @@ def sampling_locations(
     return torch.addcmul(centres, offsets, steps)
 
 
-def sample_on_gpu(
+def sample_by_kernel(
     value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """mmcv's kernel; arguments and result as of ``sample_on_cpu``."""
+    """mmcv's kernel; arguments and result as of ``sample_by_rows``."""
     sizes = torch.as_tensor(shapes, dtype=torch.long, device=value.device)
     cells = sizes.prod(1)
     sampled = [
@@ -103,7 +106,7 @@ def sample_on_gpu(
     return torch.cat(sampled)
 
 
-def sample_on_cpu(
+def sample_by_rows(
     value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
     """Bilinear samples, weighted and summed.
@@ -121,11 +124,12 @@ def sample_on_cpu(
         [N, Q, M * D].
     """
     num_frames, num_cells, num_heads, _ = value.shape
-    head = torch.arange(num_heads, dtype=torch.int32).view(1, num_heads, 1, 1)  # of [Q, M, L, P]
+    head = torch.arange(num_heads, dtype=torch.int32, device=value.device)
+    head = head.view(1, num_heads, 1, 1, 1)  # of [Q, M, 4, L, P]
     sampled = []
     for frame in range(num_frames):  # a frame's rows and weights stay in the cache
         rows, shares = corner_cells(locations[frame], weights[frame], shapes)
-        rows = (rows * num_heads).add_(head[..., None])
+        rows = (rows * num_heads).add_(head)
         bags = F.embedding_bag(
             rows.flatten(0, 1).flatten(1),
             value[frame].reshape(num_cells * num_heads, -1),
@@ -145,15 +149,15 @@ def corner_cells(
         locations: [Q, M, L, P, 2].
         weights: [Q, M, L, P].
     """
-    areas = [height * width for height, width in shapes]
-    starts = torch.tensor([sum(areas[:level]) for level in range(len(areas))], dtype=torch.int32)
-    widths = torch.tensor([width for _, width in shapes], dtype=torch.int32)
-    heights = torch.tensor([height for height, _ in shapes], dtype=torch.int32)
-    columns, column_shares = neighbours(locations[..., 0], widths[:, None])
-    lines, line_shares = neighbours(locations[..., 1], heights[:, None])
+    sizes = torch.tensor(shapes, dtype=torch.int32, device=locations.device)
+    heights, widths = sizes[:, :1], sizes[:, 1:]  # [L, 1]
+    areas = heights * widths
+    starts = (areas.cumsum(0) - areas).int()
+    columns, column_shares = neighbours(locations[..., 0], widths)
+    lines, line_shares = neighbours(locations[..., 1], heights)
     rows, shares = [], []
     for line, line_share in zip(lines, line_shares):
-        row = line.mul_(widths[:, None]).add_(starts[:, None])
+        row = line.mul_(widths).add_(starts)
         share = line_share * weights
         rows += [row + column for column in columns]
         shares += [share * column_share for column_share in column_shares]

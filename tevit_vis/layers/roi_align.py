@@ -15,17 +15,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.ops import RoIAlign, get_compiling_cuda_version
+from mmcv.ops import RoIAlign
 from torch import nn
+
+from .cuda_ops import has_cuda_ops
 
 
 def roi_memory_format(device: torch.device) -> torch.memory_format:
     """The memory in which `extract_roi_feats` reads levels without a copy."""
-    return torch.contiguous_format if _has_kernel(device) else torch.channels_last
-
-
-def _has_kernel(device: torch.device) -> bool:
-    return device.type == 'cuda' and get_compiling_cuda_version() != 'not available'
+    return torch.contiguous_format if has_cuda_ops(device) else torch.channels_last
 
 
 def extract_roi_feats(
@@ -42,7 +40,7 @@ def extract_roi_feats(
         [R, C, P, P].
     """
     levels = levels[: extractor.num_inputs]
-    if _has_kernel(rois.device) or not all(
+    if has_cuda_ops(rois.device) or not all(
         _is_sum_of_rows(layer) for layer in extractor.roi_layers
     ):
         return extractor([level.contiguous() for level in levels], rois)

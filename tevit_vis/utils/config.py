@@ -100,8 +100,11 @@ def build(what: str, builder: Callable[[], Built]) -> Built:
     try:
         return builder()
     except InputError as error:
-        # mmcv's registry raises it anew with the class's name in front: the first one is ours.
-        raise error.__context__ if isinstance(error.__context__, InputError) else error from None
+        # mmcv's registries raise it anew with a class's name in front: the first one is ours.
+        first = error
+        while isinstance(first.__context__, InputError):
+            first = first.__context__
+        raise first from None
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RuntimeError) as error:
         raise InputError(f'config: {what} cannot be built: {one_line(error)}') from error
 
