@@ -6,6 +6,7 @@ from mmdet.models import build_detector
 from test_tevit import make_metas
 
 from tevit_vis.apis import inference_video
+from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.utils.errors import InputError
 
 
@@ -196,3 +197,13 @@ def test_what_lies_on_padding_does_not_change_the_losses(training_model):
         if 'mask' in name or 'dice' in name:
             continue  # masks are also predicted on padding, as in the official code
         torch.testing.assert_close(losses[0][name], losses[1][name])
+
+
+def test_bf16_is_close_to_full_precision(training_model):
+    clips = batch([[2, 2], [1, 1]])
+    losses = {}
+    for amp in (None, 'bf16'):
+        trained = TrainedModel(training_model, torch.device('cpu'), amp, distributed=False)
+        losses[amp] = trained.train_step(clips)['log_vars']
+    for name, value in losses[None].items():
+        assert losses['bf16'][name] == pytest.approx(value, rel=0.05), name

@@ -82,6 +82,13 @@ class DynamicConvs:
             parameters: [N, P].
             centres: [N, T, 2] of the instances, x y in pixels of the network input.
         """
+        # Coordinates of hundreds of pixels need more digits than half precision has.
+        with torch.autocast(features.device.type, enabled=False):
+            return self._convolve(features.float(), parameters.float(), centres.float())
+
+    def _convolve(
+        self, features: torch.Tensor, parameters: torch.Tensor, centres: torch.Tensor
+    ) -> torch.Tensor:
         outs = [outputs for outputs, _ in self.shapes]
         areas = [outputs * inputs for outputs, inputs in self.shapes]
         parts = parameters.split(areas + outs, dim=1)

@@ -129,9 +129,10 @@ class SeqFormerHead(BaseModule):
             img_shapes: (H, W, ...) of each clip before padding.
         """
         outputs = self(levels, padding, frames_per_pass=padding.shape[1])
-        features = self._mask_feature_maps(outputs.memory).float()
+        features = self._mask_feature_maps(outputs.memory)
         # PARITY(SeqFormer): all is divided by the number of instances, in one frame or in many.
-        count = reduce_mean(features.new_tensor(float(sum(map(len, tubes))))).clamp(min=1)
+        count = torch.tensor(float(sum(map(len, tubes))), device=features.device)
+        count = reduce_mean(count).clamp(min=1)
         losses = {}
         for number, (layer, scores) in enumerate(zip(outputs.layers, outputs.cls_scores)):
             is_last = number == len(outputs.layers) - 1
@@ -216,8 +217,7 @@ class SeqFormerHead(BaseModule):
         """
         height, width = img_shape[:2]
         centres = references.transpose(0, 1) * references.new_tensor([width, height])
-        parameters = self.controller(instances).float()
-        return aligned_bilinear(self.mask_convs(features, parameters, centres))
+        return aligned_bilinear(self.mask_convs(features, self.controller(instances), centres))
 
     def predict(
         self,
