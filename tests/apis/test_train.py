@@ -348,12 +348,18 @@ def test_epochs_become_iterations_where_none_are_set():
     tevit = load_config('tevit/tevit_msgshift')
     fit_epochs(tevit, batches=100)
     assert tevit.runner.max_iters == 9200
-    mixed = load_config('seqformer/seqformer_r50_joint', {'epochs.total': 0})
-    with pytest.raises(InputError, match='epochs.* >= 1, but got 0'):
-        fit_epochs(mixed, batches=100)
-    mixed.pop('epochs')
-    with pytest.raises(InputError, match='epochs: must be set where .* is None: max_iters'):
-        fit_epochs(mixed, batches=100)
+    for epochs, message in (
+        (dict(total=0, lr_drops=[1]), r'epochs.total: must be a whole number >= 1, but got 0'),
+        (dict(total=1.5, lr_drops=[1]), r'epochs.total: must be a whole number'),
+        (dict(total=3, lr_drops=[1, 'a']), r'epochs.lr_drops: must be a whole number'),
+        (dict(total=3), r'epochs.lr_drops: must be set where step is None'),
+        (None, r'epochs.total: must be set where max_iters is None'),
+        (12, r'epochs: must have total and lr_drops, but got 12'),
+    ):
+        config = load_config('seqformer/seqformer_r50_joint')
+        config.epochs = epochs
+        with pytest.raises(InputError, match=message):
+            fit_epochs(config, batches=100)
 
 
 def test_seqformer_trains_jointly_for_epochs(seqformer_config, train_files, tmp_path):

@@ -150,8 +150,11 @@ def test_blur_keeps_the_brightness():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(category_map='coco'), 'category_map: must be one of ytvis2019'),
-        (dict(category_map='ytvis2021'), 'must lead to classes of data.train.categories, but'),
+        (dict(category_map='coco'), 'CocoClipDataset: category_map must be one of ytvis2019'),
+        (
+            dict(category_map='ytvis2021'),
+            'category_map must lead to classes of its categories, but',
+        ),
         (dict(max_instances=0), 'max_instances: must be a whole number >= 1'),
     ],
 )

@@ -94,11 +94,11 @@ def windows(**changes):
 
 
 def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
-    seqformer.test_cfg.max_per_img = 7
+    seqformer.test_cfg.update(max_per_img=7, drop_empty=False)
     seqformer.test_cfg.windows = windows(length=6, min_score=0.0)
     stitched = inference_video(seqformer, video())
     assert len(stitched) == 35  # every query under every class
-    seqformer.test_cfg.update(windows=None, max_per_img=35, drop_empty=False)
+    seqformer.test_cfg.update(windows=windows(length=None), max_per_img=35, drop_empty=False)
     whole = inference_video(seqformer, video())
 
     def by_score(found):
@@ -115,13 +115,16 @@ def test_windows_give_tracks_over_the_whole_video(seqformer):
     assert found.num_frames == 6
     assert len(found)
     assert (found.scores > 0.05).all()
+    with torch.inference_mode():
+        seqformer.bbox_head.controller[-1].bias[-1] = -1e4
+    assert len(inference_video(seqformer, video())) == 0  # what is empty is dropped here too
 
 
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
         (dict(stride=4), 'stride: must be at most the 3'),
-        (dict(overlap=1), 'overlap is missing or unknown'),
+        (dict(min_iou='a'), 'min_iou: must be a number from 0 to 1'),
     ],
 )
 def test_windows_that_cannot_be_are_refused(seqformer, changes, words):

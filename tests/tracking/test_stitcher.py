@@ -6,7 +6,7 @@ import torch
 from conftest import SHARED
 
 from tevit_vis.masks import decode_rle
-from tevit_vis.tracking import Stitcher, StitchRule, window_ranges
+from tevit_vis.tracking import Stitcher, Windows, window_ranges, windows_of
 from tevit_vis.utils.errors import InputError
 
 GOLDEN = SHARED / 'goldens' / 'ifc' / 'tiny' / 'expected_test.npz'
@@ -24,19 +24,41 @@ SIZE = (8, 12)
     ],
 )
 def test_windows_cover_the_video(num_frames, length, stride, starts):
-    windows = window_ranges(num_frames, length, stride)
+    windows = window_ranges(num_frames, Windows(length, stride, 0.1, 0.1))
     assert [window.start for window in windows] == starts
     assert {len(window) for window in windows} == {min(length, num_frames)}
     assert {frame for window in windows for frame in window} == set(range(num_frames))
 
 
+GOOD = dict(length=3, stride=1, min_iou=0.1, min_score=0.2)
+
+
 @pytest.mark.parametrize(
-    ('length', 'stride', 'words'),
-    [(3, 4, 'stride: must be at most the 3'), (0, 1, 'length: must be >= 1'), (3, 0, '>= 1')],
+    ('config', 'words'),
+    [
+        ({**GOOD, 'stride': 4}, 'stride: must be at most the 3 frames'),
+        ({**GOOD, 'length': 0}, 'length: must be a whole number >= 1'),
+        ({**GOOD, 'length': 'a'}, 'length: must be a whole number >= 1'),
+        ({**GOOD, 'stride': 1.5}, 'stride: must be a whole number >= 1'),
+        ({**GOOD, 'min_iou': 2}, 'min_iou: must be a number from 0 to 1, but got 2'),
+        ({**GOOD, 'min_score': None}, 'min_score: must be a number from 0 to 1'),
+        ({**GOOD, 'overlap': 1}, 'must be None or have length, stride, min_iou, min_score'),
+        (5, 'must be None or have length'),
+    ],
 )
-def test_windows_that_cannot_be(length, stride, words):
-    with pytest.raises(InputError, match=words):
-        window_ranges(9, length, stride)
+def test_windows_that_cannot_be(config, words):
+    with pytest.raises(InputError, match=f'model.test_cfg.windows.*{words}'):
+        windows_of(dict(windows=config))
+
+
+def test_without_a_length_a_video_is_one_clip():
+    assert windows_of(dict(windows=GOOD)) == Windows(3, 1, 0.1, 0.2)
+    assert windows_of(dict(windows={**GOOD, 'length': None})) is None
+    assert windows_of(dict()) is None
+
+
+def stitcher_of(min_iou: float, min_score: float) -> Stitcher:
+    return Stitcher(Windows(3, 1, min_iou, min_score), SIZE)
 
 
 def logits_of(places: list[list[int]]) -> torch.Tensor:
@@ -58,7 +80,7 @@ def add(stitcher: Stitcher, start: int, places: list[list[int]], labels: list[in
 
 
 def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
-    stitcher = Stitcher(StitchRule(min_iou=0.3, min_score=0.3), SIZE)
+    stitcher = stitcher_of(0.3, 0.3)
     assert add(stitcher, 0, [[0, 1, 2], [8, 8, 8]], [0, 1]) == [0, 1]
     assert add(stitcher, 1, [[8, 8, 8], [1, 2, 3]], [1, 2]) == [1, 0]  # order does not matter
     # The first lies a third on the other's last place: an IoU of 1/5 is not enough.
@@ -78,8 +100,22 @@ def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
     assert found.boxes[2].tolist() == [[1.0] * 4] * 5
 
 
+def test_a_mask_is_that_of_the_mean_over_all_windows_that_saw_the_frame():
+    stitcher = stitcher_of(0.0, 0.3)
+    for start, logit in enumerate((4.0, -1.0, -1.0)):
+        logits = torch.full((1, 3, *SIZE), logit)
+        stitcher.add(
+            range(start, start + 3), torch.ones(1, 2), torch.full((1, 3, 4), logit), logits
+        )
+    found = stitcher.finish()
+    areas = [int(decode_rle(mask).sum()) for mask in found.segmentations[0]]
+    # Frames 0 to 4 were seen once, twice, three times, twice and once.
+    assert areas == [96, 96, 96, 0, 0]
+    assert found.boxes[0, :, 0].tolist() == pytest.approx([4, 1.5, 2 / 3, -1, -1])
+
+
 def test_no_instance_at_all():
-    stitcher = Stitcher(StitchRule(0.05, 0.3), SIZE)
+    stitcher = stitcher_of(0.05, 0.3)
     for start in range(4):
         assert stitcher.add(range(start, start + 2), *no_instances()) == []
     found = stitcher.finish()
@@ -92,7 +128,7 @@ def no_instances() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_what_is_held_does_not_grow_with_the_video():
-    stitcher = Stitcher(StitchRule(0.05, 0.3), SIZE)
+    stitcher = stitcher_of(0.05, 0.3)
     held = []
     for start in range(50):
         add(stitcher, start, [[0, 0, 0], [6, 6, 6]], [0, 1])
@@ -104,7 +140,7 @@ def test_what_is_held_does_not_grow_with_the_video():
 @pytest.mark.skipif(not GOLDEN.exists(), reason='../shared/goldens is absent')
 def test_tracks_are_those_of_the_official_ifc():
     stored = np.load(GOLDEN)
-    stitcher = Stitcher(StitchRule(0.05, 0.01), (96, 128))
+    stitcher = Stitcher(Windows(3, 1, 0.05, 0.01), (96, 128))
     for clip in range(int(stored['v1.num_clips'])):
         part = {
             name: stored[f'v1.clip{clip}.{name}']

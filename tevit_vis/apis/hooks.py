@@ -47,7 +47,7 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         loss = runner.outputs['loss'] / self._get_loss_factor(runner)
         if not self.scaler.is_enabled() and not torch.isfinite(loss):
             raise InputError(
-                f'iteration {runner.iter + 1}: the loss must be finite, but is {float(loss)}: '
+                f'iteration {runner.iter + 1}: the loss must be finite, but is {loss.item()}: '
                 'lower optimizer.lr, or look at the data with tools/data/browse_dataset.py'
             )
         self.scaler.scale(loss).backward()

@@ -18,7 +18,7 @@ from tevit_vis.datasets.categories import category_table
 from tevit_vis.masks import ResizedMasks, encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
-from tevit_vis.tracking import Stitcher, StitchRule, window_ranges
+from tevit_vis.tracking import Stitcher, Windows, window_ranges, windows_of
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.errors import InputError
@@ -171,51 +171,47 @@ def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
     Args:
         frames: T frames of one size; the list is emptied, so that they are held only once.
     """
-    device = next(model.parameters()).device
-    windows = model.test_cfg.get('windows')
-    if windows:
-        return stitch_windows(model, frames, windows, device)
-    metas = [frame.meta for frame in frames]
-    clip = torch.stack([frame.img for frame in frames])
-    frames.clear()
-    features = model.extract_feat(clip[None].to(device))
-    del clip
+    windows = windows_of(model.test_cfg)
+    instances = stitch_windows(model, frames, windows) if windows else predict_whole(model, frames)
     return keep_masks(
-        encode_clip(model.predict_clip(features, metas)),
+        instances,
         drop_empty=bool(model.test_cfg.get('drop_empty', False)),
         min_mask_score=float(model.test_cfg.get('min_mask_score', 0.0)),
     )
 
 
-def stitch_windows(
-    model: ClipDetector, frames: list[Frame], windows: Mapping, device: torch.device
-) -> VideoInstances:
+def predict_whole(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
+    """The instances of a video that is one clip; the list is emptied."""
+    device = next(model.parameters()).device
+    metas = [frame.meta for frame in frames]
+    clip = torch.stack([frame.img for frame in frames])
+    frames.clear()
+    features = model.extract_feat(clip[None].to(device))
+    del clip
+    return encode_clip(model.predict_clip(features, metas))
+
+
+def stitch_windows(model: ClipDetector, frames: list[Frame], windows: Windows) -> VideoInstances:
     """The instances of overlapping windows of a video, joined to tracks.
 
     Args:
         model: whose features of a frame do not depend on the clip.
         frames: T frames of one size; the list is emptied.
-        windows: ``length`` and ``stride`` in frames, and ``min_iou`` and ``min_score`` of
-            ``StitchRule``.
+        windows: how.
 
     Raises:
-        InputError: windows that cannot be, or a model whose instances cannot be stitched.
+        InputError: a model whose instances cannot be stitched.
     """
     if not model.frames_are_independent:
         raise InputError(
             'model.test_cfg.windows: must be None for a backbone that mixes the frames of a clip, '
             f'such as {type(model.backbone).__name__}'
         )
-    unknown = set(windows) ^ {'length', 'stride', 'min_iou', 'min_score'}
-    if unknown:
-        raise InputError(
-            'model.test_cfg.windows: must have length, stride, min_iou and min_score, '
-            f'but {", ".join(sorted(unknown))} is missing or unknown'
-        )
     size = tuple(frames[0].meta['ori_shape'][:2])
-    stitcher = Stitcher(StitchRule(windows['min_iou'], windows['min_score']), size)
+    device = next(model.parameters()).device
+    stitcher = Stitcher(windows, size)
     features: dict[int, tuple[torch.Tensor, ...]] = {}  # of the frames of a window
-    for window in window_ranges(len(frames), windows['length'], windows['stride']):
+    for window in window_ranges(len(frames), windows):
         for number in [number for number in features if number not in window]:
             del features[number]
         for number in window:

@@ -271,21 +271,27 @@ def fit_epochs(config: Config, batches: int) -> None:
     Raises:
         InputError: one is None and the config has no ``epochs``.
     """
-    epochs = config.get('epochs') or {}
+    epochs = config.get('epochs')
+    if epochs is not None and not isinstance(epochs, Mapping):
+        raise InputError(f'epochs: must have total and lr_drops, but got {epochs!r}')
     values = (
-        (config.runner, 'max_iters', epochs.get('total')),
-        (config.lr_config, 'step', epochs.get('lr_drops')),
-        (config.checkpoint_config, 'interval', 1),
-        (config.evaluation, 'interval', 1),
+        (config.runner, 'max_iters', 'total'),
+        (config.lr_config, 'step', 'lr_drops'),
+        (config.checkpoint_config, 'interval', None),
+        (config.evaluation, 'interval', None),
     )
-    for section, key, value in values:
+    for section, key, name in values:
         if section.get(key, 0) is not None:
             continue
-        if value is None:
-            raise InputError(f'epochs: must be set where a number of iterations is None: {key}')
-        numbers = [value] if isinstance(value, int) else value
-        counts = [whole_number('epochs', number, least=1) * batches for number in numbers]
-        section[key] = counts[0] if isinstance(value, int) else counts
+        if name is None:
+            section[key] = batches
+        elif not epochs or name not in epochs:
+            raise InputError(f'epochs.{name}: must be set where {key} is None')
+        elif isinstance(epochs[name], (list, tuple)):
+            drops = [whole_number(f'epochs.{name}', drop, least=1) for drop in epochs[name]]
+            section[key] = [drop * batches for drop in drops]
+        else:
+            section[key] = whole_number(f'epochs.{name}', epochs[name], least=1) * batches
 
 
 def scale_schedule(config: Config, clips: int) -> float:

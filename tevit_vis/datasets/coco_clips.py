@@ -7,7 +7,6 @@ Letters: T frames, G instances, H and W pixels.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from mmdet.datasets import DATASETS
+from mmdet.utils import get_root_logger
 
 from tevit_vis.annotations import file_categories, read_annotation_file
 from tevit_vis.masks import decode_rle, encode_masks, mask_boxes
@@ -28,8 +28,6 @@ from .frames import TrainFrame
 from .instances import FrameInstances
 from .loader import Draw, TrainClip
 from .ytvis import YouTubeVISDataset
-
-logger = logging.getLogger(__name__)
 
 YTVIS2019 = {
     'person': 'person',
@@ -103,22 +101,20 @@ class CocoClipDataset(YouTubeVISDataset):
     ) -> None:
         if category_map not in CATEGORY_MAPS:
             raise InputError(
-                f'data.train.category_map: must be one of {", ".join(CATEGORY_MAPS)}, '
+                f'CocoClipDataset: category_map must be one of {", ".join(CATEGORY_MAPS)}, '
                 f'but got {category_map!r}'
             )
         self.target_table = category_table(categories)
         self.category_map = CATEGORY_MAPS[category_map]
-        self.max_instances = whole_number('data.train.max_instances', max_instances, least=1)
-        self.clip_length = clip_length
+        self.max_instances = whole_number('CocoClipDataset: max_instances', max_instances, least=1)
         super().__init__(ann_file, img_prefix, pipeline, categories, clip_length)
 
     def read_content(self) -> dict[str, Any]:
         """The kept images and instances in YouTube-VIS layout, categories of the target table."""
         content = read_annotation_file(self.ann_file)
-        kept = select_images(
+        return select_images(
             content, self.ann_file, self.category_map, self.target_table, self.max_instances
         )
-        return images_as_videos(kept, self.ann_file)
 
     def load_clip(self, draw: Draw) -> TrainClip:
         """The image of an item and views of it, in random order."""
@@ -153,7 +149,8 @@ def select_images(
     target_table: Mapping[int, str],
     max_instances: int,
 ) -> dict[str, Any]:
-    """A COCO file's images with 1 to ``max_instances`` instances of mapped classes, and those.
+    """A COCO file's images with 1 to ``max_instances`` instances of mapped classes, and those, in
+    YouTube-VIS layout.
 
     What is left out is counted and logged.
 
@@ -164,38 +161,36 @@ def select_images(
     absent = [target for target in category_map.values() if target not in ids]
     if absent:
         raise InputError(
-            f'data.train.category_map: must lead to classes of data.train.categories, '
+            f'CocoClipDataset: category_map must lead to classes of its categories, '
             f'but {absent[0]} is none'
         )
     own = file_categories(content, path)
     target = {
         number: ids[category_map[own[number]]] for number in own if own[number] in category_map
     }
+    checked = images_as_videos(content, path)
     entries = [
         {**entry, 'category_id': target[entry['category_id']]}
-        for entry in content.get('annotations') or ()
+        for entry in checked['annotations']
         if entry.get('category_id') in target
     ]
     counts: dict[Any, int] = {}
     for entry in entries:
         if not entry.get('iscrowd'):
-            counts[entry.get('image_id')] = counts.get(entry.get('image_id'), 0) + 1
-    images = [
-        image
-        for image in content.get('images') or ()
-        if isinstance(image, dict) and 1 <= counts.get(image.get('id'), 0) <= max_instances
+            counts[entry['video_id']] = counts.get(entry['video_id'], 0) + 1
+    videos = [
+        video for video in checked['videos'] if 1 <= counts.get(video['id'], 0) <= max_instances
     ]
-    kept = {image['id'] for image in images}
+    kept = {video['id'] for video in videos}
     crowded = sum(count > max_instances for count in counts.values())
-    total = len(content.get('images') or ())
-    all_entries = len(content.get('annotations') or ())
-    logger.info(
+    total, all_entries = len(checked['videos']), len(checked['annotations'])
+    get_root_logger().info(
         '%s: %d of %d images are left (%d have no instance of the mapped classes, %d more than '
         '%d); %d of %d annotations are of %d classes that the map does not have',
-        *(path, len(images), total, total - len(images) - crowded, crowded, max_instances),
+        *(path, len(videos), total, total - len(videos) - crowded, crowded, max_instances),
         *(all_entries - len(entries), all_entries, len(own) - len(target)),
     )
-    if not images:
+    if not videos:
         raise InputError(
             f'{path}: must have images with 1 to {max_instances} instances of mapped classes, '
             'but has none'
@@ -203,8 +198,8 @@ def select_images(
     categories = [{'id': number, 'name': name} for number, name in target_table.items()]
     return {
         **content,
-        'images': images,
-        'annotations': [entry for entry in entries if entry['image_id'] in kept],
+        'videos': videos,
+        'annotations': [entry for entry in entries if entry['video_id'] in kept],
         'categories': categories,
     }
 

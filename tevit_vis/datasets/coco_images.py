@@ -7,7 +7,7 @@ from typing import Any
 
 from mmdet.datasets import DATASETS
 
-from tevit_vis.annotations import read_annotation_file
+from tevit_vis.annotations import annotation_entries, read_annotation_file
 from tevit_vis.utils.errors import InputError
 
 from .ytvis import YouTubeVISDataset
@@ -29,25 +29,36 @@ def images_as_videos(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The content of a COCO file in YouTube-VIS layout; ids stay as they are.
 
     Raises:
-        InputError: it has no images, or one without a file name.
+        InputError: it has no images, or an entry that cannot be read.
     """
     images = content.get('images')
     if not isinstance(images, list) or not images:
         raise InputError(f'{path}: COCO JSON must have "images", but has none')
     videos = []
     for index, image in enumerate(images):
+        where = f'{path}: images[{index}]'
         if not isinstance(image, dict) or not isinstance(image.get('file_name'), str):
-            raise InputError(f'{path}: images[{index}]: "file_name" must be a text')
+            raise InputError(f'{where}: "file_name" must be a text')
+        _check_ids(image, ('id',), where)
         videos.append({**image, 'file_names': [image['file_name']], 'length': 1})
     annotations = []
-    for entry in content.get('annotations') or ():
+    for index, entry in enumerate(annotation_entries(content, path)):
+        where = f'{path}: annotations[{index}]'
+        _check_ids(entry, ('image_id', 'category_id'), where)
         video = {key: value for key, value in entry.items() if key not in PER_IMAGE}
-        video['video_id'] = entry.get('image_id')
+        video['video_id'] = entry['image_id']
         for key, name in PER_IMAGE.items():
             if entry.get(key) is not None:
                 video[name] = [entry[key]]
         annotations.append(video)
     return {**content, 'videos': videos, 'annotations': annotations}
+
+
+def _check_ids(entry: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputError(f'{where}: "{name}" must be a whole number, but got {value!r}')
 
 
 PER_IMAGE = {'segmentation': 'segmentations', 'bbox': 'bboxes', 'area': 'areas'}

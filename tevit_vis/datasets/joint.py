@@ -37,6 +37,11 @@ class JointDataset:
                     f'{dataset.ann_file}: categories must be those of '
                     f'{self.datasets[0].ann_file}, but differ'
                 )
+        lengths = [dataset.clip_length for dataset in self.datasets]
+        if len(set(lengths)) > 1:
+            raise InputError(
+                f'data.train.datasets: clip_length must be the same in all, but is {lengths}'
+            )
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.flag = np.concatenate([dataset.flag for dataset in self.datasets])
 

@@ -61,6 +61,7 @@ class YouTubeVISDataset:
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
+        self.clip_length = clip_length
         content = self.read_content()
         self.videos = parse_videos(content, ann_file)
         self.categories = choose_categories(content, ann_file, categories, must_agree=not test_mode)

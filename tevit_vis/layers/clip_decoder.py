@@ -133,6 +133,8 @@ class ClipDecoder(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         super().init_weights()
+        for layer in self.layers:
+            nn.init.zeros_(layer.output_proj_box.bias)  # as mmcv does for output_proj
         nn.init.normal_(self.queries.weight)
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)

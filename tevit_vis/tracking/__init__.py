@@ -1,6 +1,6 @@
 """Windows over a video, and their instances joined to tracks."""
 
-from .stitcher import Stitcher, StitchRule
-from .windows import window_ranges
+from .stitcher import Stitcher
+from .windows import Windows, window_ranges, windows_of
 
-__all__ = ['StitchRule', 'Stitcher', 'window_ranges']
+__all__ = ['Stitcher', 'Windows', 'window_ranges', 'windows_of']

@@ -18,20 +18,9 @@ from scipy.optimize import linear_sum_assignment
 from tevit_vis.masks import ResizedMasks, encode_masks
 from tevit_vis.structures import RLE, VideoInstances
 
+from .windows import Windows
+
 TINY = 1e-6  # keeps the IoU of two empty masks at 0
-
-
-@dataclass(frozen=True)
-class StitchRule:
-    """When an instance continues a track, and what of a track is output.
-
-    Args:
-        min_iou: soft IoU above which they may match.
-        min_score: mean probability above which a track is output under a class.
-    """
-
-    min_iou: float
-    min_score: float
 
 
 @dataclass
@@ -61,12 +50,12 @@ class Stitcher:
     held is the open frames of the tracks seen in them, and an RLE per track and closed frame.
 
     Args:
-        rule: thresholds.
+        windows: whose thresholds count.
         size: (H, W) of the original frames.
     """
 
-    def __init__(self, rule: StitchRule, size: tuple[int, int]) -> None:
-        self.rule = rule
+    def __init__(self, windows: Windows, size: tuple[int, int]) -> None:
+        self.windows = windows
         self.size = size
         self.tracks: list[Track] = []
         self.seen: deque[SeenWindow] = deque()
@@ -124,7 +113,7 @@ class Stitcher:
 
     def _match(self, overlaps: torch.Tensor) -> list[int]:
         """The track of each instance, new ones after the last, for soft IoU [M, N]."""
-        allowed = torch.where(overlaps > self.rule.min_iou, overlaps, torch.zeros_like(overlaps))
+        allowed = torch.where(overlaps > self.windows.min_iou, overlaps, torch.zeros_like(overlaps))
         rows, columns = linear_sum_assignment(allowed.cpu().numpy(), maximize=True)
         numbers = [-1] * overlaps.shape[1]
         for row, column in zip(rows.tolist(), columns.tolist()):
@@ -165,7 +154,7 @@ class Stitcher:
                 track.boxes[frame] = box / count
 
     def finish(self) -> VideoInstances:
-        """Every (track, class) whose mean probability is above the rule's.
+        """Every (track, class) whose mean probability is above ``min_score``.
 
         Frames in which a track was never seen have an empty mask and a box of zeros.
         """
@@ -177,7 +166,7 @@ class Stitcher:
             means = track.class_sum / track.num_windows
             masks: list[RLE | None] = [track.masks.get(f, empty) for f in range(self.num_frames)]
             track_boxes = [track.boxes.get(f, no_box).cpu() for f in range(self.num_frames)]
-            for label in (means > self.rule.min_score).nonzero()[:, 0].tolist():
+            for label in (means > self.windows.min_score).nonzero()[:, 0].tolist():
                 labels.append(label)
                 scores.append(float(means[label]))
                 boxes.append(torch.stack(track_boxes).numpy())

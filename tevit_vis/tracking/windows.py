@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from tevit_vis.utils.errors import InputError
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tevit_vis.utils.errors import InputError, share, whole_number
+
+WHERE = 'model.test_cfg.windows'
 
 
-def window_ranges(num_frames: int, length: int, stride: int) -> list[range]:
-    """Windows of ``length`` frames, ``stride`` apart.
+@dataclass(frozen=True)
+class Windows:
+    """How a video is cut into windows, and their instances joined.
+
+    Args:
+        length, stride: in frames.
+        min_iou: soft IoU above which an instance may continue a track.
+        min_score: mean probability above which a track is output under a class.
+    """
+
+    length: int
+    stride: int
+    min_iou: float
+    min_score: float
+
+
+def windows_of(test_cfg: Mapping | None) -> Windows | None:
+    """The windows of ``test_cfg.windows``; None where a video is one clip (its length is None).
+
+    Raises:
+        InputError: windows that cannot be.
+    """
+    config = (test_cfg or {}).get('windows')
+    if config is None:
+        return None
+    names = set(Windows.__dataclass_fields__)
+    if not isinstance(config, Mapping) or set(config) != names:
+        raise InputError(
+            f'{WHERE}: must be None or have {", ".join(Windows.__dataclass_fields__)}, '
+            f'but got {config}'
+        )
+    if config['length'] is None:
+        return None
+    windows = Windows(
+        whole_number(f'{WHERE}.length', config['length'], least=1),
+        whole_number(f'{WHERE}.stride', config['stride'], least=1),
+        share(f'{WHERE}.min_iou', config['min_iou']),
+        share(f'{WHERE}.min_score', config['min_score']),
+    )
+    if windows.stride > windows.length:
+        raise InputError(
+            f'{WHERE}.stride: must be at most the {windows.length} frames of a window, or frames '
+            f'would be skipped, but got {windows.stride}'
+        )
+    return windows
+
+
+def window_ranges(num_frames: int, windows: Windows) -> list[range]:
+    """The frames of each window.
 
     The last one is moved back so that it ends with the video; a video shorter than a window is
     one window (IFC, section 3.4).
-
-    Raises:
-        InputError: a stride that would skip frames, or a number below 1.
     """
-    for name, value in (('length', length), ('stride', stride)):
-        if value < 1:
-            raise InputError(f'model.test_cfg.windows.{name}: must be >= 1, but got {value}')
-    if stride > length:
-        raise InputError(
-            f'model.test_cfg.windows.stride: must be at most the {length} frames of a window, '
-            f'or frames would be skipped, but got {stride}'
-        )
-    if num_frames <= length:
+    if num_frames <= windows.length:
         return [range(num_frames)]
-    last = num_frames - length
-    starts = [*range(0, last, stride), last]
-    return [range(start, start + length) for start in starts]
+    last = num_frames - windows.length
+    starts = [*range(0, last, windows.stride), last]
+    return [range(start, start + windows.length) for start in starts]

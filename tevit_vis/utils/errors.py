@@ -25,9 +25,20 @@ def whole_number(key: str, value: object, least: int) -> int:
     Raises:
         InputError: it is something else, or less than ``least``.
     """
-    if not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f'{key}: must be a whole number >= {least}, but got {value!r}')
     return value
+
+
+def share(key: str, value: object) -> float:
+    """A config value that must be a number from 0 to 1.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InputError(f'{key}: must be a number from 0 to 1, but got {value!r}')
+    return float(value)
 
 
 def run_tool(main: Callable[[], None]) -> None:

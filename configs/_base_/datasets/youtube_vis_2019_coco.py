@@ -12,6 +12,7 @@ data = dict(
                 ann_file={{_base_.data.train.ann_file}},
                 img_prefix={{_base_.data.train.img_prefix}},
                 categories={{_base_.categories}},
+                annotated_only={{_base_.data.train.annotated_only}},
                 clip_length={{_base_.data.train.clip_length}},
                 clip_sampler={{_base_.data.train.clip_sampler}},
                 pipeline={{_base_.train_pipeline}},

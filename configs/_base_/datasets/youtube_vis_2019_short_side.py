@@ -44,7 +44,12 @@ test_pipeline = [
     {{_base_.collect_test}},
 ]
 data = dict(
-    train=dict(categories=categories, clip_sampler=dict(type='seqformer'), pipeline=train_pipeline),
+    train=dict(
+        categories=categories,
+        annotated_only=False,  # neighbours are those in the video
+        clip_sampler=dict(type='seqformer'),
+        pipeline=train_pipeline,
+    ),
     val=dict(categories=categories, pipeline=test_pipeline),
     test=dict(categories=categories, pipeline=test_pipeline),
 )

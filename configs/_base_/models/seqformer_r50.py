@@ -59,9 +59,8 @@ model = dict(
         max_per_img=10,
         drop_empty=True,  # instances without a pixel in any frame
         min_mask_score=0.001,  # below it, an instance is listed without masks
-        # dict(length=5, stride=1, min_iou=0.01, min_score=0.05): the clip matching of SeqFormer's
-        # detectron2 port, for videos that do not fit in one clip
-        windows=None,
+        # With length=5: the clip matching of SeqFormer's detectron2 port, for long videos.
+        windows=dict(length=None, stride=1, min_iou=0.01, min_score=0.05),
         frames_per_pass=2,  # bounds the memory of long videos; it changes no result
     ),
 )

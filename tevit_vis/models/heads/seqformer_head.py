@@ -25,6 +25,7 @@ from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelToke
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.structures import ClipPrediction, Tubes
+from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
@@ -238,7 +239,7 @@ class SeqFormerHead(BaseModule):
         last = outputs.layers[-1]
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
         wanted = whole_number('model.test_cfg.max_per_img', self.test_cfg.max_per_img, least=0)
-        if self.test_cfg.get('windows'):  # whole class vectors are stitched: a query stands once
+        if windows_of(self.test_cfg):  # whole class vectors are stitched: a query stands once
             best_scores, best_labels = probabilities.max(1)
             scores, queries = best_scores.topk(min(wanted, len(best_scores)))
             labels = best_labels[queries]
