@@ -48,7 +48,7 @@ def main() -> None:
     print(report.splitlines()[-1] if args.quiet else report)
     if converted.missing:
         raise InputError(
-            f'{args.checkpoint}: weights must be whole, but {len(converted.missing)} kinds are '
+            f'{args.checkpoint}: weights must be whole, but {len(converted.missing)} keys are '
             f'missing (first: {converted.missing[0]}); nothing was written'
         )
     if args.config:

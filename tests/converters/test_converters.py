@@ -22,12 +22,12 @@ def official():
     return dict(GoldenCase(CASE).state_dict())
 
 
-def test_numbers_and_rests_are_carried_over():
+def test_numbers_and_parts_are_carried_over():
     rule = Rule('a.*.b.*.', 'x.*.y.*.z.')
     assert rule.renamed('a.3.b.11.weight', reverse=False) == 'x.3.y.11.z.weight'
     assert rule.renamed('x.3.y.11.z.weight', reverse=True) == 'a.3.b.11.weight'
-    assert rule.renamed('a.3.b.weight', reverse=False) is None
-    assert Rule('a.b', 'c').renamed('aXb', reverse=False) is None
+    for other in ('a.3.b.weight', 'a.3.b.11.scale', 'za.3.b.11.weight', 'aX3.b.11.weight'):
+        assert rule.renamed(other, reverse=False) is None
 
 
 @needs_golden
@@ -55,8 +55,45 @@ def test_there_and_back_again(official):
 def test_what_is_missing_is_told(official):
     part = {key: value for key, value in official.items() if 'reference_points' not in key}
     converted = convert_checkpoint(part, TABLE, 'part.pth')
-    assert converted.missing == ['detr.transformer.reference_points.']
-    assert 'missing detr.transformer.reference_points.' in str(converted)
+    assert converted.missing == [
+        'detr.transformer.reference_points.weight',
+        'detr.transformer.reference_points.bias',
+    ]
+    assert 'missing detr.transformer.reference_points.bias' in str(converted)
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ('gone', 'count'),
+    [
+        ('detr.transformer.decoder.layers.1.', 40),  # the classes tell that there was one
+        ('detr.transformer.encoder.layers.0.norm1.bias', 1),
+        ('detr.backbone.0.body.layer3.2.', 15),
+        ('detr.backbone.0.body.layer2.0.downsample.1.running_var', 1),
+        ('detr.transformer.decoder.bbox_embed.1.', 6),  # the second name of a module
+        ('detr.transformer.level_embed', 1),
+        ('detr.input_proj.3.1.', 2),
+        ('controller.layers.1.weight', 1),
+    ],
+)
+@pytest.mark.parametrize('reverse', [False, True])
+def test_parts_of_what_is_there_are_missed(official, gone, count, reverse):
+    part = {key: value for key, value in official.items() if not key.startswith(gone)}
+    assert len(part) < len(official)
+    ours = convert_checkpoint(part, TABLE, 'part.pth')
+    if not reverse:
+        assert len(ours.missing) == count
+        assert all(key.startswith(gone) for key in ours.missing)
+        return
+    back = convert_checkpoint(ours.weights, TABLE, 'ours.pth', reverse=True)
+    twin = 'decoder.bbox_embed' in gone
+    assert bool(back.missing) != twin  # ours holds a module once
+
+
+@needs_golden
+def test_a_checkpoint_saved_from_ddp_is_unwrapped(official):
+    wrapped = {f'module.{key}': value for key, value in official.items()}
+    assert convert_checkpoint(wrapped, TABLE, 'x.pth').missing == []
 
 
 @needs_golden

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import cv2
 import numpy as np
 import pytest
 from conftest import noise_frames, write_frames
@@ -13,6 +14,7 @@ from tevit_vis.datasets.categories import category_table
 from tevit_vis.datasets.coco_clips import (
     CATEGORY_MAPS,
     motion_blur,
+    random_colours,
     random_homography,
     random_view,
 )
@@ -141,6 +143,32 @@ def test_homographies_stay_within_their_bounds():
         assert np.linalg.det(matrix) > 0.2
 
 
+def test_colours_change_within_their_bounds():
+    colour = np.uint8([[[60, 120, 180]]])
+    before = cv2.cvtColor(colour, cv2.COLOR_BGR2HSV_FULL)[0, 0].astype(int)
+    changes = []
+    for seed in range(200):
+        view = random_colours(colour, np.random.default_rng(seed))
+        changes.append(cv2.cvtColor(view, cv2.COLOR_BGR2HSV_FULL)[0, 0].astype(int) - before)
+    hue, saturation, brightness = np.abs(changes).max(0)
+    assert 4 <= hue <= 7  # 5, and what rounding to 8 bits makes of it
+    assert 4 <= saturation <= 7
+    assert 36 <= brightness <= 40
+
+
+def test_a_quarter_of_the_views_is_blurred(coco, monkeypatch):
+    instances = build(coco).instances.of_frame(0, (40, 60))
+    blurred = []
+    monkeypatch.setattr(
+        'tevit_vis.datasets.coco_clips.motion_blur',
+        lambda image, size, angle: blurred.append(size) or image,
+    )
+    for seed in range(200):
+        random_view(np.zeros((40, 60, 3), np.uint8), instances, np.random.default_rng(seed))
+    assert 30 < len(blurred) < 70
+    assert set(blurred) == {9, 11}
+
+
 def test_blur_keeps_the_brightness():
     image = np.full((40, 60, 3), 100, np.uint8)
     for angle in (0, 33, 90):
@@ -161,6 +189,27 @@ def test_blur_keeps_the_brightness():
 def test_maps_that_cannot_be_are_refused(coco, options, message):
     with pytest.raises(InputError, match=message):
         build(coco, **options)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(annotations=[5]), r'annotations\[0\] must be an object, but got 5'),
+        (dict(annotations={}), 'must have images with 1 to 25 instances'),
+        (dict(annotations='a'), '"annotations" must be a list'),
+        (dict(annotations=[dict(image_id=0, category_id=[1])]), r'\[0\]: "category_id" must be a'),
+        (
+            dict(annotations=[dict(image_id={}, category_id=1)]),
+            r'\[0\]: "image_id" must be a whole',
+        ),
+        (dict(images=5), 'must have "images"'),
+        (dict(images=[dict(file_name='a.png')]), r'images\[0\]: "id" must be a whole number'),
+    ],
+)
+def test_bad_coco_files_are_named(coco, change, message):
+    coco.write_text(json.dumps({**json.loads(coco.read_text()), **change}))
+    with pytest.raises(InputError, match=f'coco.json: .*{message}'):
+        build(coco)
 
 
 def test_a_file_without_mapped_classes_is_refused(coco):
@@ -190,6 +239,12 @@ def test_joint_data_sets_pass_item_and_seed_on(train_files):
         assert (ours.img == theirs.img).all()
         assert ours.img_metas[0]['filename'] == theirs.img_metas[0]['filename']
     assert joint[1].img.shape[0] == 2
+
+
+def test_joint_data_sets_must_have_clips_of_one_length(train_files):
+    parts = [video_config(train_files), dict(video_config(train_files), clip_length=3)]
+    with pytest.raises(InputError, match=r'clip_length must be the same in all, but is \[2, 3\]'):
+        JointDataset(parts)
 
 
 def test_joint_data_sets_must_agree_on_categories(train_files, coco):

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from mmcv.runner import build_optimizer
 from mmdet.core import BitmapMasks
 from mmdet.models import build_detector
 from test_tevit import make_metas
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
 
@@ -210,3 +212,103 @@ def test_bf16_is_close_to_full_precision(training_model):
         losses[amp] = trained.train_step(clips)['log_vars']
     for name, value in losses[None].items():
         assert losses['bf16'][name] == pytest.approx(value, rel=0.05), name
+
+
+def test_weights_are_drawn_as_deformable_detr_does(training_model):
+    head = training_model.bbox_head
+    for attention in (head.encoder.layers[0].attention, head.decoder.layers[1].cross_attn):
+        # Points lie on rays about the reference, each a cell further out.
+        assert (attention.sampling_offsets.weight == 0).all()
+        offsets = attention.sampling_offsets.bias.view(4, 4, 4, 2)  # heads, levels, points
+        assert torch.allclose(offsets[:, :, 3].abs().amax(-1), torch.tensor(4.0))
+        assert (attention.attention_weights.weight == 0).all()
+        assert (attention.output_proj.bias == 0).all()
+    for branch in head.class_branches:
+        assert branch.bias.sigmoid().tolist() == pytest.approx([0.01] * 5, rel=1e-4)
+    sizes = [branch[-1].bias.tolist() for branch in head.decoder.box_branches]
+    assert sizes == [[0, 0, -2, -2], [0, 0, 0, 0]]
+    assert all((branch[-1].weight == 0).all() for branch in head.decoder.box_branches)
+
+
+@pytest.mark.parametrize(
+    ('name', 'share'),
+    [
+        ('backbone.layers.0.1.0.norm1.weight', 0.1),
+        ('bbox_head.encoder.layers.1.attention.sampling_offsets.weight', 0.1),
+        ('bbox_head.decoder.layers.0.cross_attn.sampling_offsets.bias', 0.1),
+        ('bbox_head.decoder.reference_points.weight', 0.1),
+        ('bbox_head.decoder.layers.0.cross_attn.value_proj.weight', 1.0),
+        ('bbox_head.decoder.queries.weight', 1.0),
+        ('neck.levels.0.0.weight', 1.0),
+    ],
+)
+def test_the_recipe_slows_what_the_paper_slows(training_model, name, share):
+    config = load_config('seqformer/seqformer_r50_joint')
+    optimizer = build_optimizer(training_model, config.optimizer)
+    parameter = dict(training_model.named_parameters())[name]
+    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g['params']))
+    assert group['lr'] == pytest.approx(2e-4 * share)
+    assert group['weight_decay'] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ('name', 'drops'),
+    [('seqformer_r50_ytvis19', [2, 10]), ('seqformer_x101_joint', [4, 10])],
+)
+def test_the_recipe_of_the_data(name, drops):
+    config = load_config(f'seqformer/{name}')
+    assert config.epochs == dict(total=12, lr_drops=drops)
+    assert config.optimizer_config.grad_clip.max_norm == 0.1
+    parts = config.data.train.get('datasets', [config.data.train])
+    for part in parts:
+        resize, crop = part.pipeline[3].policies
+        assert resize[0].short_sides == [288, 320, 352, 392, 416, 448, 480, 512]
+        assert resize[0].max_long_side == 768
+        assert [step.type for step in crop] == ['ResizeShortSide', 'RandomCrop', 'ResizeShortSide']
+        assert part.clip_length == 5
+    distorted = [any(s.type == 'PhotoMetricDistortion' for s in p.pipeline) for p in parts]
+    assert distorted == [True, False][: len(parts)]
+
+
+def test_losses_are_shared_among_instances_of_all_processes(training_model, monkeypatch):
+    clips = batch([[2, 2], [1, 1]])
+    alone = training_model(return_loss=True, **clips)
+    seen = []
+
+    def four_times_as_many(count):
+        seen.append(count.item())
+        return count * 4
+
+    module = 'tevit_vis.models.heads.seqformer_head.reduce_mean'
+    monkeypatch.setattr(module, four_times_as_many)
+    among_many = training_model(return_loss=True, **clips)
+    assert seen == [3]
+    for name, value in alone.items():
+        assert among_many[name].item() == pytest.approx(value.item() / 4, rel=1e-4), name
+
+
+def test_without_instances_losses_are_divided_by_one(training_model):
+    outputs = []
+    forward = training_model.bbox_head.forward
+    training_model.bbox_head.forward = (
+        lambda *a, **k: outputs.append(forward(*a, **k)) or outputs[0]
+    )
+    losses = training_model(return_loss=True, **batch([[0, 0]]))
+    p = outputs[0].cls_scores[-1].sigmoid()
+    by_hand = 2 * 0.75 * (-(p**2) * (1 - p).log()).sum()
+    assert losses['loss_ce'].item() == pytest.approx(by_hand.item(), rel=1e-4)
+
+
+@torch.inference_mode()
+def test_a_padded_frame_is_predicted_like_the_image_in_it(seqformer):
+    torch.manual_seed(0)
+    features = seqformer.extract_feat(torch.randn(1, 2, 3, 64, 128))
+    metas = [
+        dict(meta, img_shape=(64, 64, 3), ori_shape=(64, 64, 3)) for meta in make_metas(2, 64, 128)
+    ]
+    found = seqformer.predict_clip(features, metas)
+    for level, stride in zip(features, (8, 16, 32, 64)):
+        level[..., 64 // stride :] = 30.0
+    again = seqformer.predict_clip(features, metas)
+    torch.testing.assert_close(again.scores, found.scores)
+    torch.testing.assert_close(again.boxes, found.boxes)

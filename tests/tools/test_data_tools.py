@@ -211,3 +211,20 @@ def test_masks_of_the_tiny_data_set_are_what_they_say():
     entry = annotation(1, 5, 3, moving_square(2, (48, 64), 2))
     assert entry['areas'] == [400, 400]
     assert np.array(entry['bboxes']).tolist() == [[2, 10, 20, 20], [6, 10, 20, 20]]
+
+
+def test_check_dataset_takes_coco_files(call, tmp_path, capsys):
+    square = [[5, 5, 15, 5, 15, 15, 5, 15]]
+    entry = dict(id=1, image_id=4, category_id=2, segmentation=square, bbox=[5, 5, 10, 10])
+    content = dict(
+        images=[dict(id=4, file_name='a.png', height=20, width=30)],
+        categories=[dict(id=2, name='cup')],
+        annotations=[entry],
+    )
+    path = tmp_path / 'coco.json'
+    path.write_text(json.dumps(content))
+    assert '| 2  | cup      | 1         |' in call('data/check_dataset.py', path)
+    path.write_text(json.dumps({**content, 'annotations': [dict(entry, category_id=9)]}))
+    with pytest.raises(SystemExit, match='coco.json: 1 faults'):
+        call('data/check_dataset.py', path)
+    assert 'annotations[0]: "category_id" must be one of the categories' in capsys.readouterr().out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,9 @@ from tevit_vis.utils.errors import InputError
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
+AFFINE = ('weight', 'bias')
+BATCH_NORM = (*AFFINE, 'running_mean', 'running_var')
+WRAPPED = 'module.'  # before every key of a model that was saved as torch's DDP holds it
 # A key that only checkpoints of this kind have, and what to call them.
 SIGNATURES = {
     r'detr\.transformer\.decoder\.layers\.0\.time_attention_weights\.weight': (
@@ -30,28 +33,38 @@ SIGNATURES = {
 class Rule:
     """One line of a table: official keys and ours.
 
-    ``*`` stands for a number, equal on both sides; a name that ends in ``.`` for all that begin
-    with it.
+    ``*`` stands for a number, equal on both sides.
 
     Args:
-        official, ours: the names.
+        official, ours: the names, up to the parts.
+        parts: ends of the keys, equal on both sides.
+        family: rules of one family have the same first numbers, such as a decoder's layers and
+            the classes of each.
         to_ours, to_official: change of the values, where they are laid out otherwise.
     """
 
     official: str
     ours: str
+    parts: tuple[str, ...] = AFFINE
+    family: str | None = None
     to_ours: Change | None = None
     to_official: Change | None = None
 
+    def names(self, reverse: bool) -> tuple[str, str]:
+        """The names on the side that is converted from, and on the other."""
+        return (self.ours, self.official) if reverse else (self.official, self.ours)
+
+    def match(self, key: str, reverse: bool) -> tuple[list[str], str] | None:
+        """The numbers and the part of a key, or None where the rule is not about it."""
+        found = pattern(self.names(reverse)[0]).match(key)
+        if found is None or key[found.end() :] not in self.parts:
+            return None
+        return list(found.groups()), key[found.end() :]
+
     def renamed(self, key: str, reverse: bool) -> str | None:
         """The key's new name, or None where the rule is not about it."""
-        source, target = (self.ours, self.official) if reverse else (self.official, self.ours)
-        match = pattern(source).fullmatch(key)
-        if match is None:
-            return None
-        parts = iter(match.groups())
-        name = re.sub(r'\*', lambda _: next(parts), target)
-        return name + next(parts) if target.endswith('.') else name
+        found = self.match(key, reverse)
+        return found and filled(self.names(reverse)[1], found[0]) + found[1]
 
     def change(self, reverse: bool) -> Change | None:
         """What happens to the values."""
@@ -63,19 +76,32 @@ class Extra:
     """Official keys without a counterpart of ours.
 
     Args:
-        official: as in ``Rule``.
+        official: as in ``Rule``, but up to any end.
         reason: why ours has none.
-        made_from: for the way back: an official key of another rule, whose value this one takes
-            after ``made``; None leaves the key out.
-        made: of that value.
-        must_equal: whether the value has to be that of ``made_from``.
+        made_from: official keys with like numbers and ends, from whose values these are made on
+            the way back.
+        made: of such a value.
+        must_equal: whether the two must both be there, with equal values.
     """
 
     official: str
     reason: str
-    made_from: str | None = None
+    made_from: str
     made: Change = torch.clone
     must_equal: bool = False
+
+    def twin(self, key: str) -> str | None:
+        """The key that one of these is made from; None for other keys."""
+        return _moved(key, self.official, self.made_from)
+
+    def made_for(self, key: str) -> str | None:
+        """The key that is made from this one, or None."""
+        return _moved(key, self.made_from, self.official)
+
+
+def _moved(key: str, source: str, target: str) -> str | None:
+    found = pattern(source).match(key)
+    return found and filled(target, found.groups()) + key[found.end() :]
 
 
 @dataclass(frozen=True)
@@ -117,7 +143,7 @@ class Converted:
         renamed: old and new name.
         dropped: old name and why.
         made: new name and how.
-        missing: names of the source's layout that the table expects and the file lacks.
+        missing: keys that the source's layout has, as far as its other keys tell.
     """
 
     weights: dict[str, torch.Tensor]
@@ -146,22 +172,20 @@ def convert_checkpoint(
     Raises:
         InputError: a key that no rule knows, or weights of another system.
     """
+    if weights and all(key.startswith(WRAPPED) for key in weights):
+        weights = {key[len(WRAPPED) :]: value for key, value in weights.items()}
     rules = table.rules_for(list(weights), reverse)
     found: dict[str, torch.Tensor] = {}
-    renamed, dropped, unknown, used = [], [], [], set()
+    renamed, dropped, unknown = [], [], []
     for key, value in weights.items():
-        reason = _why_dropped(key, weights, table, path, reverse)
+        reason = _why_dropped(key, table, reverse)
+        rule = next((rule for rule in rules if rule.match(key, reverse)), None)
         if reason is not None:
             dropped.append((key, reason))
-            continue
-        for rule in rules:
-            name = rule.renamed(key, reverse)
-            if name is not None:
-                change = rule.change(reverse)
-                found[name] = change(value) if change else value
-                renamed.append((key, name))
-                used.add(rule)
-                break
+        elif rule is not None:
+            name, change = str(rule.renamed(key, reverse)), rule.change(reverse)
+            found[name] = change(value) if change else value
+            renamed.append((key, name))
         else:
             unknown.append(key)
     if not renamed or len(unknown) > len(renamed):
@@ -174,16 +198,49 @@ def convert_checkpoint(
             f'{path}: {len(unknown)} keys are not of {table.system} (first: '
             f'{", ".join(unknown[:3])})'
         )
+    missing = missing_keys(rules, weights, reverse)
+    if not reverse:
+        missing += _missing_twins(weights, table, path)
     made = _made_keys(found, table, reverse)
     found.update({name: value for name, value, _ in made})
-    missing = [rule.ours if reverse else rule.official for rule in rules if rule not in used]
     return Converted(found, renamed, dropped, [(name, how) for name, _, how in made], missing)
+
+
+def missing_keys(rules: Sequence[Rule], keys: Collection[str], reverse: bool) -> list[str]:
+    """Keys that those there let expect: every layer up to the last one, with all of its parts."""
+    numbers = {
+        rule: [[int(n) for n in found[0]] for key in keys if (found := rule.match(key, reverse))]
+        for rule in rules
+    }
+    last: dict[object, int] = {}  # first number of each family
+    for rule, found in numbers.items():
+        known = [group[0] for group in found if group]
+        last[rule.family or rule] = max([last.get(rule.family or rule, 0), *known])
+    expected = []
+    for rule, found in numbers.items():
+        name = rule.names(reverse)[0]
+        places: list[list[int]] = [[]]
+        if '*' in name:
+            places = [[first] for first in range(last[rule.family or rule] + 1)]
+        if name.count('*') == 2:
+            places = [
+                [first, second]
+                for (first,) in places
+                for second in range(max([g[1] for g in found if g[0] == first], default=0) + 1)
+            ]
+        expected += [filled(name, place) + part for place in places for part in rule.parts]
+    return [key for key in expected if key not in keys]
 
 
 def pattern(name: str) -> re.Pattern:
     """The regular expression of a name in a table."""
-    numbers = re.escape(name).replace(r'\*', r'(\d+)')
-    return re.compile(numbers + ('(.*)' if name.endswith('.') else ''))
+    return re.compile(re.escape(name).replace(r'\*', r'(\d+)'))
+
+
+def filled(name: str, numbers: Sequence[object]) -> str:
+    """A name in a table with numbers for its stars."""
+    rest = iter(numbers)
+    return re.sub(r'\*', lambda _: str(next(rest)), name)
 
 
 def looks_like(weights: Mapping[str, torch.Tensor]) -> str:
@@ -194,49 +251,46 @@ def looks_like(weights: Mapping[str, torch.Tensor]) -> str:
     return f'none we know (its first key: {next(iter(weights), None)})'
 
 
-def _why_dropped(
-    key: str, weights: Mapping[str, torch.Tensor], table: KeyTable, path: str, reverse: bool
-) -> str | None:
+def _why_dropped(key: str, table: KeyTable, reverse: bool) -> str | None:
     """Why a key has no counterpart, or None where it has one."""
     if reverse:
         reasons = [how for end, how in table.counters.items() if key.endswith(end)]
-        return reasons[0] if reasons else None
-    for extra in table.extras:
-        match = pattern(extra.official).fullmatch(key)
-        if match is None:
-            continue
-        if extra.must_equal and extra.made_from is not None:
-            twin = _filled(extra.made_from, match.groups())
-            if twin not in weights or not torch.equal(weights[twin], weights[key]):
-                raise InputError(f'{path}: {key} must equal {twin}, but does not')
-        return extra.reason
-    return None
+    else:
+        reasons = [extra.reason for extra in table.extras if extra.twin(key)]
+    return reasons[0] if reasons else None
+
+
+def _missing_twins(weights: Mapping[str, torch.Tensor], table: KeyTable, path: str) -> list[str]:
+    """Official keys that must stand twice, and do not.
+
+    Raises:
+        InputError: two that must be equal differ.
+    """
+    missing = []
+    for key in weights:
+        for extra in table.extras:
+            twin = extra.made_for(key) if extra.must_equal else None
+            if twin is None:
+                continue
+            if twin not in weights:
+                missing.append(twin)
+            elif not torch.equal(weights[twin], weights[key]):
+                raise InputError(f'{path}: {twin} must equal {key}, but does not')
+    return missing
 
 
 def _made_keys(
     weights: Mapping[str, torch.Tensor], table: KeyTable, reverse: bool
 ) -> list[tuple[str, torch.Tensor, str]]:
     """Keys that the source lacks and the target wants: name, value and how it was made."""
-    made = []
-    if not reverse:
-        for key in weights:
-            for end, how in table.counters.items():
-                if key.endswith('.running_var'):
-                    name = key[: -len('.running_var')] + end
-                    made.append((name, torch.tensor(0), how))
-        return made
-    for extra in table.extras:
-        if extra.made_from is None:
-            continue
-        for key, value in weights.items():
-            match = pattern(extra.made_from).fullmatch(key)
-            if match is not None:
-                name = _filled(extra.official, match.groups())
-                made.append((name, extra.made(value), extra.reason))
-    return made
-
-
-def _filled(name: str, parts: Sequence[str]) -> str:
-    rest = iter(parts)
-    filled = re.sub(r'\*', lambda _: next(rest), name)
-    return filled + next(rest) if name.endswith('.') else filled
+    if reverse:
+        return [
+            (name, extra.made(value), extra.reason)
+            for extra in table.extras
+            for key, value in weights.items()
+            if (name := extra.made_for(key)) is not None
+        ]
+    norms = [key[: -len('.running_var')] for key in weights if key.endswith('.running_var')]
+    return [
+        (norm + end, torch.tensor(0), how) for norm in norms for end, how in table.counters.items()
+    ]

@@ -4,37 +4,71 @@ from __future__ import annotations
 
 import torch
 
-from .rename import Extra, KeyTable, Rule
+from .rename import AFFINE, BATCH_NORM, Extra, KeyTable, Rule
 from .swin import swin_rules
 
 ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')
 DECODER = ('detr.transformer.decoder.layers.*.', 'bbox_head.decoder.layers.*.')
 
 
-def _within(layer: tuple[str, str], names: dict[str, str]) -> list[Rule]:
-    return [Rule(layer[0] + official, layer[1] + ours) for official, ours in names.items()]
+ATTENTION = tuple(
+    f'{linear}.{part}'
+    for linear in ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
+    for part in AFFINE
+)
+SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
+BODY = 'detr.backbone.0.body.'
+
+
+def _within(layer: tuple[str, str], names: dict[str, str], parts: tuple = AFFINE) -> list[Rule]:
+    """Rules of the parts of a layer, whose names are given without it."""
+    return [
+        Rule(layer[0] + official, layer[1] + ours, parts, family=layer[1])
+        for official, ours in names.items()
+    ]
+
+
+def _resnet_rules() -> list[Rule]:
+    rules = [
+        Rule(BODY + 'conv1.', 'backbone.conv1.', ('weight',)),
+        Rule(BODY + 'bn1.', 'backbone.bn1.', BATCH_NORM),
+    ]
+    for stage in ('layer1', 'layer2', 'layer3', 'layer4'):
+        for n in (1, 2, 3):
+            names = ((f'conv{n}.', ('weight',)), (f'bn{n}.', BATCH_NORM))
+            rules += [
+                Rule(f'{BODY}{stage}.*.{name}', f'backbone.{stage}.*.{name}', parts, family=stage)
+                for name, parts in names
+            ]
+        for name, parts in (('0.', ('weight',)), ('1.', BATCH_NORM)):
+            name = f'{stage}.0.downsample.{name}'
+            rules.append(Rule(BODY + name, f'backbone.{name}', parts))
+    return rules
 
 
 RULES = [
-    Rule('detr.input_proj.*.*.', 'neck.levels.*.*.'),
-    Rule('detr.transformer.level_embed', 'bbox_head.tokens.level_embed'),
+    *(Rule(f'detr.input_proj.*.{n}.', f'neck.levels.*.{n}.', family='levels') for n in range(2)),
+    Rule('detr.transformer.level_embed', 'bbox_head.tokens.level_embed', ('',)),
+    *_within(ENCODER, {'self_attn.': 'attention.'}, ATTENTION),
     *_within(
         ENCODER,
         {
-            'self_attn.': 'attention.',
             'norm1.': 'norm1.',
             'norm2.': 'norm2.',
             'linear1.': 'ffn.layers.0.0.',
             'linear2.': 'ffn.layers.1.',
         },
     ),
+    *_within(DECODER, {'cross_attn.': 'cross_attn.'}, ATTENTION),
+    *_within(
+        DECODER,
+        {'self_attn.': 'self_attn.attn.', 'self_attn_box.': 'self_attn_box.attn.'},
+        SELF_ATTENTION,
+    ),
     *_within(
         DECODER,
         {
             'cross_attn.output_proj_box.': 'output_proj_box.',
-            'cross_attn.': 'cross_attn.',
-            'self_attn.': 'self_attn.attn.',
-            'self_attn_box.': 'self_attn_box.attn.',
             'norm2.': 'norms.0.',
             'norm1.': 'norms.1.',
             'norm3.': 'norms.2.',
@@ -49,10 +83,14 @@ RULES = [
         },
     ),
     Rule('detr.transformer.reference_points.', 'bbox_head.decoder.reference_points.'),
-    Rule('detr.query_embed.', 'bbox_head.decoder.queries.'),
-    Rule('detr.class_embed.*.', 'bbox_head.class_branches.*.'),
+    Rule('detr.query_embed.', 'bbox_head.decoder.queries.', ('weight',)),
+    Rule('detr.class_embed.*.', 'bbox_head.class_branches.*.', family=DECODER[1]),
     *(
-        Rule(f'detr.bbox_embed.*.layers.{layer}.', f'bbox_head.decoder.box_branches.*.{2 * layer}.')
+        Rule(
+            f'detr.bbox_embed.*.layers.{layer}.',
+            f'bbox_head.decoder.box_branches.*.{2 * layer}.',
+            family=DECODER[1],
+        )
         for layer in range(3)
     ),
     *(Rule(f'controller.layers.{n}.', f'bbox_head.controller.{2 * n}.') for n in range(3)),
@@ -61,12 +99,6 @@ RULES = [
     Rule('mask_head.dcn.', 'bbox_head.mask_features.stride8.'),
     Rule('mask_head.lay1.', 'bbox_head.mask_features.narrow.'),
     Rule('mask_head.lay2.', 'bbox_head.mask_features.out.'),
-]
-BODY = 'detr.backbone.0.body.'
-RESNET = [
-    Rule(BODY + 'conv1.', 'backbone.conv1.'),
-    Rule(BODY + 'bn1.', 'backbone.bn1.'),
-    *(Rule(f'{BODY}layer{n}.', f'backbone.layer{n}.') for n in range(1, 5)),
 ]
 EXTRAS = [
     Extra(
@@ -81,11 +113,18 @@ EXTRAS = [
         made_from='detr.transformer.encoder.layers.*.self_attn.output_proj.',
         made=torch.zeros_like,
     ),
+    # The norm of Swin's first map: on the way back, ones and zeros as wide as that map.
     Extra(
-        BODY + 'norm0.',
+        BODY + 'norm0.weight',
         'the norm of a map that is not used',
-        # Ones and zeros, as wide as the maps of the first stage.
-        made_from=BODY + 'patch_embed.norm.',
+        made_from=BODY + 'patch_embed.norm.weight',
+        made=torch.ones_like,
+    ),
+    Extra(
+        BODY + 'norm0.bias',
+        'the norm of a map that is not used',
+        made_from=BODY + 'patch_embed.norm.bias',
+        made=torch.zeros_like,
     ),
 ]
 
@@ -95,5 +134,5 @@ SEQFORMER = KeyTable(
     rules=RULES,
     extras=EXTRAS,
     counters={'.num_batches_tracked': 'counter of batch norms, which the official ones lack'},
-    variants=(RESNET, swin_rules(BODY)),
+    variants=(_resnet_rules(), swin_rules(BODY)),
 )

@@ -13,16 +13,31 @@ def swin_rules(prefix: str) -> list[Rule]:
     """Rules of a backbone whose official keys begin with ``prefix``."""
     block = (f'{prefix}layers.*.blocks.*.', 'backbone.stages.*.blocks.*.')
     merge = (f'{prefix}layers.*.downsample.', 'backbone.stages.*.downsample.')
+    attention = ('relative_position_bias_table', 'relative_position_index')
+    names = {
+        'attn.qkv.': 'attn.w_msa.qkv.',
+        'attn.proj.': 'attn.w_msa.proj.',
+        'norm1.': 'norm1.',
+        'norm2.': 'norm2.',
+        'mlp.fc1.': 'ffn.layers.0.0.',
+        'mlp.fc2.': 'ffn.layers.1.',
+    }
     return [
         Rule(f'{prefix}patch_embed.proj.', 'backbone.patch_embed.projection.'),
         Rule(f'{prefix}patch_embed.norm.', 'backbone.patch_embed.norm.'),
-        Rule(block[0] + 'attn.', block[1] + 'attn.w_msa.'),
-        Rule(block[0] + 'norm1.', block[1] + 'norm1.'),
-        Rule(block[0] + 'norm2.', block[1] + 'norm2.'),
-        Rule(block[0] + 'mlp.fc1.', block[1] + 'ffn.layers.0.0.'),
-        Rule(block[0] + 'mlp.fc2.', block[1] + 'ffn.layers.1.'),
-        Rule(merge[0] + 'reduction.', merge[1] + 'reduction.', by_channel, by_cell),
-        Rule(merge[0] + 'norm.', merge[1] + 'norm.', by_channel, by_cell),
+        Rule(block[0] + 'attn.', block[1] + 'attn.w_msa.', attention, family='stages'),
+        *(
+            Rule(block[0] + official, block[1] + ours, family='stages')
+            for official, ours in names.items()
+        ),
+        Rule(
+            merge[0] + 'reduction.',
+            merge[1] + 'reduction.',
+            ('weight',),
+            to_ours=by_channel,
+            to_official=by_cell,
+        ),
+        Rule(merge[0] + 'norm.', merge[1] + 'norm.', to_ours=by_channel, to_official=by_cell),
         *(Rule(f'{prefix}norm{n}.', f'backbone.norm{n}.') for n in range(1, 4)),
     ]
 

@@ -1,8 +1,9 @@
-"""Check a data set in YouTube-VIS layout: every fault with its entry, and a summary.
+"""Check a data set in YouTube-VIS or COCO layout: every fault with its entry, and a summary.
 
     python tools/data/check_dataset.py ANN.json [ROOT]
 
-Without ROOT the images are left out. Ends with exit code 1 where there are faults.
+An image of COCO counts as a video of one frame. Without ROOT the images are left out. Ends with
+exit code 1 where there are faults.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets.checks import DatasetCheck
+from tevit_vis.datasets.coco_images import images_as_videos
 from tevit_vis.utils.cli import tool_parser
 from tevit_vis.utils.errors import InputError, run_tool
 
@@ -36,6 +38,8 @@ def main() -> None:
     if args.root and not os.path.isdir(args.root):
         raise InputError(f'{args.root}: image folder must be there, but it is not')
     content = read_annotation_file(args.annotations)
+    if 'images' in content and 'videos' not in content:
+        content = images_as_videos(content, args.annotations)
     videos = content.get('videos')
     total = len(videos) if isinstance(videos, list) else 0
     with tqdm(total=total, unit='video', desc='check', disable=not args.root) as bar:
