@@ -81,6 +81,26 @@ class ResizedMasks:
         return F.interpolate(logits, self.size, mode='bilinear', align_corners=False)[0] > 0
 
 
+def mask_extents(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Boxes around small masks, in pixels of the frame; zeros around empty ones.
+
+    Args:
+        masks: [N, T, h, w] bool.
+        size: (H, W) of the frame.
+
+    Returns:
+        [N, T, 4] float, x1 y1 x2 y2.
+    """
+    boxes = []
+    for dim, pixels in ((2, size[1]), (3, size[0])):  # columns, then rows
+        there = masks.any(dim)  # [N, T, cells]
+        cells = there.shape[2]
+        first = there.int().argmax(2)
+        last = cells - there.flip(2).int().argmax(2)
+        boxes += [first * pixels / cells, last * pixels / cells * there.any(2)]
+    return torch.stack([boxes[0], boxes[2], boxes[1], boxes[3]], -1)
+
+
 def paste_masks(
     probabilities: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int]
 ) -> torch.Tensor:

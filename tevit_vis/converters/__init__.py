@@ -1,8 +1,9 @@
 """Checkpoints of the official codes as ours, and back: one key table per layout."""
 
+from .ifc import IFC
 from .rename import Converted, KeyTable, convert_checkpoint
 from .seqformer import SEQFORMER
 
-TABLES = {table.system: table for table in (SEQFORMER,)}
+TABLES = {table.system: table for table in (IFC, SEQFORMER)}
 
 __all__ = ['TABLES', 'Converted', 'KeyTable', 'convert_checkpoint']

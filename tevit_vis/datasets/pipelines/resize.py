@@ -11,7 +11,7 @@ from mmdet.datasets.pipelines import Resize
 
 @PIPELINES.register_module()
 class ResizeShortSide(Resize):
-    """mmdet's ``Resize`` to a short side; fractions of the long side are cut off, not rounded.
+    """mmdet's ``Resize`` to a short side.
 
     PIL's bilinear filter averages over what it shrinks; cv2's takes four pixels.
 
@@ -19,6 +19,8 @@ class ResizeShortSide(Resize):
         short_sides: of which one is drawn, in pixels.
         max_long_side: the short side gives way to it; None for no limit.
         backend: ``pillow`` or ``cv2``.
+        round_long_side: round the long side, as detectron2 does; else fractions are cut off, as
+            DETR does.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class ResizeShortSide(Resize):
         short_sides: Sequence[int],
         max_long_side: int | None = None,
         backend: str = 'pillow',
+        round_long_side: bool = False,
     ) -> None:
         sizes = [*short_sides, *([max_long_side] if max_long_side is not None else [])]
         if not short_sides or any(isinstance(s, bool) or s != int(s) or s < 1 for s in sizes):
@@ -37,6 +40,7 @@ class ResizeShortSide(Resize):
         super().__init__(img_scale=(1, 1), keep_ratio=False, backend=backend)
         self.short_sides = list(short_sides)
         self.max_long_side = max_long_side
+        self.round_long_side = round_long_side
 
     def __call__(self, results: dict) -> dict:
         """Resize, also what an earlier transform has resized."""
@@ -47,16 +51,27 @@ class ResizeShortSide(Resize):
     def _random_scale(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
         side = self.short_sides[np.random.randint(len(self.short_sides))]
-        results['scale'] = short_side_size(width, height, side, self.max_long_side)
+        results['scale'] = short_side_size(
+            width, height, side, self.max_long_side, self.round_long_side
+        )
         results['scale_idx'] = None
 
 
 def short_side_size(
-    width: int, height: int, short_side: int, max_long_side: int | None = None
+    width: int,
+    height: int,
+    short_side: int,
+    max_long_side: int | None = None,
+    round_long_side: bool = False,
 ) -> tuple[int, int]:
-    """(width, height) after resizing to a short side."""
+    """(width, height) after resizing to a short side; see ``ResizeShortSide``."""
     short, long = sorted((width, height))
-    if max_long_side is not None and long / short * short_side > max_long_side:
-        short_side = round(max_long_side * short / long)
-    long_side = int(short_side * long / short)
+    too_long = max_long_side is not None and long / short * short_side > max_long_side
+    if round_long_side:
+        scale = max_long_side / long if too_long else short_side / short
+        short_side, long_side = int(short * scale + 0.5), int(long * scale + 0.5)
+    else:
+        if too_long:
+            short_side = round(max_long_side * short / long)
+        long_side = int(short_side * long / short)
     return (long_side, short_side) if width >= height else (short_side, long_side)

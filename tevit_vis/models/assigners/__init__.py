@@ -1,6 +1,6 @@
 """Matching of queries with ground truth."""
 
-from .clip_assigner import SeqFormerAssigner
+from .clip_assigner import IFCAssigner, SeqFormerAssigner
 from .tube_assigner import TeViTHungarianAssigner
 
-__all__ = ['SeqFormerAssigner', 'TeViTHungarianAssigner']
+__all__ = ['IFCAssigner', 'SeqFormerAssigner', 'TeViTHungarianAssigner']

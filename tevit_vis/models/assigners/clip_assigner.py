@@ -57,6 +57,41 @@ class SeqFormerAssigner(BaseAssigner):
         )
 
 
+@BBOX_ASSIGNERS.register_module()
+class IFCAssigner(BaseAssigner):
+    """Class probability and dice coefficient of the masks in all frames, maximised (IFC, 3.3).
+
+    Args:
+        cls_weight, dice_weight: of the two.
+    """
+
+    def __init__(self, cls_weight: float, dice_weight: float) -> None:
+        self.cls_weight = cls_weight
+        self.dice_weight = dice_weight
+
+    @torch.no_grad()
+    def assign(
+        self,
+        cls_score: torch.Tensor,
+        masks: torch.Tensor,
+        gt_labels: torch.Tensor,
+        gt_masks: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pairs of a query and an instance: two tensors of numbers, by number of the query.
+
+        Args:
+            cls_score: [Q, K + 1] logits.
+            masks: [Q, T, h, w] logits.
+            gt_labels: [I].
+            gt_masks: [I, T, h, w], 0 to 1.
+        """
+        probabilities = cls_score.softmax(-1)[:, gt_labels]
+        found, true = masks.sigmoid().flatten(1), gt_masks.flatten(1)
+        areas = found.sum(1)[:, None] + true.sum(1)
+        dice = (2 * found @ true.T + 1) / (areas + 1)
+        return solve(-(self.cls_weight * probabilities + self.dice_weight * dice))
+
+
 def solve(costs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The cheapest pairs of rows and columns of [Q, I]: two tensors of numbers, rows in order."""
     # A diverging model is told of by its loss, not by the solver.

@@ -1,7 +1,8 @@
 """Heads that turn frame features into clip predictions."""
 
+from .ifc_head import IFCHead
 from .seqformer_head import SeqFormerHead
 from .stqi_head import STQIHead
 from .tevit_roi_head import TeViTRoIHead
 
-__all__ = ['STQIHead', 'SeqFormerHead', 'TeViTRoIHead']
+__all__ = ['IFCHead', 'STQIHead', 'SeqFormerHead', 'TeViTRoIHead']

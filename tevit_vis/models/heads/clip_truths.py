@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh
+from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh, reduce_mean
 
 from tevit_vis.structures import Tubes
 
@@ -56,15 +56,46 @@ def gather_tubes(
 def padding_masks(
     img_metas: Sequence[Sequence[dict]], size: Sequence[int], device: torch.device
 ) -> torch.Tensor:
-    """[B, T, H, W] bool, True where there is no image.
+    """[B, T, H, W] bool, True on pixels of no image.
 
     Args:
         img_metas: B lists of T dicts with ``img_shape``.
         size: (H, W) of the network input.
     """
+    return padded_cells(img_metas, size, 1, device)
+
+
+def padded_cells(
+    img_metas: Sequence[Sequence[dict]], size: Sequence[int], stride: int, device: torch.device
+) -> torch.Tensor:
+    """[B, T, H, W] bool, True on cells wholly outside the image.
+
+    Args:
+        img_metas: B lists of T dicts with ``img_shape``.
+        size: (H, W) in cells.
+        stride: pixels of a cell.
+    """
     shapes = torch.tensor(
         [[meta['img_shape'][:2] for meta in metas] for metas in img_metas], device=device
     )[..., None, None]  # [B, T, 2, 1, 1]
-    y = torch.arange(size[0], device=device)[:, None]
-    x = torch.arange(size[1], device=device)
+    y = torch.arange(size[0], device=device)[:, None] * stride
+    x = torch.arange(size[1], device=device) * stride
     return (y >= shapes[:, :, 0]) | (x >= shapes[:, :, 1])
+
+
+def instance_count(tubes: Sequence[Tubes], device: torch.device) -> torch.Tensor:
+    """Instances of a batch, the mean over all processes, at least 1: what losses are divided by.
+
+    PARITY(SeqFormer, IFC): an instance counts once, in one frame or in many.
+    """
+    return reduce_mean(torch.tensor(float(sum(map(len, tubes))), device=device)).clamp(min=1)
+
+
+def name_layer_losses(layers: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The losses of all decoder layers: plain names for the last, ``<name>_<layer>`` before."""
+    named = {
+        f'{name}_{number}': value
+        for number, losses in enumerate(layers[:-1])
+        for name, value in losses.items()
+    }
+    return {**named, **layers[-1]}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from mmcv.cnn import bias_init_with_prob
 from mmcv.runner import BaseModule, ModuleList
-from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner, reduce_mean
+from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner
 from mmdet.models.builder import HEADS, build_loss
 from torch import nn
 
@@ -27,6 +27,8 @@ from tevit_vis.masks import ResizedMasks
 from tevit_vis.structures import ClipPrediction, Tubes
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
+
+from .clip_truths import instance_count, name_layer_losses
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
 
@@ -131,16 +133,12 @@ class SeqFormerHead(BaseModule):
         """
         outputs = self(levels, padding, frames_per_pass=padding.shape[1])
         features = self._mask_feature_maps(outputs.memory)
-        # PARITY(SeqFormer): all is divided by the number of instances, in one frame or in many.
-        count = torch.tensor(float(sum(map(len, tubes))), device=features.device)
-        count = reduce_mean(count).clamp(min=1)
-        losses = {}
-        for number, (layer, scores) in enumerate(zip(outputs.layers, outputs.cls_scores)):
-            is_last = number == len(outputs.layers) - 1
-            layer_losses = self._layer_losses(layer, scores, features, tubes, img_shapes, count)
-            for name, value in layer_losses.items():
-                losses[name if is_last else f'{name}_{number}'] = value
-        return losses
+        count = instance_count(tubes, features.device)
+        losses = [
+            self._layer_losses(layer, scores, features, tubes, img_shapes, count)
+            for layer, scores in zip(outputs.layers, outputs.cls_scores)
+        ]
+        return name_layer_losses(losses)
 
     def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
         """[B, T, F, H, W] at stride 8."""

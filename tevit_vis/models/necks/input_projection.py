@@ -24,7 +24,7 @@ class InputProjection(BaseModule):
         in_channels: of each map.
         out_channels: of all levels.
         num_outs: levels, at least as many as maps; each one more is half as large.
-        num_groups: of the norms.
+        num_groups: of the norms; None for none.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class InputProjection(BaseModule):
         in_channels: Sequence[int],
         out_channels: int,
         num_outs: int,
-        num_groups: int = 32,
+        num_groups: int | None = 32,
     ) -> None:
         super().__init__()
         if num_outs < len(in_channels):
@@ -41,9 +41,8 @@ class InputProjection(BaseModule):
             )
 
         def level(inputs: int, **conv: int) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Conv2d(inputs, out_channels, **conv), nn.GroupNorm(num_groups, out_channels)
-            )
+            norm = [nn.GroupNorm(num_groups, out_channels)] if num_groups else []
+            return nn.Sequential(nn.Conv2d(inputs, out_channels, **conv), *norm)
 
         self.levels = ModuleList([level(inputs, kernel_size=1) for inputs in in_channels])
         inputs = in_channels[-1]
@@ -53,7 +52,7 @@ class InputProjection(BaseModule):
 
     def init_weights(self) -> None:
         """Xavier's uniform weights, biases zero."""
-        for conv, _ in self.levels:
+        for conv, *_ in self.levels:
             nn.init.xavier_uniform_(conv.weight)
             nn.init.zeros_(conv.bias)
 

@@ -1,0 +1,122 @@
+"""IFC's official checkpoint: {'model': weights} in detectron2's layout."""
+
+from __future__ import annotations
+
+import torch
+
+from .rename import BATCH_NORM, Extra, KeyTable, Rule
+
+TRANSFORMER = 'detr.transformer.'
+ENCODER = 'bbox_head.encoder.'
+DECODER = ('detr.transformer.clip_decoder.layers.*.', 'bbox_head.decoder.layers.*.')
+BODY = 'detr.backbone.0.backbone.'
+SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
+
+
+def _encoder_rules(official: str, ours: str) -> list[Rule]:
+    source = f'{TRANSFORMER}encoder.{official}.*.'
+    target = f'{ENCODER}{ours}.*.'
+    names = {
+        'norm1.': 'norm1.',
+        'norm2.': 'norm2.',
+        'linear1.': 'ffn.layers.0.0.',
+        'linear2.': 'ffn.layers.1.',
+    }
+    attention = Rule(
+        source + 'self_attn.', target + 'attention.attn.', SELF_ATTENTION, family='encoder'
+    )
+    return [
+        attention,
+        *(Rule(source + a, target + b, family='encoder') for a, b in names.items()),
+    ]
+
+
+def _decoder_rules() -> list[Rule]:
+    names = {
+        'norm1.': 'norms.0.',
+        'norm2.': 'norms.1.',
+        'norm3.': 'norms.2.',
+        'linear1.': 'ffn.layers.0.0.',
+        'linear2.': 'ffn.layers.1.',
+    }
+    attentions = {'self_attn.': 'self_attn.attn.', 'multihead_attn.': 'cross_attn.attn.'}
+    return [
+        *(
+            Rule(DECODER[0] + a, DECODER[1] + b, SELF_ATTENTION, family='decoder')
+            for a, b in attentions.items()
+        ),
+        *(Rule(DECODER[0] + a, DECODER[1] + b, family='decoder') for a, b in names.items()),
+    ]
+
+
+def _resnet_rules() -> list[Rule]:
+    rules = [
+        Rule(BODY + 'stem.conv1.', 'backbone.conv1.', ('weight',)),
+        Rule(BODY + 'stem.conv1.norm.', 'backbone.bn1.', BATCH_NORM),
+    ]
+    for n in range(1, 5):
+        stage, layer = f'{BODY}res{n + 1}.', f'backbone.layer{n}.'
+        for i in (1, 2, 3):
+            rules += [
+                Rule(f'{stage}*.conv{i}.', f'{layer}*.conv{i}.', ('weight',), family=layer),
+                Rule(f'{stage}*.conv{i}.norm.', f'{layer}*.bn{i}.', BATCH_NORM, family=layer),
+            ]
+        rules += [
+            Rule(f'{stage}0.shortcut.', f'{layer}0.downsample.0.', ('weight',)),
+            Rule(f'{stage}0.shortcut.norm.', f'{layer}0.downsample.1.', BATCH_NORM),
+        ]
+    return rules
+
+
+def _class_weights(bias: torch.Tensor) -> torch.Tensor:
+    """1 for each class, .1 for no object, as wide as the classifier."""
+    weights = torch.ones_like(bias)
+    weights[-1] = 0.1
+    return weights
+
+
+RULES = [
+    Rule(TRANSFORMER + 'memory_bus', ENCODER + 'tokens', ('',)),
+    Rule(TRANSFORMER + 'memory_pos', ENCODER + 'token_position', ('',)),
+    *_encoder_rules('enc_layers', 'frame_layers'),
+    *_encoder_rules('bus_layers', 'bus_layers'),
+    *_decoder_rules(),
+    Rule(TRANSFORMER + 'clip_decoder.norm.', 'bbox_head.decoder.norm.'),
+    Rule('detr.query_embed.', 'bbox_head.decoder.query_position.', ('weight',)),
+    *(Rule(f'detr.class_embed.layers.{n}.', f'bbox_head.class_branch.{2 * n}.') for n in range(2)),
+    Rule('detr.input_proj.', 'neck.levels.2.0.'),
+    Rule('detr.mask_head.adapter1.', 'neck.levels.1.0.'),
+    Rule('detr.mask_head.adapter2.', 'neck.levels.0.0.'),
+    *(
+        rule
+        for n, level in ((1, 'stride32'), (2, 'stride16'), (3, 'stride8'))
+        for rule in (
+            Rule(f'detr.mask_head.lay{n}.', f'bbox_head.mask_features.{level}.0.'),
+            Rule(f'detr.mask_head.gn{n}.', f'bbox_head.mask_features.{level}.1.'),
+        )
+    ),
+    *(
+        Rule(f'detr.mask_head.out_lay.{name}.', f'bbox_head.mask_features.{name}.')
+        for name in ('depthwise', 'pointwise')
+    ),
+    *(
+        Rule(f'detr.mask_head.convert_to_weight.layers.{n}.', f'bbox_head.mask_weights.{2 * n}.')
+        for n in range(3)
+    ),
+    *_resnet_rules(),
+]
+
+IFC = KeyTable(
+    system='ifc',
+    checkpoint_key='model',
+    rules=RULES,
+    extras=[
+        Extra(
+            'criterion.empty_weight',
+            'weights of the classes in the loss, which the config has (no_object_weight)',
+            made_from='detr.class_embed.layers.1.bias',
+            made=_class_weights,
+        )
+    ],
+    counters={'.num_batches_tracked': 'counter of batch norms, which the official ones lack'},
+)

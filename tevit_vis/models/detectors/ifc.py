@@ -1,0 +1,46 @@
+"""IFC: Hwang et al., "Video Instance Segmentation using Inter-Frame Communication Transformers",
+NeurIPS 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.builder import DETECTORS
+from mmdet.models.detectors import SingleStageDetector
+
+from tevit_vis.models.heads.clip_truths import gather_tubes, padded_cells
+from tevit_vis.models.heads.ifc_head import STRIDE
+from tevit_vis.structures import ClipPrediction
+
+from .clip_detector import ClipDetector
+
+
+@DETECTORS.register_module()
+class IFC(ClipDetector, SingleStageDetector):
+    """SingleStageDetector over clips: its constructor, its keys; ``IFCHead`` as head."""
+
+    def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
+        """See ``ClipDetector.forward_train``."""
+        img_shapes = [metas[0]['img_shape'] for metas in img_metas]
+        tubes = [
+            gather_tubes(*clip, img.shape[3:])
+            for clip in zip(gt_bboxes, gt_labels, gt_masks, gt_ids, img_shapes)
+        ]
+        features = self.extract_feat(img)
+        padding = padded_cells(img_metas, features[-1].shape[3:], STRIDE, img.device)
+        return self.bbox_head.forward_train(features, padding, tubes)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.bbox_head.num_classes
+
+    def predict_clip(
+        self, features: Sequence[torch.Tensor], metas: Sequence[dict]
+    ) -> ClipPrediction:
+        """See ``ClipDetector.predict_clip``."""
+        coarsest = features[-1]
+        padding = padded_cells([metas], coarsest.shape[3:], STRIDE, coarsest.device)
+        return self.bbox_head.predict(features, padding, metas)

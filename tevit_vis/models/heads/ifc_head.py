@@ -1,0 +1,204 @@
+"""IFC's head: encoder with memory tokens, clip decoder, classes and masks.
+
+Hwang et al., "Video Instance Segmentation using Inter-Frame Communication Transformers",
+NeurIPS 2021.
+
+Letters: B clips, T frames, Q queries, K classes, C channels, N instances of a clip, H and W cells
+at stride 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.runner import BaseModule
+from mmdet.core import build_assigner
+from mmdet.models.builder import HEADS, build_loss
+from mmdet.models.utils import SinePositionalEncoding
+from torch import nn
+
+from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.mask_fpn import MaskFPN
+from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
+from tevit_vis.masks import ResizedMasks, mask_extents
+from tevit_vis.structures import ClipPrediction, Tubes
+
+from .clip_truths import instance_count, name_layer_losses
+
+TARGET_STRIDE = 4  # of the masks that are compared in training, in pixels of the network input
+STRIDE = 32  # of the cells that the encoder sees
+
+
+class ClipOutputs(NamedTuple):
+    """What the network says of a batch of clips."""
+
+    features: torch.Tensor  # [B, T, C, H, W] of masks
+    queries: list[torch.Tensor]  # [B, Q, C] after each layer
+    cls_scores: list[torch.Tensor]  # [B, Q, K + 1] logits of each layer, the last: no object
+
+
+@HEADS.register_module()
+class IFCHead(BaseModule):
+    """Queries that stand for an instance in all frames of a clip.
+
+    Args:
+        num_classes: K.
+        embed_dims: C.
+        encoder: arguments of ``MemoryBusEncoder``, without ``embed_dims``.
+        decoder: arguments of ``ClipQueryDecoder``, without ``embed_dims``.
+        losses: configs by name: ``ce`` of classes, ``mask`` and ``dice`` of masks.
+        no_object_weight: of queries without an instance in ``ce``.
+        train_cfg: ``assigner``.
+        test_cfg: not used here.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embed_dims: int,
+        encoder: dict,
+        decoder: dict,
+        losses: dict,
+        no_object_weight: float,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.no_object_weight = no_object_weight
+        self.position = SinePositionalEncoding(embed_dims // 2, normalize=True)
+        self.encoder = MemoryBusEncoder(embed_dims=embed_dims, **encoder)
+        self.decoder = ClipQueryDecoder(embed_dims=embed_dims, **decoder)
+        self.class_branch = nn.Sequential(
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(embed_dims, num_classes + 1),
+        )
+        self.mask_features = MaskFPN(embed_dims)
+        self.mask_weights = nn.Sequential(
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(embed_dims, embed_dims),
+        )
+        self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
+        self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
+
+    def forward(self, levels: Sequence[torch.Tensor], padding: torch.Tensor) -> ClipOutputs:
+        """Run encoder and decoder.
+
+        Args:
+            levels: [B, T, C, H_l, W_l] of strides 8, 16 and 32.
+            padding: [B, T, H_32, W_32] bool, True on cells of no image.
+        """
+        finest, middle, coarsest = levels
+        num_clips, num_frames = coarsest.shape[:2]
+        position = self.position(fold_frames(padding).int())  # [B*T, C, H_32, W_32]
+        position = unfold_frames(position.flatten(2).transpose(1, 2), num_clips)
+        cells = coarsest.flatten(3).transpose(2, 3)  # [B, T, S, C]
+        hidden = padding.flatten(2)
+        memory = self.encoder(cells, position, hidden)
+        token_position = self.encoder.token_position.expand_as(memory.tokens)
+        queries = self.decoder(
+            torch.cat([memory.cells.flatten(1, 2), memory.tokens.flatten(1, 2)], 1),
+            torch.cat([position.flatten(1, 2), token_position.flatten(1, 2)], 1),
+            F.pad(hidden.flatten(1), (0, num_frames * memory.tokens.shape[2])),
+        )
+        encoded = memory.cells.transpose(2, 3).unflatten(3, coarsest.shape[3:])
+        features = self.mask_features(*map(fold_frames, (encoded, middle, finest)))
+        cls_scores = [self.class_branch(layer).float() for layer in queries]
+        return ClipOutputs(unfold_frames(features, num_clips), queries, cls_scores)
+
+    def mask_logits(self, features: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """[B, N, T, H, W] for the mask features [B, T, C, H, W] of queries [B, N, C]."""
+        return torch.einsum('bnc,btchw->bnthw', self.mask_weights(queries), features).float()
+
+    def forward_train(
+        self,
+        levels: Sequence[torch.Tensor],
+        padding: torch.Tensor,
+        tubes: Sequence[Tubes],
+    ) -> dict[str, torch.Tensor]:
+        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first.
+
+        Args:
+            levels, padding: as of ``forward``.
+            tubes: of each clip; masks on the padded network input.
+        """
+        outputs = self(levels, padding)
+        count = instance_count(tubes, padding.device)
+        targets = [self.mask_targets(truth).to(padding.device) for truth in tubes]
+        losses = [
+            self._layer_losses(scores, outputs.features, queries, tubes, targets, count)
+            for scores, queries in zip(outputs.cls_scores, outputs.queries)
+        ]
+        return name_layer_losses(losses)
+
+    @staticmethod
+    def mask_targets(tubes: Tubes) -> torch.Tensor:
+        """The true masks at stride 4: [N, T, h, w], 0 to 1."""
+        # PARITY(IFC): resized bilinearly, borders stay soft.
+        size = [-(-side // TARGET_STRIDE) for side in tubes.masks.shape[2:]]
+        if not len(tubes):
+            return torch.zeros(0, tubes.masks.shape[1], *size)
+        return F.interpolate(tubes.masks.float(), size, mode='bilinear', align_corners=False)
+
+    def _layer_losses(
+        self,
+        scores: torch.Tensor,
+        features: torch.Tensor,
+        queries: torch.Tensor,
+        tubes: Sequence[Tubes],
+        targets: Sequence[torch.Tensor],
+        count: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Losses of one layer, whose queries [B, Q, C] gave logits [B, Q, K + 1]."""
+        labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
+        logits = self.mask_logits(features, queries)
+        size = targets[0].shape[2:]
+        predicted, wanted = [], []
+        for b, (truth, masks) in enumerate(zip(tubes, targets)):
+            resized = F.interpolate(logits[b], size, mode='bilinear', align_corners=False)
+            chosen, instances = self.assigner.assign(scores[b], resized, truth.labels, masks)
+            labels[b, chosen] = truth.labels[instances]
+            predicted.append(resized[chosen].flatten(1))
+            wanted.append(masks[instances].flatten(1))
+        weights = torch.where(labels < self.num_classes, 1.0, self.no_object_weight).flatten()
+        found, true = torch.cat(predicted), torch.cat(wanted)
+        ce = self.losses['ce'](
+            scores.flatten(0, 1), labels.flatten(), weight=weights, avg_factor=weights.sum()
+        )
+        return dict(
+            loss_ce=ce,
+            loss_mask=self.losses['mask'](found, true, avg_factor=count),
+            loss_dice=self.losses['dice'](found, true, avg_factor=count),
+        )
+
+    def predict(
+        self, levels: Sequence[torch.Tensor], padding: torch.Tensor, metas: Sequence[dict]
+    ) -> ClipPrediction:
+        """The queries of one clip whose best class is an object.
+
+        Args:
+            levels, padding: as of ``forward``, B = 1.
+            metas: T dicts with ``ori_shape``.
+        """
+        outputs = self(levels, padding)
+        probabilities = outputs.cls_scores[-1][0].softmax(-1)
+        kept = (probabilities.argmax(-1) < self.num_classes).nonzero()[:, 0]
+        class_scores = probabilities[kept, :-1]
+        logits = self.mask_logits(outputs.features, outputs.queries[-1][:, kept])[0]
+        size = tuple(metas[0]['ori_shape'][:2])
+        scores, labels = class_scores.max(1)
+        return ClipPrediction(
+            queries=kept,
+            labels=labels,
+            scores=scores,
+            class_scores=class_scores,
+            boxes=mask_extents(logits > 0, size),
+            masks=ResizedMasks(logits, size),
+        )
