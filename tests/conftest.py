@@ -120,6 +120,38 @@ def seqformer(seqformer_config):
     return model
 
 
+@pytest.fixture
+def ifc_config():
+    """The config of the synthetic IFC with fewer channels, layers and seven queries."""
+    config = load_config('synthetic/ifc_tiny')
+    config.merge_from_dict(
+        {
+            'model.backbone.embed_dims': 8,
+            'model.backbone.num_layers': [1, 1, 1, 1],
+            'model.neck.in_channels': [16, 40, 64],
+            'model.neck.out_channels': 32,
+            'model.bbox_head.embed_dims': 32,
+            'model.bbox_head.encoder.feedforward_channels': 48,
+            'model.bbox_head.decoder.feedforward_channels': 48,
+            'model.bbox_head.decoder.num_layers': 2,
+            'model.bbox_head.decoder.num_queries': 7,
+            'model.test_cfg.windows.length': 3,
+        }
+    )
+    return config
+
+
+@pytest.fixture
+def ifc(ifc_config):
+    """A tiny IFC, most of whose queries see an object."""
+    torch.manual_seed(3)
+    model = init_model(ifc_config, device='cpu')
+    with torch.inference_mode():
+        model.bbox_head.class_branch[-1].weight.normal_(0, 0.3)
+        model.bbox_head.class_branch[-1].bias[-1] = -0.5
+    return model
+
+
 def noise_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
     generator = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ from tevit_vis.masks import (
     encode_masks,
     mask_areas,
     mask_boxes,
+    mask_extents,
     overlap_shares,
     paste_masks,
     rle_pixels,
@@ -125,3 +126,15 @@ def test_encode_clip_gives_each_instance_its_own_frames():
 def test_threshold_is_inclusive():
     masks = RoIMasks(torch.zeros(1, 1, 2, 2), torch.tensor([[[0.0, 0, 4, 4]]]), (4, 4), 0.5)
     assert masks.frame(0)[0, 1:3, 1:3].all()  # sigmoid(0) is the threshold
+
+
+def test_extents_are_boxes_around_small_masks():
+    masks = torch.zeros(2, 2, 4, 8, dtype=torch.bool)
+    masks[0, 1, 1:3, 2] = True
+    masks[1, 0] = True
+    boxes = mask_extents(masks, size=(40, 160))
+    assert boxes.tolist() == [
+        [[0, 0, 0, 0], [40, 10, 60, 30]],
+        [[0, 0, 160, 40], [0, 0, 0, 0]],
+    ]
+    assert mask_extents(masks[:0], (40, 160)).shape == (0, 2, 4)

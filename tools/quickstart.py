@@ -36,7 +36,11 @@ from tevit_vis.utils.files import read_json_lines
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video
 
-CONFIGS = {'tevit': 'synthetic/tevit_tiny_finetune', 'seqformer': 'synthetic/seqformer_tiny_brief'}
+CONFIGS = {
+    'tevit': 'synthetic/tevit_tiny_finetune',
+    'seqformer': 'synthetic/seqformer_tiny_brief',
+    'ifc': 'synthetic/ifc_tiny_brief',
+}
 FRESH_VIDEOS, FRESH_SEED = 60, 2000
 HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000
 DRAWN_SCORE, DRAWN_AT_LEAST = 0.3, 3

@@ -5,11 +5,14 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-resize = dict(type='ResizeShortSide', max_long_side=1333, round_long_side=True)
+test_resize = dict(
+    type='ResizeShortSide', short_sides=[360], max_long_side=1333, round_long_side=True
+)
+train_resize = dict(test_resize, short_sides=[360, 480])
 train_pipeline = [
     {{_base_.load_image}},
     {{_base_.load_annotations}},
-    dict(short_sides=[360, 480], **resize),
+    train_resize,
     {{_base_.flip}},
     {{_base_.normalize}},
     {{_base_.bundle}},
@@ -17,7 +20,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     {{_base_.load_image}},
-    dict(short_sides=[360], **resize),
+    test_resize,
     dict(type='RandomFlip', flip_ratio=0.0),
     {{_base_.normalize}},
     {{_base_.bundle}},
@@ -30,4 +33,3 @@ data = dict(
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline),
 )
-del resize

@@ -52,6 +52,19 @@ def test_there_and_back_again(official):
 
 
 @needs_golden
+@pytest.mark.parametrize('case', ['tiny', 'full_r101'])
+def test_ifc_there_and_back_again(case):
+    official = dict(GoldenCase(SHARED / 'goldens' / 'ifc' / case).state_dict())
+    ours = convert_checkpoint(official, TABLES['ifc'], 'official.pth')
+    back = convert_checkpoint(ours.weights, TABLES['ifc'], 'ours.pth', reverse=True)
+    assert ours.missing == back.missing == []
+    assert set(back.weights) == set(official)
+    assert all(torch.equal(value, back.weights[key]) for key, value in official.items())
+    with pytest.raises(InputError, match="looks like IFC's official checkpoint"):
+        convert_checkpoint(official, TABLE, 'x.pth')
+
+
+@needs_golden
 def test_what_is_missing_is_told(official):
     part = {key: value for key, value in official.items() if 'reference_points' not in key}
     converted = convert_checkpoint(part, TABLE, 'part.pth')

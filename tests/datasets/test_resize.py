@@ -22,6 +22,14 @@ def test_sizes(size, sides, given):
     assert short_side_size(*size, *sides) == given
 
 
+@pytest.mark.parametrize(
+    ('size', 'sides', 'given'),
+    [((100, 77), (360, None), (468, 360)), ((1000, 300), (360, 768), (768, 230))],
+)
+def test_detectron2_rounds_the_long_side(size, sides, given):
+    assert short_side_size(*size, *sides, round_long_side=True) == given
+
+
 def resized(image, **options):
     results = dict(img=image, img_shape=image.shape, img_fields=['img'], bbox_fields=[])
     return ResizeShortSide(**options)(results)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
+import ifc_case  # noqa: E402
 import seqformer_case  # noqa: E402
 import tevit_case  # noqa: E402
 from golden import GoldenCase  # noqa: E402
 
 from tevit_vis.utils.errors import InputError  # noqa: E402
 
-CHECKS = {'seqformer': seqformer_case.check, 'tevit': tevit_case.check}
+CHECKS = {'ifc': ifc_case.check, 'seqformer': seqformer_case.check, 'tevit': tevit_case.check}
 
 
 def check_case(folder: Path):
