@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from .rename import BATCH_NORM, Extra, KeyTable, Rule
+from .rename import BATCH_NORM, SELF_ATTENTION, Extra, KeyTable, Rule
 
 TRANSFORMER = 'detr.transformer.'
 ENCODER = 'bbox_head.encoder.'
 DECODER = ('detr.transformer.clip_decoder.layers.*.', 'bbox_head.decoder.layers.*.')
 BODY = 'detr.backbone.0.backbone.'
-SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
 
 
 def _encoder_rules(official: str, ours: str) -> list[Rule]:

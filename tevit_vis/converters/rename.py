@@ -14,6 +14,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 AFFINE = ('weight', 'bias')
 BATCH_NORM = (*AFFINE, 'running_mean', 'running_var')
+SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')  # torch's
 WRAPPED = 'module.'  # before every key of a model that was saved as torch's DDP holds it
 # A key that only checkpoints of this kind have, and what to call them.
 SIGNATURES = {

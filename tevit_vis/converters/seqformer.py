@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import AFFINE, BATCH_NORM, Extra, KeyTable, Rule
+from .rename import AFFINE, BATCH_NORM, SELF_ATTENTION, Extra, KeyTable, Rule
 from .swin import swin_rules
 
 ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')
@@ -16,7 +16,6 @@ ATTENTION = tuple(
     for linear in ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
     for part in AFFINE
 )
-SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
 BODY = 'detr.backbone.0.body.'
 
 

@@ -10,7 +10,7 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
-from tevit_vis.models.heads.clip_truths import gather_tubes, padded_cells
+from tevit_vis.models.heads.clip_truths import gather_batch, padded_cells
 from tevit_vis.models.heads.ifc_head import STRIDE
 from tevit_vis.structures import ClipPrediction
 
@@ -23,11 +23,7 @@ class IFC(ClipDetector, SingleStageDetector):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        img_shapes = [metas[0]['img_shape'] for metas in img_metas]
-        tubes = [
-            gather_tubes(*clip, img.shape[3:])
-            for clip in zip(gt_bboxes, gt_labels, gt_masks, gt_ids, img_shapes)
-        ]
+        tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, img.shape[3:])
         features = self.extract_feat(img)
         padding = padded_cells(img_metas, features[-1].shape[3:], STRIDE, img.device)
         return self.bbox_head.forward_train(features, padding, tubes)

@@ -10,7 +10,7 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
-from tevit_vis.models.heads.clip_truths import gather_tubes, padding_masks
+from tevit_vis.models.heads.clip_truths import gather_batch, padding_masks
 from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
@@ -23,11 +23,8 @@ class SeqFormer(ClipDetector, SingleStageDetector):
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
         size = img.shape[3:]
+        tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size)
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
-        tubes = [
-            gather_tubes(*clip, size)
-            for clip in zip(gt_bboxes, gt_labels, gt_masks, gt_ids, img_shapes)
-        ]
         padding = padding_masks(img_metas, size, img.device)
         return self.bbox_head.forward_train(self.extract_feat(img), padding, tubes, img_shapes)
 

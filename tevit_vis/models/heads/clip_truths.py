@@ -53,6 +53,27 @@ def gather_tubes(
     return Tubes(clip_labels, boxes.clamp(min=OUT_OF_SIGHT), torch.from_numpy(bits))
 
 
+def gather_batch(
+    img_metas: Sequence[Sequence[dict]],
+    gt_bboxes: Sequence[Sequence[torch.Tensor]],
+    gt_labels: Sequence[Sequence[torch.Tensor]],
+    gt_masks: Sequence[Sequence[BitmapMasks]],
+    gt_ids: Sequence[Sequence[torch.Tensor]],
+    size: Sequence[int],
+) -> list[Tubes]:
+    """The instances of each clip of a batch, whose frames are of one size within a clip.
+
+    Args:
+        img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids: as of ``ClipDetector.forward_train``.
+        size: (H, W) of the padded batch.
+    """
+    img_shapes = [metas[0]['img_shape'] for metas in img_metas]
+    return [
+        gather_tubes(*clip, size)
+        for clip in zip(gt_bboxes, gt_labels, gt_masks, gt_ids, img_shapes)
+    ]
+
+
 def padding_masks(
     img_metas: Sequence[Sequence[dict]], size: Sequence[int], device: torch.device
 ) -> torch.Tensor:
