@@ -105,7 +105,7 @@ def test_a_box_across_the_border_is_cut():
 def test_encode_clip_gives_each_instance_its_own_frames():
     # Instance n in frame t fills the box from column 2n to 2n + 2, row t to t + 1.
     boxes = torch.tensor([[[2.0 * n, t, 2.0 * n + 2, t + 1] for t in range(3)] for n in range(2)])
-    masks = RoIMasks(torch.full((2, 3, 4, 4), 9.0), boxes, size=(4, 5), threshold=0.5)
+    masks = RoIMasks(torch.full((2, 3, 4, 4), 9.0), (4, 5), boxes, threshold=0.5)
     clip = ClipPrediction(
         queries=torch.tensor([4, 1]),
         labels=torch.tensor([7, 3]),
@@ -124,7 +124,7 @@ def test_encode_clip_gives_each_instance_its_own_frames():
 
 
 def test_threshold_is_inclusive():
-    masks = RoIMasks(torch.zeros(1, 1, 2, 2), torch.tensor([[[0.0, 0, 4, 4]]]), (4, 4), 0.5)
+    masks = RoIMasks(torch.zeros(1, 1, 2, 2), (4, 4), torch.tensor([[[0.0, 0, 4, 4]]]), 0.5)
     assert masks.frame(0)[0, 1:3, 1:3].all()  # sigmoid(0) is the threshold
 
 

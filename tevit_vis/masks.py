@@ -20,20 +20,16 @@ MASKS_AT_ONCE = 63  # of one call of pycocotools
 
 
 @dataclass(frozen=True)
-class RoIMasks:
-    """Masks that fill a box: each [h, w] logit map is pasted into its box.
+class LogitMasks:
+    """Small masks of a clip.
 
     Args:
         logits: [N, T, h, w].
-        boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
         size: (H, W) of the original frames.
-        threshold: probability at and above which a pixel belongs to the mask.
     """
 
     logits: torch.Tensor
-    boxes: torch.Tensor
     size: tuple[int, int]
-    threshold: float
 
     @property
     def num_instances(self) -> int:
@@ -44,6 +40,19 @@ class RoIMasks:
     def num_frames(self) -> int:
         """T."""
         return self.logits.shape[1]
+
+
+@dataclass(frozen=True)
+class RoIMasks(LogitMasks):
+    """Masks that fill a box: each logit map is pasted into its box.
+
+    Args:
+        boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
+        threshold: probability at and above which a pixel belongs to the mask.
+    """
+
+    boxes: torch.Tensor
+    threshold: float
 
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
@@ -52,26 +61,10 @@ class RoIMasks:
 
 
 @dataclass(frozen=True)
-class ResizedMasks:
-    """Masks that fill the frame: each [h, w] logit map is resized to it, bilinearly.
-
-    Args:
-        logits: [N, T, h, w]; a pixel belongs to the mask where its logit is positive.
-        size: (H, W) of the original frames.
+class ResizedMasks(LogitMasks):
+    """Masks that fill the frame: each logit map is resized to it, bilinearly; a pixel belongs to
+    the mask where its logit is positive.
     """
-
-    logits: torch.Tensor
-    size: tuple[int, int]
-
-    @property
-    def num_instances(self) -> int:
-        """N."""
-        return self.logits.shape[0]
-
-    @property
-    def num_frames(self) -> int:
-        """T."""
-        return self.logits.shape[1]
 
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
