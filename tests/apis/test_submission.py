@@ -57,6 +57,7 @@ def test_an_interrupted_run_goes_on(tiny_model, dataset, tmp_path, monkeypatch):
     predict, seen = testing.predict_video, []
 
     def stop_at_second(model, frames):
+        frames = list(frames)
         seen.append(len(frames))
         if len(seen) == 2:
             raise KeyboardInterrupt

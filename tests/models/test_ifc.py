@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -6,12 +8,15 @@ from mmdet.models import build_detector
 from test_tevit import make_metas
 
 from tevit_vis.apis import inference_video
+from tevit_vis.apis.inference import predict_video
 from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.datasets import FramePipeline
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.models.assigners import IFCAssigner
 from tevit_vis.models.heads.clip_truths import padded_cells
 from tevit_vis.models.heads.ifc_head import IFCHead
 from tevit_vis.structures import Tubes
+from tevit_vis.utils.errors import InputError
 
 CHANNELS, FRAMES, CELLS = 8, 3, 6
 LAYER = dict(embed_dims=CHANNELS, num_heads=2, feedforward_channels=12, dropout=0.0)
@@ -196,3 +201,31 @@ def test_bf16_is_close_to_full_precision(training_model):
         losses[amp] = trained.train_step(clips)['log_vars']
     for name, value in losses[None].items():
         assert losses['bf16'][name] == pytest.approx(value, rel=0.05), name
+
+
+def test_frames_of_another_size_are_named(ifc):
+    pipeline = FramePipeline(ifc.cfg.data.test.pipeline)
+    frames = [pipeline.from_array(image) for image in (*video(2), np.zeros((40, 80, 3), np.uint8))]
+    with pytest.raises(InputError, match='frame 2 must be 80x48 like the first one, but is 80x40'):
+        predict_video(ifc, frames)
+    with pytest.raises(InputError, match='a video must have at least one frame'):
+        predict_video(ifc, [])
+
+
+def test_windows_hold_few_frames_of_a_long_video(ifc):
+    held = []
+    pipeline = FramePipeline(ifc.cfg.data.test.pipeline)
+
+    def frames():
+        for image in video(12):
+            gc.collect()
+            held.append(sum(isinstance(thing, Marked) for thing in gc.get_objects()))
+            frame = pipeline.from_array(image)
+            yield frame._replace(meta=Marked(frame.meta))
+
+    assert predict_video(ifc, frames()).num_frames == 12
+    assert max(held) <= 4
+
+
+class Marked(dict):
+    """For tests: the meta of a frame that is still held."""

@@ -6,7 +6,7 @@ import torch
 from conftest import SHARED
 
 from tevit_vis.masks import decode_rle
-from tevit_vis.tracking import Stitcher, Windows, window_ranges, windows_of
+from tevit_vis.tracking import Stitcher, Windows, cut_windows, windows_of
 from tevit_vis.utils.errors import InputError
 
 GOLDEN = SHARED / 'goldens' / 'ifc' / 'tiny' / 'expected_test.npz'
@@ -24,10 +24,16 @@ SIZE = (8, 12)
     ],
 )
 def test_windows_cover_the_video(num_frames, length, stride, starts):
-    windows = window_ranges(num_frames, Windows(length, stride, 0.1, 0.1))
-    assert [window.start for window in windows] == starts
-    assert {len(window) for window in windows} == {min(length, num_frames)}
-    assert {frame for window in windows for frame in window} == set(range(num_frames))
+    read = []
+    frames = (read.append(number) or number for number in range(num_frames))
+    found = []
+    for numbers, window in cut_windows(frames, Windows(length, stride, 0.1, 0.1)):
+        assert list(numbers) == window
+        assert len(window) == min(length, num_frames)
+        assert len(read) == numbers.stop  # no frame is read before it is needed
+        found.append(numbers)
+    assert [window.start for window in found] == starts
+    assert {frame for window in found for frame in window} == set(range(num_frames))
 
 
 GOOD = dict(length=3, stride=1, min_iou=0.1, min_score=0.2)

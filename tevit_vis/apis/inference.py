@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from mmcv import Config
@@ -18,7 +18,7 @@ from tevit_vis.datasets.categories import category_table
 from tevit_vis.masks import ResizedMasks, encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
-from tevit_vis.tracking import Stitcher, Windows, window_ranges, windows_of
+from tevit_vis.tracking import Stitcher, Windows, cut_windows, windows_of
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.errors import InputError
@@ -156,23 +156,32 @@ def inference_video(
         InputError: a video that cannot be read.
     """
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
-    frames = []
     images = open_source(video)
-    for frame in prefetch(pipeline.from_array, images, num_workers=2, ahead=FRAMES_AHEAD):
-        frames.append(frame)
-        on_frame()
-    return predict_video(model, frames)
+
+    def frames() -> Iterator[Frame]:
+        for frame in prefetch(pipeline.from_array, images, num_workers=2, ahead=FRAMES_AHEAD):
+            yield frame
+            on_frame()
+
+    return predict_video(model, frames())
 
 
 @torch.inference_mode()
-def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
+def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
     """The instances of a video: of one clip, or of ``test_cfg.windows`` that are stitched.
 
     Args:
-        frames: T frames of one size; the list is emptied, so that they are held only once.
+        frames: T frames of one size. Windows take them as they come; a clip takes all at once.
+
+    Raises:
+        InputError: frames of several sizes, or windows that cannot be.
     """
     windows = windows_of(model.test_cfg)
-    instances = stitch_windows(model, frames, windows) if windows else predict_whole(model, frames)
+    frames = of_one_size(frames)
+    if windows:
+        instances = stitch_windows(model, frames, windows)
+    else:
+        instances = predict_whole(model, frames)
     return keep_masks(
         instances,
         drop_empty=bool(model.test_cfg.get('drop_empty', False)),
@@ -180,23 +189,45 @@ def predict_video(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
     )
 
 
-def predict_whole(model: ClipDetector, frames: list[Frame]) -> VideoInstances:
-    """The instances of a video that is one clip; the list is emptied."""
+def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames, as long as they are like the first.
+
+    Raises:
+        InputError: one is not.
+    """
+    first: tuple[int, ...] = ()
+    for number, frame in enumerate(frames):
+        height, width = frame.meta['ori_shape'][:2]
+        first = first or (height, width)
+        if (height, width) != first:
+            raise InputError(
+                f'frame {number} must be {first[1]}x{first[0]} like the first one, '
+                f'but is {width}x{height}'
+            )
+        yield frame
+
+
+def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
+    """The instances of a video that is one clip."""
     device = next(model.parameters()).device
-    metas = [frame.meta for frame in frames]
-    clip = torch.stack([frame.img for frame in frames])
-    frames.clear()
+    images, metas = zip(*frames)
+    clip = torch.stack(images)
+    del images  # held only once
     features = model.extract_feat(clip[None].to(device))
     del clip
     return encode_clip(model.predict_clip(features, metas))
 
 
-def stitch_windows(model: ClipDetector, frames: list[Frame], windows: Windows) -> VideoInstances:
+def stitch_windows(
+    model: ClipDetector, frames: Iterable[Frame], windows: Windows
+) -> VideoInstances:
     """The instances of overlapping windows of a video, joined to tracks.
+
+    A frame passes backbone and neck once; its features are held while a window may need them.
 
     Args:
         model: whose features of a frame do not depend on the clip.
-        frames: T frames of one size; the list is emptied.
+        frames: T frames of one size.
         windows: how.
 
     Raises:
@@ -207,23 +238,20 @@ def stitch_windows(model: ClipDetector, frames: list[Frame], windows: Windows) -
             'model.test_cfg.windows: must be None for a backbone that mixes the frames of a clip, '
             f'such as {type(model.backbone).__name__}'
         )
-    size = tuple(frames[0].meta['ori_shape'][:2])
     device = next(model.parameters()).device
-    stitcher = Stitcher(windows, size)
-    features: dict[int, tuple[torch.Tensor, ...]] = {}  # of the frames of a window
-    for window in window_ranges(len(frames), windows):
-        for number in [number for number in features if number not in window]:
-            del features[number]
-        for number in window:
-            if number not in features:
-                features[number] = model.extract_feat(frames[number].img[None, None].to(device))
-        levels = [torch.cat(level, 1) for level in zip(*(features[n] for n in window))]
-        found = model.predict_clip(levels, [frames[number].meta for number in window])
+    seen = ((model.extract_feat(frame.img[None, None].to(device)), frame.meta) for frame in frames)
+    stitcher = None
+    for numbers, window in cut_windows(seen, windows):
+        features, metas = zip(*window)
+        levels = [torch.cat(level, 1) for level in zip(*features)]
+        found = model.predict_clip(levels, metas)
         if not isinstance(found.masks, ResizedMasks):
             raise InputError(
                 f'model.test_cfg.windows: must be None for {type(model).__name__}, '
                 'whose masks lie in boxes'
             )
-        stitcher.add(window, found.class_scores, found.boxes, found.masks.logits)
-    frames.clear()
+        stitcher = stitcher or Stitcher(windows, found.masks.size)
+        stitcher.add(numbers, found.class_scores, found.boxes, found.masks.logits)
+    if stitcher is None:
+        raise InputError('a video must have at least one frame, but has none')
     return stitcher.finish()

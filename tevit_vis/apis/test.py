@@ -61,8 +61,7 @@ def write_submission(
         frames = load_frames(dataset, share, num_workers)
         for video in share:
             bar.set_postfix_str(video.name)
-            clip = list(islice(frames, video.num_frames))
-            instances = predict_video(model, clip)
+            instances = predict_video(model, islice(frames, video.num_frames))
             journal.add(
                 writer, video.id, video_entries(instances, video.id, dataset.label_to_category)
             )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tevit_vis.utils.errors import InputError, share, whole_number
 
+Item = TypeVar('Item')
 WHERE = 'model.test_cfg.windows'
 
 
@@ -57,14 +60,19 @@ def windows_of(test_cfg: Mapping | None) -> Windows | None:
     return windows
 
 
-def window_ranges(num_frames: int, windows: Windows) -> list[range]:
-    """The frames of each window.
+def cut_windows(frames: Iterable[Item], windows: Windows) -> Iterator[tuple[range, list[Item]]]:
+    """The windows of a video whose frames come one by one: their numbers and they themselves.
 
-    The last one is moved back so that it ends with the video; a video shorter than a window is
-    one window (IFC, section 3.4).
+    The last window is moved back so that it ends with the video; a video shorter than a window is
+    one window (IFC, section 3.4). No more frames are held than a window has.
     """
-    if num_frames <= windows.length:
-        return [range(num_frames)]
-    last = num_frames - windows.length
-    starts = [*range(0, last, windows.stride), last]
-    return [range(start, start + windows.length) for start in starts]
+    held: deque[Item] = deque(maxlen=windows.length)
+    start, covered, count = 0, 0, 0
+    for frame in frames:
+        held.append(frame)
+        count += 1
+        if count == start + windows.length:
+            yield range(start, count), list(held)
+            start, covered = start + windows.stride, count
+    if covered < count:
+        yield range(count - len(held), count), list(held)
