@@ -21,7 +21,8 @@ from tevit_vis.apis import (
     write_submission,
 )
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.train import build_model, fit_epochs
+from tevit_vis.apis.schedule import fit_epochs
+from tevit_vis.apis.train import build_model
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
 from tevit_vis.masks import mask_areas
 from tevit_vis.utils.config import load_config

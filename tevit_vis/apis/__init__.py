@@ -2,8 +2,9 @@
 
 from . import hooks, runner  # they register what configs name
 from .inference import inference_video, init_model
+from .schedule import scale_schedule
 from .test import score_submission, write_submission
-from .train import TrainOptions, scale_schedule, train
+from .train import TrainOptions, train
 
 __all__ = [
     'TrainOptions',

@@ -19,6 +19,7 @@ from torch import nn
 
 from .clip_ops import fold_frames, unfold_frames
 from .deform_encoder import ClipTokens
+from .mlp import mlp
 
 
 class LayerQueries(NamedTuple):
@@ -125,7 +126,9 @@ class ClipDecoder(BaseModule):
         self.queries = nn.Embedding(num_queries, 2 * embed_dims)  # position, content
         self.reference_points = nn.Linear(embed_dims, 2)
         self.layers = ModuleList([ClipDecoderLayer(embed_dims, **layer) for _ in range(num_layers)])
-        self.box_branches = ModuleList([_box_branch(embed_dims) for _ in range(num_layers)])
+        self.box_branches = ModuleList(
+            [mlp(embed_dims, 4, num_layers=3) for _ in range(num_layers)]
+        )
 
     def init_weights(self) -> None:
         """Deformable DETR's: Xavier for matrices; boxes start at their reference, small."""
@@ -172,13 +175,3 @@ def refined_boxes(change: torch.Tensor, references: torch.Tensor) -> torch.Tenso
     centres, sizes = inverse_sigmoid(references).split(2, dim=-1)
     sizes = torch.where(references[..., 2:] > 0, sizes, torch.zeros_like(sizes))
     return (change + torch.cat([centres, sizes], -1)).sigmoid()
-
-
-def _box_branch(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(channels, channels),
-        nn.ReLU(inplace=True),
-        nn.Linear(channels, channels),
-        nn.ReLU(inplace=True),
-        nn.Linear(channels, 4),
-    )

@@ -23,6 +23,7 @@ from torch import nn
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
+from tevit_vis.layers.mlp import mlp
 from tevit_vis.masks import ResizedMasks, mask_extents
 from tevit_vis.structures import ClipPrediction, Tubes
 
@@ -72,19 +73,9 @@ class IFCHead(BaseModule):
         self.position = SinePositionalEncoding(embed_dims // 2, normalize=True)
         self.encoder = MemoryBusEncoder(embed_dims=embed_dims, **encoder)
         self.decoder = ClipQueryDecoder(embed_dims=embed_dims, **decoder)
-        self.class_branch = nn.Sequential(
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(inplace=True),
-            nn.Linear(embed_dims, num_classes + 1),
-        )
+        self.class_branch = mlp(embed_dims, num_classes + 1, num_layers=2)
         self.mask_features = MaskFPN(embed_dims)
-        self.mask_weights = nn.Sequential(
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(inplace=True),
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(inplace=True),
-            nn.Linear(embed_dims, embed_dims),
-        )
+        self.mask_weights = mlp(embed_dims, embed_dims, num_layers=3)
         self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
         self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
 

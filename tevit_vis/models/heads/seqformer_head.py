@@ -23,6 +23,7 @@ from tevit_vis.layers.clip_decoder import ClipDecoder, LayerQueries
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelTokens
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
+from tevit_vis.layers.mlp import mlp
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.structures import ClipPrediction, Tubes
 from tevit_vis.tracking import windows_of
@@ -79,13 +80,7 @@ class SeqFormerHead(BaseModule):
         )
         self.mask_features = MaskFeatures(embed_dims)
         self.mask_convs = DynamicConvs(self.mask_features.out_channels, with_coordinates)
-        self.controller = nn.Sequential(
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(inplace=True),
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(inplace=True),
-            nn.Linear(embed_dims, self.mask_convs.num_parameters),
-        )
+        self.controller = mlp(embed_dims, self.mask_convs.num_parameters, num_layers=3)
         self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
         self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
         self.test_cfg = test_cfg
