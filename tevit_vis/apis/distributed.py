@@ -94,9 +94,9 @@ class Processes:
 def _leave() -> None:
     """End gloo's threads before Python ends.
 
-    A thread that lets go of a tensor while Python ends aborts the process (torch 2.13, seen in
-    one of eight). They end with the last reference to the group; torch's DDP holds one, in a
-    reference cycle.
+    A thread that lets go of a tensor while Python ends aborts the process (torch 2.13; seven of
+    twelve small runs of four processes). They end with the last reference to the group; torch's
+    DDP holds one, in a reference cycle.
     """
     gc.collect()
     dist.destroy_process_group()
