@@ -14,7 +14,10 @@ CHECKPOINT = ROOT / 'configs' / 'synthetic' / 'tevit_tiny.pth'
 @pytest.mark.skipif(
     importlib.util.find_spec('skimage') is None, reason='scikit-image is not installed'
 )
-@pytest.mark.parametrize('system', ['tevit', 'seqformer', 'ifc'])
+@pytest.mark.parametrize(
+    'system',
+    ['tevit', *(pytest.param(name, marks=pytest.mark.slow) for name in ('seqformer', 'ifc'))],
+)
 def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')
     quickstart = importlib.util.module_from_spec(spec)

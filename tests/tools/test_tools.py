@@ -160,6 +160,7 @@ def test_video_demo_does_not_write_over_its_input(tiny_files, tmp_path):
     assert (tmp_path / 'a.mp4').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_convert_checkpoint_converts_there_and_back_and_refuses_others(tmp_path):
     case = SHARED / 'goldens' / 'seqformer' / 'tiny'
     if not case.exists():
