@@ -8,6 +8,6 @@ check_versions()
 compat.apply_before_mmcv()
 compat.apply_after_mmcv()
 
-from tevit_vis import datasets, models  # noqa: E402  (they register what configs name)
+from tevit_vis import datasets, layers, models  # noqa: E402  (they register what configs name)
 
 __all__ = ['__version__', 'datasets', 'models']

@@ -5,8 +5,9 @@ Letters: N output instances, T frames, K classes, H and W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -99,6 +100,16 @@ class Tubes:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class ClipSupervision(NamedTuple):
+    """What training compared, for losses outside the detector. B clips."""
+
+    losses: dict[str, torch.Tensor]
+    padding: torch.Tensor  # [B, T, H, W] bool, True on pixels of no image
+    maps: list[torch.Tensor]  # [B, T, C, H_l, W_l] encoded features, the finest first
+    masks: list[torch.Tensor]  # B times [N, T, h, w] logits, of as many instances as in tubes
+    tubes: Sequence[Tubes]  # B, in their own order
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ from .test import has_ground_truth, write_submission
 class ClipOptimizerHook(GradientCumulativeOptimizerHook):
     """mmcv's accumulating hook, with gradients scaled when the model runs in fp16.
 
+    One backward serves all optimizers; gradients of the detector alone are clipped.
+
     Args:
         kwargs: ``grad_clip`` and ``cumulative_iters``, iterations whose gradients are averaged
             for one step.
@@ -38,7 +40,8 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         self.scaler = torch.amp.GradScaler(runner.model.device.type, enabled=half)
         if half and runner.resumed and 'grad_scaler' in runner.resumed['meta']:
             self.scaler.load_state_dict(runner.resumed['meta']['grad_scaler'])
-        runner.optimizer.zero_grad()
+        for optimizer in runner.optimizers.values():
+            optimizer.zero_grad()
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Backward; a step when enough gradients are there."""
@@ -53,14 +56,17 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         self.scaler.scale(loss).backward()
         if not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)):
             return
-        self.scaler.unscale_(runner.optimizer)
+        for optimizer in runner.optimizers.values():
+            self.scaler.unscale_(optimizer)
         if self.grad_clip is not None:
-            norm = self.clip_grads(runner.model.parameters())
+            norm = self.clip_grads(runner.model.module.parameters())
             if norm is not None:
                 runner.log_buffer.update({'grad_norm': float(norm)}, runner.outputs['num_samples'])
-        self.scaler.step(runner.optimizer)
+        for optimizer in runner.optimizers.values():
+            self.scaler.step(optimizer)
         self.scaler.update()
-        runner.optimizer.zero_grad()
+        for optimizer in runner.optimizers.values():
+            optimizer.zero_grad()
         if self.scaler.is_enabled():
             runner.meta['grad_scaler'] = self.scaler.state_dict()
 

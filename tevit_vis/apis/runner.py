@@ -32,26 +32,40 @@ class TrainedModel(nn.Module):
         device: of this process.
         amp: None, ``'fp16'`` or ``'bf16'``: precision of the network; losses stay in fp32.
         distributed: average gradients over the processes of torch.distributed.
+        adversary: a loss with a network of its own, called with the frames and the detector's
+            ``ClipSupervision``. It is no part of the detector, nor of its weights.
 
     Raises:
-        InputError: another precision, or fp16 without a GPU.
+        InputError: another precision, or fp16 without a GPU; an adversary for a detector that
+            does not say what it compared.
     """
 
     def __init__(
-        self, module: ClipDetector, device: torch.device, amp: str | None, distributed: bool
+        self,
+        module: ClipDetector,
+        device: torch.device,
+        amp: str | None,
+        distributed: bool,
+        adversary: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if amp not in AMP_DTYPES:
             raise InputError(f'amp: must be None, fp16 or bf16, but got {amp!r}')
         if amp == 'fp16' and device.type == 'cpu':
             raise InputError('amp: fp16 needs a GPU; on the CPU take bf16 or None')
+        if adversary is not None and not hasattr(module, 'supervise'):
+            raise InputError(
+                f'adversary: must be None for {type(module).__name__}, which has no supervise()'
+            )
         self.module = module.to(device)
+        self.adversary = adversary.to(device) if adversary is not None else None
         self.device = device
         self.dtype = AMP_DTYPES[amp]
-        self.parallel: nn.Module = module
+        objective = module if self.adversary is None else AgainstAdversary(module, self.adversary)
+        self.parallel: nn.Module = objective
         if distributed:
             self.parallel = DistributedDataParallel(
-                module, device_ids=[device] if device.type == 'cuda' else None
+                objective, device_ids=[device] if device.type == 'cuda' else None
             )
 
     def train_step(self, data: dict[str, Any], optimizer: object = None) -> dict[str, Any]:
@@ -71,6 +85,20 @@ class TrainedModel(nn.Module):
         return value
 
 
+class AgainstAdversary(nn.Module):
+    """A detector's losses together with an adversary's, in one forward."""
+
+    def __init__(self, detector: ClipDetector, adversary: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+        self.adversary = adversary
+
+    def forward(self, img: torch.Tensor, **truth: Any) -> dict[str, torch.Tensor]:
+        """Losses of a batch of ``collate_clips``."""
+        found = self.detector.supervise(img, **truth)
+        return {**found.losses, **self.adversary(img, found)}
+
+
 @RUNNERS.register_module()
 class ClipRunner(IterBasedRunner):
     """IterBasedRunner whose iterations depend on the run's seed and their own number alone.
@@ -80,7 +108,8 @@ class ClipRunner(IterBasedRunner):
 
     Args:
         seed: of the run.
-        kwargs: of ``IterBasedRunner``; ``model`` is a ``TrainedModel``.
+        kwargs: of ``IterBasedRunner``; ``model`` is a ``TrainedModel``, and ``optimizer`` a dict
+            where its adversary has one of its own: ``model`` and ``adversary``.
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
@@ -89,6 +118,11 @@ class ClipRunner(IterBasedRunner):
         self.meta: dict[str, Any] = dict(self.meta or {})
         self.averaged: AveragedModel | None = None
         self.resumed: dict[str, Any] | None = None  # checkpoint that the run went on from
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """All of them, by what they train."""
+        return self.optimizer if isinstance(self.optimizer, dict) else {'model': self.optimizer}
 
     @property
     def tested_model(self) -> ClipDetector:
@@ -121,8 +155,19 @@ class ClipRunner(IterBasedRunner):
             )
         weights = content.get('train_state_dict', content.get('state_dict', {}))
         load_weights(self.model.module, weights, checkpoint)
+        states = content['optimizer']
+        if self.model.adversary is None:
+            states = {'model': states}
+        elif 'adversary' not in content:
+            raise InputError(
+                f'{checkpoint}: must hold an adversary to resume from, but holds none: use '
+                'load_from, or --cfg-options adversary=None'
+            )
+        else:
+            load_weights(self.model.adversary, content['adversary'], f'{checkpoint} (adversary)')
         try:
-            self.optimizer.load_state_dict(content['optimizer'])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(states[name])
         except (ValueError, KeyError) as error:
             raise InputError(
                 f'{checkpoint}: its optimizer does not fit the config: {error}'
@@ -158,7 +203,12 @@ class ClipRunner(IterBasedRunner):
             state_dict=_on_cpu(self.tested_model.state_dict()),
         )
         if save_optimizer:
-            content['optimizer'] = self.optimizer.state_dict()
+            states = {name: each.state_dict() for name, each in self.optimizers.items()}
+            if self.model.adversary is None:
+                content['optimizer'] = states['model']
+            else:
+                content['optimizer'] = states
+                content['adversary'] = _on_cpu(self.model.adversary.state_dict())
             if self.averaged is not None:
                 content['train_state_dict'] = _on_cpu(self.model.module.state_dict())
                 content['meta']['num_averaged'] = int(self.averaged.n_averaged)

@@ -14,8 +14,10 @@ import torch
 from mmcv import Config
 from mmcv.ops import get_compiling_cuda_version
 from mmcv.runner import build_optimizer, build_runner
-from mmdet.models import build_detector
+from mmdet.models import build_detector, build_loss
 from mmdet.utils import get_root_logger
+from torch import nn
+from torch.optim import Optimizer
 
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
@@ -103,7 +105,13 @@ def train(
     model = build_model(config, dataset.CLASSES, options, logger)
     if hook is not None:
         _check_classes(model, hook.dataset)
-    trained = TrainedModel(model, device, config.get('amp'), distributed=processes.count > 1)
+    trained = TrainedModel(
+        model,
+        device,
+        config.get('amp'),
+        distributed=processes.count > 1,
+        adversary=_build_adversary(config, options),
+    )
     if device.type == 'cpu':
         keep_freed_memory()
     runner = _build_runner(config, options, trained, logger, dict(meta or {}))
@@ -139,6 +147,32 @@ def _check_train_device(name: str | None) -> torch.device:
     return device
 
 
+def _build_adversary(config: Config, options: TrainOptions) -> nn.Module | None:
+    """The loss of ``adversary.loss``, its weights drawn; None where the config has no adversary."""
+    adversary = config.get('adversary')
+    if adversary is None:
+        return None
+    missing = {'loss', 'optimizer'} ^ set(adversary)
+    if missing:
+        raise InputError(
+            f'adversary: must be None or have loss and optimizer, but got {", ".join(adversary)}'
+        )
+    torch.manual_seed(options.seed)
+    return build('adversary.loss', lambda: build_loss(adversary.loss))
+
+
+def _build_optimizers(config: Config, trained: TrainedModel) -> Optimizer | dict[str, Optimizer]:
+    """The model's optimizer; in a dict with the adversary's where there is one."""
+    optimizer = build('optimizer', lambda: build_optimizer(trained.module, config.optimizer))
+    if trained.adversary is None:
+        return optimizer
+    own = build(
+        'adversary.optimizer',
+        lambda: build_optimizer(trained.adversary, config.adversary.optimizer),
+    )
+    return {'model': optimizer, 'adversary': own}
+
+
 def _align_checkpoints(config: Config, logger: logging.Logger) -> None:
     """Save between steps of the optimizer only: gradients under way are not in a checkpoint."""
     accumulated = accumulated_iters(config)
@@ -153,9 +187,12 @@ def _build_runner(
     config: Config, options: TrainOptions, trained: TrainedModel, logger: logging.Logger, meta: dict
 ) -> ClipRunner:
     """The runner of a config with its hooks."""
-    optimizer = build('optimizer', lambda: build_optimizer(trained.module, config.optimizer))
     parts = dict(
-        model=trained, optimizer=optimizer, work_dir=options.work_dir, logger=logger, meta=meta
+        model=trained,
+        optimizer=_build_optimizers(config, trained),
+        work_dir=options.work_dir,
+        logger=logger,
+        meta=meta,
     )
     runner: ClipRunner = build(
         'runner', lambda: build_runner(dict(config.runner, seed=options.seed), default_args=parts)

@@ -1,1 +1,5 @@
 """Network parts in pure torch and mmcv: no detector, no dataset."""
+
+from . import deform_attention, split_attention  # they register what configs name
+
+__all__ = ['deform_attention', 'split_attention']

@@ -8,7 +8,6 @@ Letters: B clips, T frames, Q queries, L levels, S cells, C channels.
 
 from __future__ import annotations
 
-import copy
 from typing import NamedTuple
 
 import torch
@@ -39,8 +38,9 @@ class ClipDecoderLayer(BaseModule):
         feedforward_channels: of both FFNs.
         dropout: probability.
         attention: config of ``DeformAttention``, without ``embed_dims``.
-        box_mixer: config of a module of mmcv's ATTENTION registry, or None. It takes and returns
-            the box queries [B, T, Q, C], between their self- and cross-attention.
+        box_mixer: config of a module of mmcv's ATTENTION registry, without ``embed_dims``, or
+            None. It takes and returns the box queries [B, T, Q, C], between their self- and
+            cross-attention.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ClipDecoderLayer(BaseModule):
         feedforward_channels: int,
         dropout: float,
         attention: dict,
-        box_mixer: dict | None,
+        box_mixer: dict | None = None,
     ) -> None:
         super().__init__()
 
@@ -61,7 +61,9 @@ class ClipDecoderLayer(BaseModule):
 
         self.self_attn = self_attention()
         self.self_attn_box = self_attention()
-        self.box_mixer = build_attention(copy.deepcopy(box_mixer)) if box_mixer else None
+        self.box_mixer = None
+        if box_mixer:
+            self.box_mixer = build_attention(dict(box_mixer, embed_dims=embed_dims))
         self.cross_attn = build_attention(dict(attention, embed_dims=embed_dims))
         self.output_proj_box = nn.Linear(embed_dims, embed_dims)
         self.time_weights = nn.Linear(embed_dims, 1)

@@ -8,7 +8,6 @@ Letters: B clips, T frames, L levels, S = sum(H_l * W_l) cells, C channels.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -135,9 +134,9 @@ class DeformEncoderLayer(BaseModule):
         feedforward_channels: of the FFN.
         dropout: probability.
         attention: config of ``DeformAttention``, without ``embed_dims``.
-        mixer: config of a module of mmcv's ATTENTION registry, or None. It is called with what
-            the attention's queries are, ``[B, T, S, C]``, with ``padding`` and ``shapes``, and
-            returns as much to be added to the attention's output.
+        mixer: config of a module of mmcv's ATTENTION registry, without ``embed_dims``, or None.
+            It is called with what the attention's queries are, ``[B, T, S, C]``, with ``padding``
+            and ``shapes``, and returns as much to be added to the attention's output.
     """
 
     def __init__(
@@ -146,37 +145,55 @@ class DeformEncoderLayer(BaseModule):
         feedforward_channels: int,
         dropout: float,
         attention: dict,
-        mixer: dict | None,
+        mixer: dict | None = None,
     ) -> None:
         super().__init__()
         self.attention = build_attention(dict(attention, embed_dims=embed_dims))
-        self.mixer = build_attention(copy.deepcopy(mixer)) if mixer else None
+        self.mixer = build_attention(dict(mixer, embed_dims=embed_dims)) if mixer else None
         self.dropout = nn.Dropout(dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norm2 = nn.LayerNorm(embed_dims)
 
     def forward(
-        self, features: torch.Tensor, tokens: ClipTokens, references: torch.Tensor
+        self, tokens: ClipTokens, references: torch.Tensor, frames_per_pass: int
     ) -> torch.Tensor:
         """New features [B, T, S, C].
 
         Args:
-            features: [B, T, S, C].
-            tokens: their position, padding and shapes.
-            references: [B*T, S, L, 4].
+            tokens: of B clips.
+            references: [B, S, L, 4] of each clip's frames.
+            frames_per_pass: frames of a clip worked on at a time at inference.
         """
-        queries = features + tokens.position
+        frames = tokens.features.shape[1]
+        size = frames if self.training else min(frames, frames_per_pass)
+        mixed: Sequence[torch.Tensor | None] = [None] * frames  # as many as parts, or more
+        if self.mixer is not None:
+            queries = tokens.features + tokens.position
+            mixed = self.mixer(queries, tokens.padding, tokens.shapes).split(size, dim=1)
+        if size == frames:
+            return self._frames(tokens, references, mixed[0])
+        # Written in place: joined afterwards, the features of a long clip would be held thrice.
+        out = torch.empty_like(tokens.features)
+        for part, update, room in zip(tokens.split(size), mixed, out.split(size, dim=1)):
+            room.copy_(self._frames(part, references, update))
+        return out
+
+    def _frames(
+        self, tokens: ClipTokens, references: torch.Tensor, mixed: torch.Tensor | None
+    ) -> torch.Tensor:
+        """New features of some frames, to whose update ``mixed`` is added."""
+        features = tokens.features
         sampled = self.attention(
-            fold_frames(queries),
+            fold_frames(features + tokens.position),
             fold_frames(features),
-            references,
+            references.repeat_interleave(features.shape[1], dim=0),  # [B, ..] -> [B*T, ..]
             tokens.shapes,
             fold_frames(tokens.padding),
         )
         update = unfold_frames(self.attention.output_proj(sampled), len(features))
-        if self.mixer is not None:
-            update = update + self.mixer(queries, tokens.padding, tokens.shapes)
+        if mixed is not None:
+            update = update + mixed
         features = self.norm1(features + self.dropout(update))
         return self.norm2(self.ffn(features))
 
@@ -193,11 +210,6 @@ class DeformEncoder(BaseModule):
         super().__init__()
         self.layers = ModuleList([DeformEncoderLayer(**layer) for _ in range(num_layers)])
 
-    @property
-    def frames_are_independent(self) -> bool:
-        """Whether no layer mixes frames."""
-        return all(layer.mixer is None for layer in self.layers)
-
     def init_weights(self) -> None:
         """Deformable DETR's: Xavier for matrices, then what each part draws for itself."""
         for parameter in self.parameters():
@@ -210,18 +222,10 @@ class DeformEncoder(BaseModule):
 
         Args:
             tokens: of B clips.
-            frames_per_pass: frames of one clip worked on at a time at inference, where frames are
-                independent; it bounds temporaries.
+            frames_per_pass: frames of one clip worked on at a time at inference; it bounds
+                temporaries. What mixes frames sees them all.
         """
         references = cell_references(tokens.shapes, tokens.valid_ratios)
-        num_frames = tokens.features.shape[1]
-        whole = self.training or not self.frames_are_independent
-        parts = tokens.split(num_frames if whole else frames_per_pass)
-        return tokens._replace(features=torch.cat([self._run(p, references) for p in parts], 1))
-
-    def _run(self, tokens: ClipTokens, references: torch.Tensor) -> torch.Tensor:
-        features = tokens.features
-        references = references.repeat_interleave(features.shape[1], dim=0)  # [B,..] -> [B*T,..]
         for layer in self.layers:
-            features = layer(features, tokens, references)
-        return features
+            tokens = tokens._replace(features=layer(tokens, references, frames_per_pass))
+        return tokens

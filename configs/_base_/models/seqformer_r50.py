@@ -27,7 +27,6 @@ model = dict(
             feedforward_channels=1024,
             dropout=0.1,
             attention=attention,
-            mixer=None,
         ),
         decoder=dict(
             num_layers=6,
@@ -36,7 +35,6 @@ model = dict(
             feedforward_channels=1024,
             dropout=0.1,
             attention=attention,
-            box_mixer=None,
         ),
         with_coordinates=True,
         losses=dict(

@@ -11,7 +11,7 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.models.heads.clip_truths import gather_batch, padding_masks
-from tevit_vis.structures import ClipPrediction
+from tevit_vis.structures import ClipPrediction, ClipSupervision
 
 from .clip_detector import ClipDetector
 
@@ -22,11 +22,15 @@ class SeqFormer(ClipDetector, SingleStageDetector):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
+        return self.supervise(img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids).losses
+
+    def supervise(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids) -> ClipSupervision:
+        """The losses of ``forward_train``, and what they compared."""
         size = img.shape[3:]
         tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size)
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
         padding = padding_masks(img_metas, size, img.device)
-        return self.bbox_head.forward_train(self.extract_feat(img), padding, tubes, img_shapes)
+        return self.bbox_head.supervise(self.extract_feat(img), padding, tubes, img_shapes)
 
     @property
     def num_classes(self) -> int:

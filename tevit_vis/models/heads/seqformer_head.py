@@ -25,13 +25,14 @@ from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelToke
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.masks import ResizedMasks
-from tevit_vis.structures import ClipPrediction, Tubes
+from tevit_vis.structures import ClipPrediction, ClipSupervision, Tubes
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
 from .clip_truths import instance_count, name_layer_losses
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
+NUM_MAPS = 3  # levels that are features of masks, of strides 8, 16 and 32
 
 
 class ClipOutputs(NamedTuple):
@@ -40,6 +41,15 @@ class ClipOutputs(NamedTuple):
     memory: ClipTokens  # encoded
     layers: list[LayerQueries]
     cls_scores: list[torch.Tensor]  # [B, Q, K] logits of each layer
+
+
+class MatchedLayer(NamedTuple):
+    """What a decoder layer says of the instances of a batch, beside the truth."""
+
+    labels: torch.Tensor  # [B, Q], K where a query has no instance
+    boxes: tuple[torch.Tensor, torch.Tensor]  # predicted and true [sum(T * N), 4]
+    masks: list[torch.Tensor]  # [N, T, h, w] logits of each clip
+    bits: list[torch.Tensor]  # [N, T, h, w] their truth, 0 or 1
 
 
 @HEADS.register_module()
@@ -111,14 +121,15 @@ class SeqFormerHead(BaseModule):
         ]
         return ClipOutputs(memory, layers, cls_scores)
 
-    def forward_train(
+    def supervise(
         self,
         levels: Sequence[torch.Tensor],
         padding: torch.Tensor,
         tubes: Sequence[Tubes],
         img_shapes: Sequence[Sequence[int]],
-    ) -> dict[str, torch.Tensor]:
-        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first.
+    ) -> ClipSupervision:
+        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first;
+        with the last one's masks.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
@@ -129,55 +140,81 @@ class SeqFormerHead(BaseModule):
         outputs = self(levels, padding, frames_per_pass=padding.shape[1])
         features = self._mask_feature_maps(outputs.memory)
         count = instance_count(tubes, features.device)
-        losses = [
-            self._layer_losses(layer, scores, features, tubes, img_shapes, count)
+        matched = [
+            self._match(layer, scores, features, tubes, img_shapes)
             for layer, scores in zip(outputs.layers, outputs.cls_scores)
         ]
-        return name_layer_losses(losses)
+        losses = [
+            self._layer_losses(scores, layer, count, num_frames=features.shape[1])
+            for scores, layer in zip(outputs.cls_scores, matched)
+        ]
+        return ClipSupervision(
+            losses=name_layer_losses(losses),
+            padding=padding,
+            maps=outputs.memory.maps(NUM_MAPS),
+            masks=matched[-1].masks,
+            tubes=tubes,
+        )
 
     def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
         """[B, T, F, H, W] at stride 8."""
-        maps = [fold_frames(level) for level in memory.maps(3)]
+        maps = [fold_frames(level) for level in memory.maps(NUM_MAPS)]
         return unfold_frames(self.mask_features(maps), len(memory.features))
 
-    def _layer_losses(
+    def _match(
         self,
         layer: LayerQueries,
         scores: torch.Tensor,
         features: torch.Tensor,
         tubes: Sequence[Tubes],
         img_shapes: Sequence[Sequence[int]],
-        count: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
-        """Losses of one layer.
+    ) -> MatchedLayer:
+        """Queries of one layer beside the instances that they are to find.
 
         Args:
             layer: queries, boxes and references.
             scores: [B, Q, K] logits.
             features: [B, T, F, H, W] of masks.
             tubes, img_shapes: of each clip.
-            count: of instances, by which all is divided.
         """
         labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
-        boxes, masks = [], []  # predicted and true, clip by clip
+        boxes, masks, bits = [], [], []
         for b, truth in enumerate(tubes):
             queries, instances = self.assigner.assign(scores[b], layer.boxes[b], truth)
             labels[b, queries] = truth.labels[instances]
             boxes.append((layer.boxes[b][:, queries], truth.boxes[:, instances]))
-            logits = self._mask_logits(
-                features[b],
-                layer.instances[b, queries],
-                layer.references[b][:, queries],
-                img_shapes[b],
+            masks.append(
+                self._mask_logits(
+                    features[b],
+                    layer.instances[b, queries],
+                    layer.references[b][:, queries],
+                    img_shapes[b],
+                )
             )
             start = MASK_STRIDE // 2
             sampled = truth.masks[:, :, start::MASK_STRIDE, start::MASK_STRIDE]
-            masks.append((logits.flatten(1), sampled.to(logits)[instances].flatten(1)))
+            bits.append(sampled.to(masks[-1])[instances])
         predicted, true = (torch.cat([b.flatten(0, 1) for b in side]) for side in zip(*boxes))
-        logits, bits = (torch.cat(side) for side in zip(*masks))
-        num_frames = features.shape[1]
+        return MatchedLayer(labels, (predicted, true), masks, bits)
+
+    def _layer_losses(
+        self, scores: torch.Tensor, matched: MatchedLayer, count: torch.Tensor, num_frames: int
+    ) -> dict[str, torch.Tensor]:
+        """Losses of one layer.
+
+        Args:
+            scores: [B, Q, K] logits.
+            matched: what is compared.
+            count: of instances, by which all is divided.
+            num_frames: T.
+        """
+        predicted, true = matched.boxes
+        logits, bits = (
+            torch.cat([masks.flatten(1) for masks in side])
+            for side in (matched.masks, matched.bits)
+        )
         values = dict(
-            ce=(scores.flatten(0, 1), labels.flatten(), count),
+            ce=(scores.flatten(0, 1), matched.labels.flatten(), count),
             bbox=(predicted, true, count * num_frames),
             giou=(
                 bbox_cxcywh_to_xyxy(predicted),

@@ -1,5 +1,6 @@
 """Losses that mmdet lacks."""
 
+from .adversarial_loss import AdversarialLoss
 from .mask_focal_loss import MaskFocalLoss
 
-__all__ = ['MaskFocalLoss']
+__all__ = ['AdversarialLoss', 'MaskFocalLoss']

@@ -1,0 +1,14 @@
+# What MS-STS VIS adds to SeqFormer, for its configs to take up.
+mixer = dict(
+    type='SplitAttention', num_heads=4, head_dims=16, feedforward_channels=128, dropout=0.1
+)
+box_mixer = dict(type='BoxTemporalAttention', num_heads=8, head_dims=40, dropout=0.1)
+# Only in training; None leaves it out.
+adversary = dict(
+    loss=dict(
+        type='AdversarialLoss',
+        loss_weight=0.01,
+        discriminator=dict(feature_channels=256, block_channels=[64, 128, 256, 512]),
+    ),
+    optimizer=dict(type='Adam', lr=1e-4, betas=(0.5, 0.999)),
+)

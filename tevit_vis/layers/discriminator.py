@@ -1,0 +1,64 @@
+"""A network that tells true foreground masks from predicted ones, patch by patch.
+
+Thawakar et al., "Video Instance Segmentation via Multi-scale Spatio-temporal Split Attention
+Transformer", ECCV 2022, section 3.3.
+
+Letters: N frames, C channels, H_l, W_l cells of a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.runner import BaseModule
+from torch import nn
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of a map [N, C, H, W]."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps of the same shape."""
+        return super().forward(maps.movedim(1, -1)).movedim(-1, 1)
+
+
+class PatchDiscriminator(BaseModule):
+    """Sees a frame, its encoded features at three scales and a foreground mask.
+
+    Args:
+        feature_channels: C of the features, and of the layers that they are added to.
+        block_channels: of the blocks that follow; a last one has a single channel.
+    """
+
+    def __init__(self, feature_channels: int, block_channels: Sequence[int]) -> None:
+        super().__init__()
+        self.finest = nn.Conv2d(3 + feature_channels + 1, feature_channels, 3, padding=1)
+        self.middle = nn.Conv2d(feature_channels, feature_channels, 3, padding=1)
+        layers: list[nn.Module] = []
+        before = feature_channels
+        for channels in block_channels:
+            layers += [
+                nn.Conv2d(before, channels, 3, padding=1),
+                ChannelNorm(channels),
+                nn.LeakyReLU(0.2),
+            ]
+            before = channels
+        self.blocks = nn.Sequential(*layers, nn.Conv2d(before, 1, 3, padding=1))
+
+    def forward(
+        self, frames: torch.Tensor, masks: torch.Tensor, maps: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """Logits [N, 1, H_3, W_3] of the mask being a true one.
+
+        Args:
+            frames: [N, 3, H_1, W_1], normalised.
+            masks: [N, 1, H_1, W_1] in 0..1.
+            maps: three [N, C, H_l, W_l], the finest first.
+        """
+        finest, middle, coarsest = maps
+        seen = self.finest(torch.cat([frames, finest, masks], 1))
+        # Max-pooling by two, to the next level's size where sizes are odd.
+        seen = self.middle(F.adaptive_max_pool2d(seen, middle.shape[2:]) + middle)
+        return self.blocks(F.adaptive_max_pool2d(seen, coarsest.shape[2:]) + coarsest)

@@ -1,0 +1,215 @@
+"""Attention across the frames of a clip: of feature maps, scale by scale, and of box queries.
+
+Thawakar et al., "Video Instance Segmentation via Multi-scale Spatio-temporal Split Attention
+Transformer", ECCV 2022, sections 3.1 and 3.2. The authors never released these layers; what their
+text and figure leave open is this project's choice: see ``configs/ms_sts/README.md``.
+
+Letters: B clips, T frames, R frames attended to, N places (cells or queries), L levels,
+S = sum(H_l * W_l) cells, C channels, D reduced channels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks.registry import ATTENTION
+from mmcv.cnn.bricks.transformer import FFN
+from mmcv.runner import BaseModule
+from torch import nn
+
+from .clip_ops import fold_frames, unfold_frames
+from .deform_attention import Shapes
+
+
+class TemporalAttention(BaseModule):
+    """Multi-head attention across frames, at each place on its own.
+
+    Nothing tells frames apart but what they hold: permuted frames give permuted outputs.
+
+    Args:
+        embed_dims: C.
+        num_heads: of the attention.
+        head_dims: channels of a head.
+        bias: of the projections to queries, keys and values.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, head_dims: int, bias: bool = True) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        inner = num_heads * head_dims
+        self.query_proj = nn.Linear(embed_dims, inner, bias=bias)
+        self.key_value_proj = nn.Linear(embed_dims, 2 * inner, bias=bias)
+        self.output_proj = nn.Linear(inner, embed_dims)
+
+    def forward(
+        self, queries: torch.Tensor, keys: torch.Tensor, visible: torch.Tensor | None
+    ) -> torch.Tensor:
+        """What each query takes from its place in other frames: [B, T, N, C].
+
+        Args:
+            queries: [B, T, N, C].
+            keys: [B, R, N, C], also the values.
+            visible: [B, R, N] bool, False on keys that no query attends to; a place without any
+                attends to all of them. None shows all.
+        """
+        sides = [self.query_proj(queries), *self.key_value_proj(keys).chunk(2, dim=-1)]
+        # [B, T, N, channels] -> [B*N, heads, T, channels of a head]
+        places = [
+            side.unflatten(3, (self.num_heads, -1)).permute(0, 2, 3, 1, 4).flatten(0, 1)
+            for side in sides
+        ]
+        mask = None
+        if visible is not None:
+            visible = visible | ~visible.any(1, keepdim=True)
+            mask = visible.transpose(1, 2).flatten(0, 1)[:, None, None]  # [B*N, 1, 1, R]
+        seen = F.scaled_dot_product_attention(*places, attn_mask=mask)
+        seen = seen.unflatten(0, (len(queries), -1)).permute(0, 3, 1, 2, 4).flatten(3)
+        return self.output_proj(seen)
+
+
+@ATTENTION.register_module()
+class SplitAttention(BaseModule):
+    """Attention across time within each scale, then between a scale and the next coarser one.
+
+    A ``mixer`` of ``DeformEncoderLayer``. All scales share the weights. The last projection starts
+    at zero, so that a new layer adds nothing. Its cost is linear in the number of cells.
+
+    Args:
+        embed_dims: C.
+        num_heads: of both attentions.
+        head_dims: channels of a head; D is those of all.
+        feedforward_channels: of both FFNs.
+        dropout: probability.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        head_dims: int,
+        feedforward_channels: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        hidden_dims = num_heads * head_dims
+        self.reduction = nn.Linear(embed_dims, hidden_dims)
+        self.intra_attn = TemporalAttention(hidden_dims, num_heads, head_dims)
+        self.intra_norm = nn.LayerNorm(hidden_dims)
+        self.intra_ffn = FFN(hidden_dims, feedforward_channels, ffn_drop=dropout)
+        self.pair_proj = nn.Linear(hidden_dims, hidden_dims)
+        self.pair_norm = nn.LayerNorm(hidden_dims)
+        self.inter_attn = TemporalAttention(hidden_dims, num_heads, head_dims)
+        self.inter_norm = nn.LayerNorm(hidden_dims)
+        self.inter_ffn = FFN(hidden_dims, feedforward_channels, ffn_drop=dropout)
+        self.expansion = nn.Linear(hidden_dims, embed_dims)
+        self.dropout = nn.Dropout(dropout)
+
+    def init_weights(self) -> None:
+        """As each part draws, but for a last projection of zeros."""
+        super().init_weights()
+        nn.init.zeros_(self.expansion.weight)
+        nn.init.zeros_(self.expansion.bias)
+
+    def forward(self, queries: torch.Tensor, padding: torch.Tensor, shapes: Shapes) -> torch.Tensor:
+        """What is to be added to the attention's output: [B, T, S, C].
+
+        Args:
+            queries: [B, T, S, C], features with position.
+            padding: [B, T, S] bool, True on cells of no image.
+            shapes: (H_l, W_l) of the levels, the finest first.
+        """
+        visible = ~padding if padding.any() else None
+        tokens = self._within_scales(self.reduction(queries), visible)
+        return self.expansion(self._between_scales(tokens, visible, shapes))
+
+    def _within_scales(self, tokens: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
+        """[B, T, S, D] after each cell has seen itself in all frames."""
+        seen = self.intra_attn(tokens, tokens, visible)
+        return self.intra_ffn(self.intra_norm(tokens + self.dropout(seen)))
+
+    def _between_scales(
+        self, tokens: torch.Tensor, visible: torch.Tensor | None, shapes: Shapes
+    ) -> torch.Tensor:
+        """[B, T, S, D] after each cell has seen itself and the coarser scale in all frames."""
+        own = self.pair_proj(tokens)
+        # Resizing what is projected gives the same as projecting what is resized, for less.
+        coarse = sum(height * width for height, width in shapes[1:] or shapes)
+        coarser = own[:, :, -coarse:]
+        if visible is None:
+            coarser = on_finer_grids(coarser, shapes)
+        else:
+            coarser, near = on_finer_grids_masked(coarser, visible[:, :, -coarse:], shapes)
+            visible = torch.cat([visible, near], 1)
+        own = self.pair_norm(own)
+        pair = torch.cat([own, self.pair_norm(coarser)], 1)  # [B, 2T, S, D]
+        seen = self.inter_attn(own, pair, visible)
+        return self.inter_ffn(self.inter_norm(own + self.dropout(seen)))
+
+
+def on_finer_grids(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
+    """The next coarser level on each level's own grid, bilinear: [B, T, S, D].
+
+    The coarsest level stands for itself.
+
+    Args:
+        tokens: [B, T, S', D] of the levels from the second on, or of the only one.
+        shapes: (H_l, W_l) of all levels, the finest first.
+    """
+    coarse = shapes[1:] or shapes
+    levels = tokens.split([height * width for height, width in coarse], dim=2)
+    resized = []
+    for level, size, finer in zip(levels, coarse, shapes[:-1]):
+        maps = fold_frames(level).unflatten(1, size).permute(0, 3, 1, 2)
+        maps = F.interpolate(maps, finer, mode='bilinear', align_corners=False)
+        resized.append(unfold_frames(maps.flatten(2).transpose(1, 2), len(tokens)))
+    return torch.cat([*resized, levels[-1]], 2)
+
+
+def on_finer_grids_masked(
+    tokens: torch.Tensor, visible: torch.Tensor, shapes: Shapes
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As ``on_finer_grids``, between cells of the image only.
+
+    Args:
+        tokens: [B, T, S', D].
+        visible: [B, T, S'] bool, False on cells of no image.
+        shapes: (H_l, W_l) of all levels.
+
+    Returns:
+        [B, T, S, D] tokens and [B, T, S] bool, False where no cell of the image is near.
+    """
+    weighted = torch.cat([tokens, torch.ones_like(tokens[..., :1])], -1) * visible[..., None]
+    sums, weight = on_finer_grids(weighted, shapes).split([tokens.shape[-1], 1], dim=-1)
+    return sums / weight.clamp(min=torch.finfo(weight.dtype).tiny), weight[..., 0] > 0
+
+
+@ATTENTION.register_module()
+class BoxTemporalAttention(BaseModule):
+    """Each box query attends to itself in all frames; residual.
+
+    A ``box_mixer`` of ``ClipDecoderLayer``. The norm comes first and the last projection starts at
+    zero, so that a new layer changes nothing.
+
+    Args:
+        embed_dims: C.
+        num_heads: of the attention.
+        head_dims: channels of a head.
+        dropout: probability.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, head_dims: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dims)
+        self.attn = TemporalAttention(embed_dims, num_heads, head_dims, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def init_weights(self) -> None:
+        """As drawn, but for a last projection of zeros."""
+        super().init_weights()
+        nn.init.zeros_(self.attn.output_proj.weight)
+        nn.init.zeros_(self.attn.output_proj.bias)
+
+    def forward(self, box_queries: torch.Tensor) -> torch.Tensor:
+        """New box queries [B, T, Q, C] of as many."""
+        normed = self.norm(box_queries)
+        return box_queries + self.dropout(self.attn(normed, normed, None))
