@@ -85,24 +85,35 @@ def tiny_files(tiny_config, tmp_path):
     return config, checkpoint
 
 
+TINY_SEQFORMER = {
+    'model.backbone.embed_dims': 8,
+    'model.backbone.num_layers': [1, 1, 1, 1],
+    'model.neck.in_channels': [16, 40, 64],
+    'model.neck.out_channels': 32,
+    'model.neck.num_groups': 8,
+    'model.bbox_head.embed_dims': 32,
+    'model.bbox_head.encoder.feedforward_channels': 48,
+    'model.bbox_head.decoder.feedforward_channels': 48,
+    'model.bbox_head.decoder.num_layers': 2,
+    'model.bbox_head.decoder.num_queries': 7,
+}
+
+
 @pytest.fixture
 def seqformer_config():
     """The config of the synthetic SeqFormer with fewer channels, layers and seven queries."""
     config = load_config('synthetic/seqformer_tiny')
-    config.merge_from_dict(
-        {
-            'model.backbone.embed_dims': 8,
-            'model.backbone.num_layers': [1, 1, 1, 1],
-            'model.neck.in_channels': [16, 40, 64],
-            'model.neck.out_channels': 32,
-            'model.neck.num_groups': 8,
-            'model.bbox_head.embed_dims': 32,
-            'model.bbox_head.encoder.feedforward_channels': 48,
-            'model.bbox_head.decoder.feedforward_channels': 48,
-            'model.bbox_head.decoder.num_layers': 2,
-            'model.bbox_head.decoder.num_queries': 7,
-        }
-    )
+    config.merge_from_dict(TINY_SEQFORMER)
+    return config
+
+
+@pytest.fixture
+def ms_sts_config():
+    """The same of the synthetic MS-STS, with a discriminator of few channels."""
+    config = load_config('synthetic/ms_sts_tiny')
+    config.merge_from_dict(TINY_SEQFORMER)
+    discriminator = dict(feature_channels=32, block_channels=[8, 8])
+    config.adversary.loss.discriminator = discriminator
     return config
 
 

@@ -40,6 +40,7 @@ CONFIGS = {
     'tevit': 'synthetic/tevit_tiny_finetune',
     'seqformer': 'synthetic/seqformer_tiny_brief',
     'ifc': 'synthetic/ifc_tiny_brief',
+    'ms_sts': 'synthetic/ms_sts_tiny_brief',
 }
 FRESH_VIDEOS, FRESH_SEED = 60, 2000
 HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000

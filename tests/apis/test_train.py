@@ -79,6 +79,20 @@ def test_training_lowers_the_loss_and_writes_checkpoints(config, tmp_path):
     assert checkpoint['meta']['iter'] == 12
 
 
+@pytest.fixture
+def adversarial(config, ms_sts_config):
+    """A tiny MS-STS that is trained on the same data."""
+    ms_sts_config.data.train.update(config.data.train)
+    ms_sts_config.data.val.update(config.data.val)
+    ms_sts_config.data.update(samples_per_gpu=2, workers_per_gpu=0)
+    ms_sts_config.model.bbox_head.num_classes = 2
+    ms_sts_config.model.backbone.drop_path_rate = 0.0
+    for key in ('lr_config', 'runner', 'checkpoint_config', 'evaluation', 'log_config'):
+        ms_sts_config[key] = config[key]
+    ms_sts_config.weight_average = dict(decay=None)
+    return ms_sts_config
+
+
 @pytest.mark.parametrize('averaged', [False, True])
 def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
     config.model.backbone.drop_path_rate = 0.3  # the model's own randomness must resume too
@@ -94,6 +108,66 @@ def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
         assert same(*ends)
     if averaged:
         assert not same(ends[0], weights(tmp_path / 'a' / 'iter_4.pth'))
+
+
+@pytest.mark.parametrize('averaged', [False, True])
+def test_a_resumed_adversary_goes_on_too(adversarial, tmp_path, averaged):
+    adversarial.weight_average.decay = 0.5 if averaged else None
+    straight = run(adversarial, tmp_path / 'a')
+    adversarial.runner.max_iters = 2
+    first = run(adversarial, tmp_path / 'b')
+    adversarial.runner.max_iters = 4
+    rest = run(adversarial, tmp_path / 'b', resume_from=str(tmp_path / 'b' / 'latest.pth'))
+    assert {**first, **rest} == straight
+    for key in ('state_dict', 'adversary'):
+        ends = [weights(tmp_path / name / 'iter_4.pth', key) for name in 'ab']
+        assert same(*ends)
+        assert not same(ends[0], weights(tmp_path / 'a' / 'iter_2.pth', key))
+    # At inference there is none.
+    model = init_model(adversarial, str(tmp_path / 'a' / 'latest.pth'), 'cpu')
+    assert not any('discriminator' in name for name, _ in model.named_parameters())
+
+
+def test_an_adversary_leaves_no_trace_at_weight_zero(adversarial, tmp_path):
+    adversarial.adversary.loss.loss_weight = 0.0
+    with_one = run(adversarial, tmp_path / 'a')
+    drawn = weights(tmp_path / 'a' / 'iter_2.pth', 'adversary')
+    assert not same(drawn, weights(tmp_path / 'a' / 'iter_4.pth', 'adversary'))  # it learns
+    adversarial.adversary = None
+    without = run(adversarial, tmp_path / 'b')
+    assert with_one != without  # by the discriminator's own loss
+    assert same(*(weights(tmp_path / name / 'iter_4.pth') for name in 'ab'))
+
+
+def test_an_adversary_that_cannot_be_is_refused(config, adversarial, tmp_path):
+    config.adversary = adversarial.adversary
+    with pytest.raises(InputError, match=r'adversary: must be None for TeViT, which has no super'):
+        run(config, tmp_path / 'a')
+    whole = adversarial.adversary
+    adversarial.adversary = dict(loss=whole.loss)
+    with pytest.raises(InputError, match=r'adversary: must be None or have loss and optimizer'):
+        run(adversarial, tmp_path / 'b')
+    adversarial.adversary = None
+    run(adversarial, tmp_path / 'c')
+    adversarial.adversary = whole
+    with pytest.raises(InputError, match=r'must hold an adversary to resume from'):
+        run(adversarial, tmp_path / 'c', resume_from=str(tmp_path / 'c' / 'latest.pth'))
+    run(adversarial, tmp_path / 'd')
+    adversarial.adversary = None
+    with pytest.raises(InputError, match=r'its optimizer does not fit the config'):
+        run(adversarial, tmp_path / 'd', resume_from=str(tmp_path / 'd' / 'latest.pth'))
+
+
+@pytest.mark.parametrize('annotations', ['none', 'one frame'])
+def test_an_adversary_bears_clips_without_foreground(adversarial, tmp_path, annotations):
+    if annotations == 'none':
+        keep_annotations(adversarial, tmp_path, slice(0, 0))
+        adversarial.data.train.annotated_only = False
+    else:
+        keep_one_frame(adversarial, tmp_path)
+        adversarial.data.train.clip_length = 1
+    losses = run(adversarial, tmp_path)
+    assert np.isfinite(list(losses.values())).all()
 
 
 def without_batch_norm(config):
@@ -391,31 +465,44 @@ from mmcv import Config
 import tevit_vis
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import TrainOptions, build_model
+from tevit_vis.apis.train import TrainOptions, build_adversary, build_model
 from tevit_vis.datasets import build_dataset, build_train_loader
 processes = Processes.join()
 config = Config.fromfile(sys.argv[1])
 dataset = build_dataset(config.data.train)
-model = build_model(config, dataset.CLASSES, TrainOptions(''), logging.getLogger())
+options = TrainOptions('')
+model = build_model(config, dataset.CLASSES, options, logging.getLogger())
+adversary = build_adversary(config, options)
 loader = build_train_loader(dataset, 2 // processes.count, 0, 7, processes.rank, processes.count)
-trained = TrainedModel(model, torch.device('cpu'), None, processes.count > 1)
+trained = TrainedModel(model, torch.device('cpu'), None, processes.count > 1, adversary)
 batches = iter(loader)
 losses = []
 for _ in range(3):
-    model.zero_grad()
+    trained.zero_grad()
     outputs = trained.train_step(next(batches))
     outputs['loss'].backward()
     losses.append(outputs['log_vars'])
-gradients = {name: p.grad for name, p in model.named_parameters()}
+gradients = {name: p.grad for name, p in trained.named_parameters()}
 if processes.is_first:
     torch.save(dict(losses=losses, gradients=gradients), sys.argv[2])
 """
 
 
-@pytest.mark.parametrize('annotations', ['all', 'first video only'])
-def test_two_processes_of_one_clip_equal_one_of_two(config, tmp_path, annotations):
+@pytest.mark.parametrize(
+    ('system', 'annotations'),
+    [
+        ('tevit', 'all'),
+        ('tevit', 'first video only'),
+        pytest.param('ms_sts', 'all', marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_of_one_clip_equal_one_of_two(
+    config, adversarial, tmp_path, system, annotations
+):
     """Losses and gradients, by gloo; batch norm, whose statistics are per process, is left out."""
     without_batch_norm(config)
+    config = config if system == 'tevit' else adversarial
+    # (SeqFormer counts a single instance of two processes once for each, as the official code.)
     if annotations != 'all':  # then one process may have no positive query
         keep_annotations(config, tmp_path, slice(2, None))
         config.data.train.annotated_only = False

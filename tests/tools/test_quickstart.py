@@ -16,7 +16,10 @@ CHECKPOINT = ROOT / 'configs' / 'synthetic' / 'tevit_tiny.pth'
 )
 @pytest.mark.parametrize(
     'system',
-    ['tevit', *(pytest.param(name, marks=pytest.mark.slow) for name in ('seqformer', 'ifc'))],
+    [
+        'tevit',
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ('seqformer', 'ifc', 'ms_sts')),
+    ],
 )
 def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')

@@ -110,7 +110,7 @@ def train(
         device,
         config.get('amp'),
         distributed=processes.count > 1,
-        adversary=_build_adversary(config, options),
+        adversary=build_adversary(config, options),
     )
     if device.type == 'cpu':
         keep_freed_memory()
@@ -147,7 +147,7 @@ def _check_train_device(name: str | None) -> torch.device:
     return device
 
 
-def _build_adversary(config: Config, options: TrainOptions) -> nn.Module | None:
+def build_adversary(config: Config, options: TrainOptions) -> nn.Module | None:
     """The loss of ``adversary.loss``, its weights drawn; None where the config has no adversary."""
     adversary = config.get('adversary')
     if adversary is None:

@@ -51,7 +51,7 @@ class AdversarialLoss(BaseModule):
         size, patches = maps[0].shape[2:], maps[-1].shape[2:]
         frames = F.adaptive_avg_pool2d(fold_frames(img), size)
         true = foreground([clip.masks.to(img) for clip in found.tubes], img, size)
-        soft = foreground([logits.float().sigmoid() for logits in found.masks], img, size)
+        soft = foreground([logits.to(img).sigmoid() for logits in found.masks], img, size)
 
         image = F.adaptive_avg_pool2d((~fold_frames(found.padding)[:, None]).to(img), patches) > 0
         seen = torch.tensor([len(clip) > 0 for clip in found.tubes], device=img.device)
@@ -62,9 +62,9 @@ class AdversarialLoss(BaseModule):
             return (losses * counted).sum() / total
 
         detached = [level.detach() for level in maps]
-        on_true = self.discriminator(frames, true, detached).float()
-        on_soft = self.discriminator(frames, soft.detach(), detached).float()
-        fooled = self._judged(frames, soft, maps).float()
+        on_true = self.discriminator(frames, true, detached).to(img)
+        on_soft = self.discriminator(frames, soft.detach(), detached).to(img)
+        fooled = self._judged(frames, soft, maps).to(img)
         return dict(
             loss_adversarial=self.loss_weight * mean(F.softplus(-fooled)),
             loss_discriminator=mean(F.softplus(-on_true) + F.softplus(on_soft)) / 2,
@@ -91,4 +91,4 @@ def foreground(
         nothing = clip.new_zeros(1, *clip.shape[1:])
         union = torch.cat([nothing, clip]).amax(0)  # [T, h, w]
         unions.append(F.adaptive_avg_pool2d(union[:, None], size))
-    return torch.cat(unions).to(img.dtype)
+    return torch.cat(unions)

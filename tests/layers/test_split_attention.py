@@ -1,0 +1,159 @@
+"""Attention across frames: what mixes, what does not, and what a new layer leaves as it was."""
+
+import pytest
+import torch
+from test_clip_transformer import CHANNELS, FRAMES, SIZES, build, draw_levels, no_padding
+from torch import nn
+
+from tevit_vis.layers.split_attention import (
+    BoxTemporalAttention,
+    SplitAttention,
+    TemporalAttention,
+    on_finer_grids,
+    on_finer_grids_masked,
+)
+
+MIXER = dict(type='SplitAttention', num_heads=2, head_dims=3, feedforward_channels=10, dropout=0.0)
+BOX_MIXER = dict(type='BoxTemporalAttention', num_heads=2, head_dims=5, dropout=0.0)
+CELLS = sum(height * width for height, width in SIZES)
+
+
+def drawn(module):
+    """With weights that leave nothing at zero."""
+    torch.manual_seed(4)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, 0.0 if parameter.dim() > 1 else 0.1, 0.3)
+    return module.eval()
+
+
+def split_attention():
+    return drawn(SplitAttention(CHANNELS, 2, 3, 10, dropout=0.0))
+
+
+def queries(frames=FRAMES, clips=2):
+    torch.manual_seed(5)
+    return torch.randn(clips, frames, CELLS, CHANNELS)
+
+
+def nowhere(frames=FRAMES, clips=2):
+    return torch.zeros(clips, frames, CELLS, dtype=torch.bool)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('frames_per_pass', [1, 2, 9])
+def test_new_layers_change_no_bit(frames_per_pass):
+    torch.manual_seed(0)
+    tokens, encoder, decoder = build()
+    _, mixed, box_mixed = build(encoder_mixer=MIXER, box_mixer=BOX_MIXER)
+    for layer, box_layer in zip(mixed.layers, box_mixed.layers):
+        layer.mixer.init_weights()
+        box_layer.box_mixer.init_weights()
+    mixed.load_state_dict(encoder.state_dict(), strict=False)
+    box_mixed.load_state_dict(decoder.state_dict(), strict=False)
+    clip = tokens(draw_levels(), no_padding())
+    memory = encoder(clip, frames_per_pass)
+    assert torch.equal(mixed(clip, frames_per_pass).features, memory.features)
+    for ours, theirs in zip(box_mixed(memory), decoder(memory)):
+        assert torch.equal(ours.boxes, theirs.boxes)
+        assert torch.equal(ours.instances, theirs.instances)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('frames', [1, 2, 5])
+def test_permuted_frames_give_permuted_features_at_any_length(frames):
+    order = torch.randperm(frames, generator=torch.Generator().manual_seed(1))
+    module, x, padding = split_attention(), queries(frames), nowhere(frames)
+    padding[0, 0, 3:9] = True
+    found = module(x, padding, SIZES)
+    torch.testing.assert_close(module(x[:, order], padding[:, order], SIZES), found[:, order])
+    boxes = drawn(BoxTemporalAttention(CHANNELS, 2, 5, dropout=0.0))
+    torch.testing.assert_close(boxes(x[:, order]), boxes(x)[:, order])
+
+
+@torch.inference_mode()
+def test_cells_see_themselves_and_the_coarser_scale_in_other_frames_alone():
+    module, x = split_attention(), queries()
+    before = module(x, nowhere(), SIZES)
+    finest = SIZES[0][0] * SIZES[0][1]
+    # A cell of the finest level speaks to itself in all frames of its clip, and to no other cell.
+    x[0, 1, 7] += 1
+    after = module(x, nowhere(), SIZES)
+    changed = (after != before).any(-1)
+    assert changed[0, :, 7].all()
+    assert changed.sum() == FRAMES
+    # A cell of the coarsest one also to the finer cells about it: 4 x 4 are within reach.
+    before = after
+    x[1, 2, finest + 8] += 1  # row 1, column 2 of 4 x 6
+    changed = (module(x, nowhere(), SIZES) != before).any(-1)
+    assert not changed[0].any()
+    assert changed[1, :, finest + 8].all()
+    near = changed[1, :, :finest].view(FRAMES, *SIZES[0])
+    assert near[:, 1:5, 3:7].all()
+    assert near.sum() == FRAMES * 16
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('alike', [True, False])
+def test_padding_does_not_leak_through_time_or_scales(alike):
+    module, padding = split_attention(), no_padding()
+    padding[0, :, :, 40:] = True
+    if not alike:
+        padding[0, 2, 24:] = True
+        padding[1, 1] = True  # a whole frame
+    tokens = build()[0](draw_levels(), padding)
+    results = []
+    for value in (0.0, 1e4):
+        x = queries().masked_fill(tokens.padding[..., None], value)
+        results.append(module(x, tokens.padding, SIZES)[~tokens.padding])
+    assert torch.isfinite(results[0]).all()
+    assert torch.equal(*results)
+
+
+@torch.inference_mode()
+def test_hidden_keys_are_as_if_absent():
+    attention = drawn(TemporalAttention(CHANNELS, 2, 3))
+    x = queries()
+    visible = ~nowhere()
+    visible[:, 1] = False
+    torch.testing.assert_close(attention(x, x, visible), attention(x, x[:, [0, 2]], None))
+    assert torch.isfinite(attention(x, x, torch.zeros_like(visible))).all()
+
+
+@torch.inference_mode()
+def test_attention_is_that_of_torch():
+    ours = drawn(TemporalAttention(CHANNELS, 2, CHANNELS // 2))
+    theirs = nn.MultiheadAttention(CHANNELS, 2, batch_first=True)
+    theirs.in_proj_weight.copy_(torch.cat([ours.query_proj.weight, ours.key_value_proj.weight]))
+    theirs.in_proj_bias.copy_(torch.cat([ours.query_proj.bias, ours.key_value_proj.bias]))
+    theirs.out_proj.load_state_dict(ours.output_proj.state_dict())
+    x, keys = queries(), queries(5)
+    for cell in (0, 17):
+        wanted = theirs(x[:, :, cell], keys[:, :, cell], keys[:, :, cell])[0]
+        torch.testing.assert_close(ours(x, keys, None)[:, :, cell], wanted)
+
+
+def test_a_coarser_level_is_resized_between_cells_of_the_image():
+    """Levels of 1x4 and 1x2 cells, 10 and 30 in the coarser one."""
+    shapes = [(1, 4), (1, 2)]
+    tokens = torch.tensor([10.0, 30.0]).view(1, 1, 2, 1)
+    resized = [10, 15, 25, 30, 10, 30]
+    assert on_finer_grids(tokens, shapes).flatten().tolist() == resized
+    visible = torch.tensor([True, False]).view(1, 1, 2)
+    found, near = on_finer_grids_masked(tokens, visible, shapes)
+    assert found.flatten().tolist() == [10, 10, 10, 0, 10, 0]
+    assert near.flatten().tolist() == [True, True, True, False, True, False]
+    everywhere = torch.ones_like(visible)
+    assert on_finer_grids_masked(tokens, everywhere, shapes)[0].flatten().tolist() == resized
+    assert on_finer_grids(tokens, [(1, 2)]).flatten().tolist() == [10, 30]
+
+
+def test_gradients_in_float64():
+    for module, inputs in (
+        (split_attention(), (nowhere(2, 1)[..., :15], [(3, 4), (1, 3)])),
+        (drawn(BoxTemporalAttention(CHANNELS, 2, 5, dropout=0.0)), ()),
+    ):
+        x = queries(2, 1)[:, :, :15].double().requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: module.double()(x, *inputs), x)  # noqa: B023
+        if inputs:  # and with padding
+            inputs[0][0, 1, 2:5] = True
+            assert torch.autograd.gradcheck(lambda x: module.double()(x, *inputs), x)  # noqa: B023

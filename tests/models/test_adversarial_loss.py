@@ -1,0 +1,145 @@
+import pytest
+import torch
+
+from tevit_vis.models.losses.adversarial_loss import AdversarialLoss, foreground
+from tevit_vis.structures import ClipSupervision, Tubes
+
+CHANNELS, FRAMES = 6, 2
+HEIGHT, WIDTH = 64, 96
+SIZES = [(8, 12), (4, 6), (2, 3)]
+
+
+@pytest.fixture
+def adversary():
+    torch.manual_seed(0)
+    return AdversarialLoss(
+        discriminator=dict(feature_channels=CHANNELS, block_channels=[5, 7]), loss_weight=0.5
+    )
+
+
+def tubes(count):
+    masks = torch.zeros(count, FRAMES, HEIGHT, WIDTH, dtype=torch.bool)
+    masks[:, :, 8:40, 16:80] = True
+    return Tubes(torch.zeros(count, dtype=torch.long), torch.rand(FRAMES, count, 4), masks)
+
+
+def supervision(counts=(3, 1)):
+    torch.manual_seed(1)
+    clips = len(counts)
+    return ClipSupervision(
+        losses={},
+        padding=torch.zeros(clips, FRAMES, HEIGHT, WIDTH, dtype=torch.bool),
+        maps=[torch.randn(clips, FRAMES, CHANNELS, *s).requires_grad_() for s in SIZES],
+        masks=[torch.randn(n, FRAMES, HEIGHT // 4, WIDTH // 4).requires_grad_() for n in counts],
+        tubes=[tubes(n) for n in counts],
+    )
+
+
+def frames(clips=2):
+    torch.manual_seed(2)
+    return torch.randn(clips, FRAMES, 3, HEIGHT, WIDTH)
+
+
+def test_each_part_reaches_its_own_weights_alone(adversary):
+    found = supervision()
+    losses = adversary(frames(), found)
+    assert set(losses) == {'loss_adversarial', 'loss_discriminator'}
+    losses['loss_adversarial'].backward(retain_graph=True)
+    assert all(p.grad is None for p in adversary.parameters())
+    for tensor in (*found.maps, *found.masks):
+        assert tensor.grad.abs().sum() > 0
+        tensor.grad = None
+    losses['loss_discriminator'].backward()
+    assert all(p.grad.abs().sum() > 0 for p in adversary.parameters())
+    assert all(tensor.grad is None for tensor in (*found.maps, *found.masks))
+
+
+def test_the_losses_are_binary_cross_entropy_over_patches(adversary):
+    found = supervision((1,))
+    losses = adversary(frames(1), found)
+    pictures = torch.nn.functional.adaptive_avg_pool2d(frames(1)[0], SIZES[0])
+    sides = [
+        found.masks[0][0].sigmoid(),
+        found.tubes[0].masks[0].float(),
+    ]
+    maps = [level[0] for level in found.maps]
+    soft, true = (
+        adversary.discriminator(
+            pictures, torch.nn.functional.adaptive_avg_pool2d(side[:, None], SIZES[0]), maps
+        ).sigmoid()
+        for side in sides
+    )
+    assert soft.shape == (FRAMES, 1, *SIZES[2])
+    assert losses['loss_adversarial'].item() == pytest.approx(-0.5 * soft.log().mean().item())
+    wanted = -(true.log().mean() + (1 - soft).log().mean()) / 2
+    assert losses['loss_discriminator'].item() == pytest.approx(wanted.item())
+
+
+def test_clips_without_an_instance_have_no_part(adversary):
+    alone, both = supervision((2,)), supervision((2, 0))
+    joined = both._replace(
+        maps=[torch.cat([a, b[1:]]) for a, b in zip(alone.maps, both.maps)],
+        masks=[alone.masks[0], both.masks[1]],
+    )
+    ours, theirs = adversary(frames(), joined), adversary(frames()[:1], alone)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name])
+    nothing = supervision((0, 0))
+    losses = adversary(frames(), nothing)
+    assert [value.item() for value in losses.values()] == [0, 0]
+    sum(losses.values()).backward()  # every weight takes part: other processes wait for it
+    assert all((p.grad == 0).all() for p in adversary.parameters())
+
+
+def test_patches_of_padding_do_not_count(adversary):
+    found = supervision((2,))
+    found.padding[..., 32:] = True  # of 3 patches in a row, one remains
+    drawn = adversary.discriminator.forward
+    seen = []
+
+    def kept(*inputs):
+        seen.append(drawn(*inputs))
+        return seen[-1]
+
+    adversary.discriminator.forward = kept
+    losses = adversary(frames(1), found)
+    fooled = torch.nn.functional.softplus(-seen[2][..., :1]).mean() * 0.5
+    assert losses['loss_adversarial'].item() == pytest.approx(fooled.item())
+
+
+def test_the_foreground_of_a_clip_is_the_union_of_its_masks():
+    masks = torch.zeros(2, 1, 2, 4)
+    masks[0, 0, 0, 0], masks[1, 0, 0, 0], masks[1, 0, 1, 3] = 0.5, 0.25, 1
+    found = foreground([masks, masks[:0]], torch.zeros(2, 1), (1, 2))
+    assert found.flatten().tolist() == [0.125, 0.25, 0, 0]
+
+
+def test_a_discriminator_learns_and_a_detector_can_fool_it(adversary):
+    found, img = supervision(), frames()
+    optimizer = torch.optim.Adam(adversary.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(60):
+        values = adversary(img, found)
+        optimizer.zero_grad()
+        values['loss_discriminator'].backward()
+        optimizer.step()
+        losses.append({name: value.item() for name, value in values.items()})
+    assert losses[-1]['loss_discriminator'] < 0.3 * losses[0]['loss_discriminator']
+    assert losses[-1]['loss_adversarial'] > losses[0]['loss_adversarial']
+    better = found._replace(masks=[40.0 * clip.masks[..., ::4, ::4] - 20 for clip in found.tubes])
+    assert adversary(img, better)['loss_adversarial'] < 0.2 * losses[-1]['loss_adversarial']
+
+
+def test_gradients_in_float64(adversary):
+    adversary.double()
+    found = supervision((1,))
+    img = frames(1).double()
+    inputs = [found.masks[0].detach().double(), *(level.detach().double() for level in found.maps)]
+
+    def losses(masks, *maps):
+        values = adversary(img, found._replace(masks=[masks], maps=list(maps)))
+        return values['loss_adversarial']
+
+    assert torch.autograd.gradcheck(
+        losses, [tensor.requires_grad_() for tensor in inputs], fast_mode=True
+    )
