@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tevit_vis.masks import (
+    ResizedMasks,
     RoIMasks,
     decode_rle,
     encode_clip,
@@ -138,3 +139,22 @@ def test_extents_are_boxes_around_small_masks():
         [[0, 0, 160, 40], [0, 0, 0, 0]],
     ]
     assert mask_extents(masks[:0], (40, 160)).shape == (0, 2, 4)
+
+
+def test_masks_in_boxes_become_maps_of_the_same_shape():
+    """Discs in boxes, one of them across the border, against what pasting at full size gives."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 28), torch.linspace(-1, 1, 28), indexing='ij')
+    disc = 20 * (0.8 - (x**2 + y**2).sqrt())
+    boxes = torch.tensor([[10.0, 8, 90, 70], [-30, 40, 40, 110]])[:, None].repeat(1, 2, 1)
+    boxes[:, 1] += 7
+    for threshold in (0.5, 0.3):
+        masks = RoIMasks(disc.expand(2, 2, 28, 28), (97, 130), boxes, threshold)
+        maps = ResizedMasks(masks.maps(), masks.size)
+        assert maps.logits.shape == (2, 2, 25, 33)
+        for t in range(2):
+            ours, theirs = maps.frame(t), masks.frame(t)
+            assert theirs.sum() > 2000
+            common, union = (ours & theirs).sum((1, 2)), (ours | theirs).sum((1, 2))
+            assert (common / union > 0.95).all()
+    nothing = RoIMasks(disc.expand(0, 2, 28, 28), (97, 130), boxes[:0], 0.5)
+    assert nothing.maps().shape == (0, 2, 25, 33)

@@ -1,10 +1,15 @@
+import socket
+from contextlib import contextmanager
+from threading import Event, Thread
+
 import av
 import numpy as np
 import pytest
 from conftest import noise_frames, write_frames
 
+from tevit_vis import video_io
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import VideoWriter, open_source
+from tevit_vis.video_io import VideoStream, VideoWriter, open_source
 
 
 def write_video(path, frames, fps=12.0):
@@ -91,7 +96,7 @@ def make_bad(folder, kind):
     if kind == 'array of floats':
         return frames.astype(np.float32)
     if kind == 'number':
-        return 5
+        return 5.0
     return folder / 'absent.mp4'
 
 
@@ -104,7 +109,7 @@ def make_bad(folder, kind):
         ('no video', 'a.mp4: video cannot be decoded'),
         ('cut video', 'a.mp4: video cannot be decoded|at least one frame'),
         ('array of floats', 'of uint8 with T >= 1, but got .* of float32'),
-        ('number', 'video must be a video file, .* but got int'),
+        ('number', 'video must be a video file, .* but got float'),
         ('absent', 'absent.mp4: video must be a file or a folder'),
     ],
 )
@@ -117,3 +122,119 @@ def test_unwritable_output_is_named(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match='output must be writable'):
         VideoWriter(str(tmp_path / 'file' / 'a.mp4'), 5)
+
+
+def test_a_wrong_frame_count_in_the_header_changes_nothing(tmp_path):
+    path = tmp_path / 'a.avi'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 80, 48, 'yuvj420p'
+        for frame in noise_frames(6, 48, 80):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='bgr24')))
+        container.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    length = content.index(b'strh') + 8 + 32  # dwLength of the stream's header
+    content[length : length + 4] = (99).to_bytes(4, 'little')
+    path.write_bytes(content)
+    source = open_source(path)
+    assert source.num_frames == 99
+    assert len(list(source)) == 6
+
+
+def test_an_endless_file_can_be_played_before_it_ends(tmp_path):
+    with VideoWriter(str(tmp_path / 'a.mp4'), 5, endless=True) as writer:
+        for frame in noise_frames(60, 48, 80):
+            writer.write(frame)
+        killed = (tmp_path / 'a.mp4.unfinished.mp4').read_bytes()
+    (tmp_path / 'b.mp4').write_bytes(killed)
+    assert 10 < len(list(open_source(tmp_path / 'b.mp4'))) < 60
+    assert len(list(open_source(tmp_path / 'a.mp4'))) == 60
+
+
+@contextmanager
+def server(content, stays):
+    """Sends bytes to whoever connects, then closes, or says no more."""
+    over = Event()
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(content)
+            over.wait(0 if not stays else 30)
+
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield f'tcp://127.0.0.1:{listener.getsockname()[1]}'
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def transport_stream(tmp_path):
+    """The bytes of 30 frames as an MPEG transport stream."""
+    with av.open(str(tmp_path / 'a.ts'), 'w') as container:
+        stream = container.add_stream('mpeg2video', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 80, 48, 'yuv420p'
+        stream.options = {'g': '5'}
+        for frame in noise_frames(30, 48, 80):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='bgr24')))
+        container.mux(stream.encode(None))
+    return (tmp_path / 'a.ts').read_bytes()
+
+
+def test_a_stream_that_ends_has_given_all_frames(transport_stream, caplog):
+    with server(transport_stream, stays=False) as url:
+        source = open_source(url)
+        assert source.live
+        assert source.num_frames is None
+        assert [frame.shape for frame in source] == [(48, 80, 3)] * 30
+    assert not caplog.records
+
+
+def test_a_stream_that_stalls_ends_and_says_so(transport_stream, caplog):
+    with server(transport_stream[: len(transport_stream) // 2], stays=True) as url:
+        frames = list(VideoStream(url, patience=0.5))
+    assert 5 < len(frames) < 30
+    assert f'ended after {len(frames)} frames: nothing came for 0.5 s' in caplog.text
+
+
+def test_streams_that_are_not_there_are_named():
+    with pytest.raises(
+        InputError, match=r'tcp://127.0.0.1:1: stream must be there, but: .*refused'
+    ):
+        open_source('tcp://127.0.0.1:1')
+    with pytest.raises(InputError, match=r'nothing://x: stream must be there, but: '):
+        open_source('nothing://x')
+
+
+class FakeCapture:
+    """Four frames, then a cable that was pulled."""
+
+    def __init__(self, number):
+        self.number, self.left, self.released = number, 4, False
+
+    def isOpened(self):  # noqa: N802  (OpenCV's name)
+        return self.number == 0
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        self.left -= 1
+        return (self.left >= 0), np.zeros((4, 6, 3), np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+def test_a_camera_is_read_until_it_ends(monkeypatch, caplog):
+    monkeypatch.setattr(video_io.cv2, 'VideoCapture', FakeCapture)
+    camera = open_source(0)
+    assert camera.live
+    assert camera.fps is None
+    assert len(list(camera)) == 4
+    assert camera.capture.released
+    assert 'camera 0: ended after 4 frames' in caplog.text
+    with pytest.raises(InputError, match='camera 3: must be a camera of this machine, but none'):
+        open_source(3)

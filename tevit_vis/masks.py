@@ -5,6 +5,7 @@ Letters: N instances, T frames, H and W pixels of the original frames, h and w c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ from pycocotools import mask as coco_mask
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances
 
 MASKS_AT_ONCE = 63  # of one call of pycocotools
+MAP_STRIDE = 4  # pixels of a cell of maps made from masks in boxes
+LEAST_PROBABILITY = 1e-4  # and the most is 1 less it, where they become logits
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ class RoIMasks(LogitMasks):
         probabilities = self.logits[:, index].sigmoid()
         return paste_masks(probabilities, self.boxes[:, index], self.size) >= self.threshold
 
+    def maps(self) -> torch.Tensor:
+        """Logits [N, T, h, w] over the frame, in cells of a few pixels; 0 at the threshold."""
+        height, width = self.size
+        cells = -(-height // MAP_STRIDE), -(-width // MAP_STRIDE)
+        scale = self.boxes.new_tensor([cells[1] / width, cells[0] / height] * 2)
+        maps = [
+            paste_masks(self.logits[:, t].sigmoid(), self.boxes[:, t] * scale, cells)
+            for t in range(self.num_frames)
+        ]
+        threshold = math.log(self.threshold / (1 - self.threshold))
+        return torch.stack(maps, 1).logit(LEAST_PROBABILITY) - threshold
+
 
 @dataclass(frozen=True)
 class ResizedMasks(LogitMasks):
@@ -72,6 +87,10 @@ class ResizedMasks(LogitMasks):
             return torch.zeros(0, *self.size, dtype=torch.bool)
         logits = self.logits[None, :, index].float()
         return F.interpolate(logits, self.size, mode='bilinear', align_corners=False)[0] > 0
+
+    def maps(self) -> torch.Tensor:
+        """The logits [N, T, h, w] as they are."""
+        return self.logits
 
 
 def mask_extents(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

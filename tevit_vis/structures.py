@@ -38,6 +38,9 @@ class ClipMasks(Protocol):
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
 
+    def maps(self) -> torch.Tensor:
+        """Logits [N, T, h, w] over the whole frame, positive inside a mask, which may be added."""
+
 
 @dataclass(frozen=True)
 class ClipPrediction:
@@ -165,6 +168,51 @@ class VideoInstances:
             scores=self.scores[order],
             boxes=self.boxes[order],
             segmentations=[self.segmentations[index] for index in order],
+            size=self.size,
+        )
+
+
+@dataclass(frozen=True)
+class FrameInstances:
+    """The tracks of a video in one of its frames.
+
+    Args:
+        frame: its number, from 0.
+        tracks: [N] their numbers, from 0; a track keeps its number, and no other ever gets it.
+        class_scores: [N, K] float32, means over the windows that held the track so far.
+        boxes: [N, 4] float32, x1 y1 x2 y2 in pixels of the original frame.
+        masks: N masks.
+        size: (H, W) of the frame.
+
+    Raises:
+        ValueError: a field whose shape does not fit the others.
+    """
+
+    frame: int
+    tracks: list[int]
+    class_scores: np.ndarray
+    boxes: np.ndarray
+    masks: list[RLE]
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        count, classes = len(self.tracks), self.class_scores.shape[-1]
+        _check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
+        _check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
+        _check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
+
+    def above(self, score_thr: float) -> tuple[list[int], VideoInstances]:
+        """The tracks whose best class scores at least ``score_thr``, best first: their numbers,
+        and they themselves as a video of this frame.
+        """
+        scores = self.class_scores.max(1, initial=0)
+        order = np.argsort(-scores, kind='stable')
+        order = order[scores[order] >= score_thr]
+        return [self.tracks[n] for n in order], VideoInstances(
+            labels=self.class_scores.argmax(1)[order] if len(order) else np.zeros(0, np.int64),
+            scores=scores[order],
+            boxes=self.boxes[order][:, None],
+            segmentations=[[self.masks[n]] for n in order],
             size=self.size,
         )
 

@@ -1,17 +1,18 @@
-"""Video files, image folders and arrays as streams of frames; and frames to a video file.
+"""Video files, streams, cameras, image folders and arrays as frames; and frames to a video file.
 
 Frames are arrays [H, W, 3] of uint8 in BGR, as OpenCV and mmcv have them.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, Union
+from typing import ClassVar, Protocol, Union
 
 import av
 import cv2
@@ -25,7 +26,11 @@ IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 
 
 class FrameSource(Protocol):
-    """Frames that may be gone through more than once."""
+    """Frames that may be gone through more than once, unless they are live."""
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come in their own time, perhaps without end."""
 
     @property
     def fps(self) -> float | None:
@@ -38,7 +43,8 @@ class FrameSource(Protocol):
     def __iter__(self) -> Iterator[np.ndarray]: ...
 
 
-VideoInput = Union[str, os.PathLike, Sequence, np.ndarray, FrameSource]
+VideoInput = Union[str, int, os.PathLike, Sequence, np.ndarray, FrameSource]
+LOGGER = logging.getLogger('tevit_vis')
 
 
 def open_source(video: VideoInput) -> FrameSource:
@@ -46,13 +52,18 @@ def open_source(video: VideoInput) -> FrameSource:
 
     Args:
         video: a video file, a folder of images (taken in sorted order), a list of image files,
-            an array [T, H, W, 3] (uint8, BGR), or a source, which is given back.
+            an array [T, H, W, 3] (uint8, BGR), the URL of a stream (rtsp://, http://, ...), the
+            number of a camera, or a source, which is given back.
 
     Raises:
         InputError: it is none of these, or has no frame.
     """
-    if isinstance(video, (FrameArray, ImageFiles, VideoFile)):
+    if isinstance(video, (FrameArray, ImageFiles, VideoFile, VideoStream, Camera)):
         return video
+    if isinstance(video, int):
+        return Camera(video)
+    if isinstance(video, str) and '://' in video:
+        return VideoStream(video)
     if isinstance(video, np.ndarray):
         return FrameArray(video)
     if isinstance(video, (str, os.PathLike)):
@@ -64,7 +75,8 @@ def open_source(video: VideoInput) -> FrameSource:
     if isinstance(video, Sequence) and all(isinstance(f, (str, os.PathLike)) for f in video):
         return ImageFiles([str(file) for file in video], origin='the list of images')
     raise InputError(
-        'video must be a video file, a folder or list of images, or an array [T, H, W, 3], '
+        'video must be a video file, a folder or list of images, an array [T, H, W, 3], a URL or '
+        'the number of a camera, '
         f'but got {type(video).__name__}'
     )
 
@@ -73,6 +85,7 @@ class FrameArray:
     """Frames in memory."""
 
     fps = None
+    live = False
 
     def __init__(self, frames: np.ndarray) -> None:
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
@@ -91,6 +104,7 @@ class ImageFiles:
     """Image files, one per frame, all of one size."""
 
     fps = None
+    live = False
 
     def __init__(self, files: Sequence[str], origin: str) -> None:
         if not files:
@@ -112,6 +126,7 @@ class VideoFile:
     """A video file, decoded by PyAV (ffmpeg)."""
 
     path: str
+    live: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not os.path.isfile(self.path):
@@ -140,17 +155,10 @@ class VideoFile:
             return container.streams.video[0].frames or None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        count, first = 0, None
+        count = 0
         with self._open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = 'AUTO'
             try:
-                for decoded in container.decode(stream):
-                    # Phones store portrait video lying, with a rotation beside it.
-                    turns = decoded.rotation // 90
-                    image = np.rot90(decoded.to_ndarray(format='bgr24'), turns)
-                    first = first or image.shape
-                    check_same_size(image, first, f'{self.path}: frame {count}')
+                for image in decoded_frames(container, self.path):
                     yield image
                     count += 1
             except av.error.FFmpegError as error:
@@ -159,6 +167,115 @@ class VideoFile:
                 ) from None
         if not count:
             raise InputError(f'{self.path}: video must have at least one frame, but it has none')
+
+
+def decoded_frames(container: av.container.InputContainer, where: str) -> Iterator[np.ndarray]:
+    """The frames of a container's first video stream, upright.
+
+    Args:
+        where: names it in errors.
+
+    Raises:
+        InputError: a frame of another size.
+        FFmpegError: what cannot be decoded.
+    """
+    stream = container.streams.video[0]
+    stream.thread_type = 'AUTO'
+    first = None
+    for count, decoded in enumerate(container.decode(stream)):
+        # Phones store portrait video lying, with a rotation beside it.
+        image = np.rot90(decoded.to_ndarray(format='bgr24'), decoded.rotation // 90)
+        first = first or image.shape
+        check_same_size(image, first, f'{where}: frame {count}')
+        yield image
+
+
+class VideoStream:
+    """A stream by URL, decoded by PyAV (ffmpeg); its frames can be gone through once.
+
+    When it breaks off or stalls, it has ended: a warning says so.
+
+    Args:
+        url: rtsp://, rtmp://, http://, ...
+        patience: seconds without an answer after which it has ended.
+
+    Raises:
+        InputError: it cannot be opened, or has no video.
+    """
+
+    num_frames = None
+
+    def __init__(self, url: str, patience: float = 10.0) -> None:
+        self.url = url
+        self.patience = patience
+        # Files on a server wait for their reader, other streams do not.
+        self.live = url.split('://')[0].lower() not in ('http', 'https', 'file')
+        try:
+            self.container = av.open(url, timeout=(patience, patience))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(f'{url}: stream must be there, but: {_reason(error)}') from None
+        if not self.container.streams.video:
+            raise InputError(f'{url}: stream must have video, but has none')
+
+    @property
+    def fps(self) -> float | None:
+        """Average frames per second, where the stream says."""
+        rate = self.container.streams.video[0].average_rate
+        return float(rate) if rate else None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        count = 0
+        with self.container:
+            try:
+                for image in decoded_frames(self.container, self.url):
+                    yield image
+                    count += 1
+            except av.error.FFmpegError as error:
+                stalled = isinstance(error, (av.error.ExitError, av.error.TimeoutError))
+                why = f'nothing came for {self.patience:g} s' if stalled else _reason(error)
+                LOGGER.warning('%s: ended after %d frames: %s', self.url, count, why)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, 'strerror', None) or str(error)
+
+
+class Camera:
+    """A camera of this machine, by OpenCV; its frames can be gone through once.
+
+    Args:
+        number: 0 is the first one.
+
+    Raises:
+        InputError: it does not answer.
+    """
+
+    num_frames = None
+    live = True
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.capture = cv2.VideoCapture(number)
+        if not self.capture.isOpened():
+            raise InputError(f'camera {number}: must be a camera of this machine, but none answers')
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second, where the camera says."""
+        return self.capture.get(cv2.CAP_PROP_FPS) or None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        count = 0
+        try:
+            while True:
+                answers, image = self.capture.read()
+                if not answers:
+                    LOGGER.warning('camera %d: ended after %d frames', self.number, count)
+                    return
+                yield image
+                count += 1
+        finally:
+            self.capture.release()
 
 
 def read_image(path: str) -> np.ndarray:
@@ -202,19 +319,29 @@ class VideoWriter:
     Args:
         path: file to write; ``.mp4``.
         fps: frames per second.
+        endless: for a video that may have no end: what was written can be played when the process
+            is killed (``<path>.unfinished.mp4``), and no index is kept in memory.
 
     Raises:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, path: str, fps: float) -> None:
+    def __init__(self, path: str, fps: float, endless: bool = False) -> None:
         self.path = path
         self.unfinished = f'{path}.unfinished.mp4'
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream = None
         check_writable(path)
         Path(self.unfinished).touch()  # ffmpeg opens it at the first frame only
-        self.container = av.open(self.unfinished, 'w', options={'movflags': '+faststart'})
+        self.encoding = {'crf': '20', 'preset': 'veryfast'}
+        options = {'movflags': '+faststart'}
+        if endless:  # in pieces of two seconds, each on the disk when it is whole
+            self.encoding['g'] = str(max(1, round(2 * fps)))
+            options = {
+                'movflags': '+frag_keyframe+empty_moov+default_base_moof',
+                'flush_packets': '1',
+            }
+        self.container = av.open(self.unfinished, 'w', options=options)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -228,7 +355,7 @@ class VideoWriter:
             self.stream = self.container.add_stream('libx264', rate=self.rate)
             self.stream.height, self.stream.width = image.shape[:2]
             self.stream.pix_fmt = 'yuv420p'
-            self.stream.options = {'crf': '20', 'preset': 'veryfast'}
+            self.stream.options = self.encoding
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
         self.container.mux(self.stream.encode(frame))
 

@@ -135,12 +135,6 @@ def test_windows_that_cannot_be_are_refused(seqformer, changes, words):
         inference_video(seqformer, video())
 
 
-def test_tevit_says_that_it_cannot_be_stitched(tiny_model):
-    tiny_model.test_cfg.windows = windows()
-    with pytest.raises(InputError, match='mixes the frames of a clip, such as MsgShifT'):
-        inference_video(tiny_model, video())
-
-
 @pytest.fixture
 def training_model(seqformer_config):
     torch.manual_seed(3)

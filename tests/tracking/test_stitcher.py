@@ -1,12 +1,14 @@
 """Windows of a video, joined to tracks: by hand, and as the official IFC does it."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from conftest import SHARED
 
 from tevit_vis.masks import decode_rle
-from tevit_vis.tracking import Stitcher, Windows, cut_windows, windows_of
+from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.errors import InputError
 
 GOLDEN = SHARED / 'goldens' / 'ifc' / 'tiny' / 'expected_test.npz'
@@ -63,8 +65,8 @@ def test_without_a_length_a_video_is_one_clip():
     assert windows_of(dict()) is None
 
 
-def stitcher_of(min_iou: float, min_score: float) -> Stitcher:
-    return Stitcher(Windows(3, 1, min_iou, min_score), SIZE)
+def stitcher_of(min_iou: float) -> Stitcher:
+    return Stitcher(Windows(3, 1, min_iou, 0.3), SIZE)
 
 
 def logits_of(places: list[list[int]]) -> torch.Tensor:
@@ -86,12 +88,12 @@ def add(stitcher: Stitcher, start: int, places: list[list[int]], labels: list[in
 
 
 def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
-    stitcher = stitcher_of(0.3, 0.3)
+    stitcher = stitcher_of(0.3)
     assert add(stitcher, 0, [[0, 1, 2], [8, 8, 8]], [0, 1]) == [0, 1]
     assert add(stitcher, 1, [[8, 8, 8], [1, 2, 3]], [1, 2]) == [1, 0]  # order does not matter
     # The first lies a third on the other's last place: an IoU of 1/5 is not enough.
     assert add(stitcher, 3, [[5, 5], [8, 8]], [0, 1]) == [2, 1]
-    found = stitcher.finish()
+    found = join_frames(stitcher.close(), min_score=0.3)
     # The first was called 0 and then 2, with .4 on average.
     assert found.labels.tolist() == [0, 2, 1, 0]
     np.testing.assert_allclose(found.scores, [0.4, 0.4, 0.8, 0.8])
@@ -107,13 +109,13 @@ def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
 
 
 def test_a_mask_is_that_of_the_mean_over_all_windows_that_saw_the_frame():
-    stitcher = stitcher_of(0.0, 0.3)
+    stitcher = stitcher_of(0.0)
     for start, logit in enumerate((4.0, -1.0, -1.0)):
         logits = torch.full((1, 3, *SIZE), logit)
         stitcher.add(
             range(start, start + 3), torch.ones(1, 2), torch.full((1, 3, 4), logit), logits
         )
-    found = stitcher.finish()
+    found = join_frames(stitcher.close(), min_score=0.3)
     areas = [int(decode_rle(mask).sum()) for mask in found.segmentations[0]]
     # Frames 0 to 4 were seen once, twice, three times, twice and once.
     assert areas == [96, 96, 96, 0, 0]
@@ -121,12 +123,15 @@ def test_a_mask_is_that_of_the_mean_over_all_windows_that_saw_the_frame():
 
 
 def test_no_instance_at_all():
-    stitcher = stitcher_of(0.05, 0.3)
-    for start in range(4):
+    stitcher = stitcher_of(0.05)
+    closed = []
+    for start in range(1000):
+        closed += stitcher.close(before=start)
         assert stitcher.add(range(start, start + 2), *no_instances()) == []
-    found = stitcher.finish()
+        assert len(stitcher.seen) <= 2
+    found = join_frames(closed + stitcher.close(), min_score=0.3)
     assert len(found) == 0
-    assert found.num_frames == 5
+    assert found.num_frames == 1001
 
 
 def no_instances() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -134,19 +139,67 @@ def no_instances() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_what_is_held_does_not_grow_with_the_video():
-    stitcher = stitcher_of(0.05, 0.3)
-    held = []
+    """An instance throughout, and one of a new track at every window."""
+    stitcher = stitcher_of(0.05)
+    held, closed = [], []
     for start in range(50):
-        add(stitcher, start, [[0, 0, 0], [6, 6, 6]], [0, 1])
-        held.append((sum(len(track.open_frames) for track in stitcher.tracks), len(stitcher.seen)))
+        closed += stitcher.close(before=start)
+        fleeting = 6 if start % 2 else -1
+        add(stitcher, start, [[0, 0, 0], [fleeting, -1, -1]], [0, 1])
+        frames = sum(len(track.frames) for track in stitcher.open.values())
+        held.append((frames, len(stitcher.open), len(stitcher.seen)))
+        assert [found.frame for found in closed] == list(range(start))
     assert max(held[3:]) == held[3]
-    assert len(stitcher.tracks) == 2
+    assert stitcher.num_tracks == 51
+    closed += stitcher.close()
+    assert len(closed) == 52
+    assert not stitcher.open
+    assert not stitcher.seen
+    assert stitcher.close() == []
+    assert all(0 in found.tracks for found in closed)
+    # The fleeting ones were in three frames each.
+    lengths = Counter(number for found in closed for number in found.tracks if number)
+    assert lengths == dict.fromkeys(range(1, 51), 3)
+
+
+def test_the_last_frame_of_a_track_knows_all_its_windows():
+    stitcher = stitcher_of(0.05)
+    for start, score in enumerate((0.2, 0.4, 0.9)):
+        frames = range(start, start + 3)
+        logits = logits_of([[2, 2, 2]])
+        stitcher.add(frames, torch.tensor([[score]]), torch.ones(1, 3, 4), logits)
+    closed = stitcher.close()
+    assert [found.class_scores[0, 0] for found in closed] == pytest.approx([0.5] * 5)
+    joined = join_frames(closed, min_score=0.3)
+    assert joined.scores == pytest.approx([0.5])
+    numbers, best = closed[4].above(0.4)
+    assert numbers == [0]
+    assert best.labels.tolist() == [0]
+    assert best.segmentations == [[closed[4].masks[0]]]
+    assert closed[4].above(0.6)[0] == []
+
+
+def test_a_thousand_tracks():
+    """The official tracker ends at 50."""
+    stitcher = Stitcher(Windows(2, 1, 0.05, 0.3), (8, 125))
+    logits = torch.full((1000, 2, 8, 125), -9.0)
+    cells = torch.arange(1000)
+    logits[cells, :, cells % 8, cells // 8] = 9.0
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(0))
+    scores, boxes = torch.ones(1000, 1), torch.zeros(1000, 2, 4)
+    assert stitcher.add(range(2), scores, boxes, logits) == list(range(1000))
+    assert stitcher.add(range(1, 3), scores, boxes, logits[order]) == order.tolist()
+    found = join_frames(stitcher.close(), min_score=0.3)
+    assert len(found) == 1000
+    masks = decode_rle(found.segmentations[777][2])
+    assert np.argwhere(masks).tolist() == [[777 % 8, 777 // 8]]
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason='../shared/goldens is absent')
 def test_tracks_are_those_of_the_official_ifc():
     stored = np.load(GOLDEN)
     stitcher = Stitcher(Windows(3, 1, 0.05, 0.01), (96, 128))
+    closed = []
     for clip in range(int(stored['v1.num_clips'])):
         part = {
             name: stored[f'v1.clip{clip}.{name}']
@@ -155,11 +208,13 @@ def test_tracks_are_those_of_the_official_ifc():
         frames = range(int(part['frame_idx'][0]), int(part['frame_idx'][-1]) + 1)
         scores = torch.from_numpy(part['pred_logits']).softmax(-1)[part['kept'], :-1]
         logits = torch.from_numpy(part['pred_masks'])[part['kept']]
-        overlaps = stitcher.overlaps(frames, logits.sigmoid())
+        overlaps = np.zeros_like(part['siou'])
+        overlaps[list(stitcher.open)] = stitcher.overlaps(frames, logits.sigmoid())
         np.testing.assert_allclose(overlaps, part['siou'], atol=1e-5)
         boxes = torch.zeros(*logits.shape[:2], 4)
+        closed += stitcher.close(before=frames.start)
         numbers = stitcher.add(frames, scores, boxes, logits)
         assert numbers == part['saved_idx'].tolist()
-    found = stitcher.finish()
+    found = join_frames(closed + stitcher.close(), min_score=0.01)
     assert found.labels.tolist() == stored['v1.pred_labels'].tolist()
     np.testing.assert_allclose(found.scores, stored['v1.pred_scores'], atol=1e-6)

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from tevit_vis.utils.prefetch import prefetch
+from tevit_vis.utils.prefetch import newest, prefetch
 
 
 @pytest.mark.parametrize('num_workers', [0, 1, 3])
@@ -34,3 +34,34 @@ def test_an_error_comes_at_its_turn():
 def test_work_runs_beside_the_consumer():
     threads = set(prefetch(lambda _: threading.get_ident(), range(4), num_workers=1, ahead=2))
     assert threading.get_ident() not in threads
+
+
+def test_items_that_do_not_wait_are_dropped_from_the_oldest_on():
+    read = threading.Event()
+
+    def camera():
+        yield from range(5)
+        read.set()
+        gate.wait(10)
+        yield 5
+
+    gate = threading.Event()
+    frames = newest(camera(), held=2)
+    first = next(frames)
+    assert read.wait(10)
+    rest = [next(frames), next(frames)]
+    gate.set()
+    assert rest in ([3, 4], [4, 5])  # the first came before or after all five were there
+    assert first in (0, 1, 2, 3)
+    assert list(frames) in ([5], [])
+
+
+def test_a_source_that_fails_says_so_after_what_it_gave():
+    def camera():
+        yield 1
+        raise ValueError('pulled')
+
+    frames = newest(camera(), held=2)
+    assert next(frames) == 1
+    with pytest.raises(ValueError, match='pulled'):
+        next(frames)

@@ -1,7 +1,7 @@
 """What users call."""
 
 from . import hooks, runner  # they register what configs name
-from .inference import inference_video, init_model
+from .inference import inference_video, init_model, stream_video
 from .schedule import scale_schedule
 from .test import score_submission, write_submission
 from .train import TrainOptions, train
@@ -14,6 +14,7 @@ __all__ = [
     'runner',
     'scale_schedule',
     'score_submission',
+    'stream_video',
     'train',
     'write_submission',
 ]

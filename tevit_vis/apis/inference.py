@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from mmcv import Config
 from mmcv.cnn import fuse_conv_bn
@@ -15,18 +17,19 @@ from mmdet.models import build_detector
 
 from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.datasets.categories import category_table
-from tevit_vis.masks import ResizedMasks, encode_clip, keep_masks
+from tevit_vis.masks import encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.structures import VideoInstances
-from tevit_vis.tracking import Stitcher, Windows, cut_windows, windows_of
+from tevit_vis.structures import FrameInstances, VideoInstances
+from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
-from tevit_vis.utils.prefetch import prefetch
-from tevit_vis.video_io import VideoInput, open_source
+from tevit_vis.utils.prefetch import newest, prefetch
+from tevit_vis.video_io import FrameSource, VideoInput, open_source
 
 FRAMES_AHEAD = 64  # frames prepared before the model asks for them: 190 MB of 640x384
+LIVE_FRAMES_AHEAD = 2  # of cameras and live streams, where they add to the delay
 
 
 def init_model(
@@ -149,21 +152,82 @@ def inference_video(
     Args:
         model: of ``init_model``.
         video: a video file (mp4, avi, webm, ...), a folder or list of images, an array
-            [T, H, W, 3] (uint8, BGR), or what ``open_source`` made of one of these.
+            [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or what
+            ``open_source`` made of one of these.
         on_frame: called after each frame that was read.
 
     Raises:
         InputError: a video that cannot be read.
     """
-    pipeline = FramePipeline(model.cfg.data.test.pipeline)
-    images = open_source(video)
+    source = open_source(video)
+    if source.live:
+        streaming_windows(model)  # a clip would never be whole
 
     def frames() -> Iterator[Frame]:
-        for frame in prefetch(pipeline.from_array, images, num_workers=2, ahead=FRAMES_AHEAD):
+        for _, frame in prepared_frames(model, source):
             yield frame
             on_frame()
 
     return predict_video(model, frames())
+
+
+@torch.inference_mode()
+def stream_video(
+    model: ClipDetector, video: VideoInput
+) -> Iterator[tuple[np.ndarray, FrameInstances]]:
+    """Find the instances of a video while it runs, in memory that does not grow with its length.
+
+    A frame comes out with its tracks as soon as no window that follows can cover it: with windows
+    of L frames at stride S, when L to L + S - 1 frames more have been read, and at the end of
+    the video. Of a camera or a live stream, frames that come faster than the model works are
+    left out.
+
+    Args:
+        model: of ``init_model``, with ``test_cfg.windows.length``.
+        video: as of ``inference_video``.
+
+    Yields:
+        Frames [H, W, 3] (uint8, BGR) and their tracks, whose classes are means so far.
+
+    Raises:
+        InputError: a video that cannot be read, or a model without windows.
+    """
+    windows = streaming_windows(model)
+    waiting: deque[np.ndarray] = deque()  # frames whose tracks are not known yet
+
+    def frames() -> Iterator[Frame]:
+        for image, frame in prepared_frames(model, open_source(video)):
+            waiting.append(image)
+            yield frame
+
+    for found in track_windows(model, of_one_size(frames()), windows):
+        yield waiting.popleft(), found
+
+
+def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[np.ndarray, Frame]]:
+    """Frames of a source beside what the model takes, prepared by threads."""
+    pipeline = FramePipeline(model.cfg.data.test.pipeline)
+    return prefetch(
+        lambda image: (image, pipeline.from_array(image)),
+        newest(source, LIVE_FRAMES_AHEAD) if source.live else source,
+        num_workers=2,
+        ahead=LIVE_FRAMES_AHEAD if source.live else FRAMES_AHEAD,
+    )
+
+
+def streaming_windows(model: ClipDetector) -> Windows:
+    """The windows of a model.
+
+    Raises:
+        InputError: it has none.
+    """
+    windows = windows_of(model.test_cfg)
+    if windows is None:
+        raise InputError(
+            'model.test_cfg.windows.length: must be the frames of a window to stream a video, '
+            'e.g. 10, but is None, which makes the whole video one clip'
+        )
+    return windows
 
 
 @torch.inference_mode()
@@ -179,7 +243,7 @@ def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     windows = windows_of(model.test_cfg)
     frames = of_one_size(frames)
     if windows:
-        instances = stitch_windows(model, frames, windows)
+        instances = join_frames(track_windows(model, frames, windows), windows.min_score)
     else:
         instances = predict_whole(model, frames)
     return keep_masks(
@@ -193,7 +257,7 @@ def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames, as long as they are like the first.
 
     Raises:
-        InputError: one is not.
+        InputError: one is not, or there is none.
     """
     first: tuple[int, ...] = ()
     for number, frame in enumerate(frames):
@@ -205,6 +269,8 @@ def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
                 f'but is {width}x{height}'
             )
         yield frame
+    if not first:
+        raise InputError('a video must have at least one frame, but has none')
 
 
 def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
@@ -218,40 +284,33 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     return encode_clip(model.predict_clip(features, metas))
 
 
-def stitch_windows(
+def track_windows(
     model: ClipDetector, frames: Iterable[Frame], windows: Windows
-) -> VideoInstances:
-    """The instances of overlapping windows of a video, joined to tracks.
+) -> Iterator[FrameInstances]:
+    """The instances of overlapping windows of a video, joined to tracks, frame by frame.
 
-    A frame passes backbone and neck once; its features are held while a window may need them.
+    A frame passes backbone and neck once, its features held while a window may need them; with a
+    backbone that mixes the frames of a clip, it passes them in each of its windows.
 
     Args:
-        model: whose features of a frame do not depend on the clip.
-        frames: T frames of one size.
+        frames: at least one, of one size.
         windows: how.
-
-    Raises:
-        InputError: a model whose instances cannot be stitched.
     """
-    if not model.frames_are_independent:
-        raise InputError(
-            'model.test_cfg.windows: must be None for a backbone that mixes the frames of a clip, '
-            f'such as {type(model.backbone).__name__}'
-        )
     device = next(model.parameters()).device
-    seen = ((model.extract_feat(frame.img[None, None].to(device)), frame.meta) for frame in frames)
+
+    def held(frame: Frame) -> tuple[Sequence[torch.Tensor], dict]:
+        image = frame.img[None, None].to(device)
+        return model.extract_feat(image) if model.frames_are_independent else [image], frame.meta
+
     stitcher = None
-    for numbers, window in cut_windows(seen, windows):
-        features, metas = zip(*window)
-        levels = [torch.cat(level, 1) for level in zip(*features)]
+    for numbers, window in cut_windows(map(held, frames), windows):
+        of_frames, metas = zip(*window)
+        levels: Sequence[torch.Tensor] = [torch.cat(level, 1) for level in zip(*of_frames)]
+        if not model.frames_are_independent:
+            levels = model.extract_feat(levels[0])
         found = model.predict_clip(levels, metas)
-        if not isinstance(found.masks, ResizedMasks):
-            raise InputError(
-                f'model.test_cfg.windows: must be None for {type(model).__name__}, '
-                'whose masks lie in boxes'
-            )
         stitcher = stitcher or Stitcher(windows, found.masks.size)
-        stitcher.add(numbers, found.class_scores, found.boxes, found.masks.logits)
-    if stitcher is None:
-        raise InputError('a video must have at least one frame, but has none')
-    return stitcher.finish()
+        yield from stitcher.close(before=numbers.start)
+        stitcher.add(numbers, found.class_scores, found.boxes, found.masks.maps())
+    if stitcher is not None:
+        yield from stitcher.close()

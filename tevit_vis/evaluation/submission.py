@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tevit_vis.annotations import file_categories, parse_videos
 from tevit_vis.masks import rle_pixels
-from tevit_vis.structures import VideoInstances
+from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import read_json
 
@@ -48,6 +48,28 @@ def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> 
                 'segmentations': instances.segmentations[n],
             }
             for n in range(len(instances))
+        ],
+    }
+
+
+def frame_to_json(found: FrameInstances, class_names: Sequence[str]) -> dict:
+    """The tracks in a frame of a stream, for a line of a file.
+
+    Scores and categories are means so far; boxes are x1 y1 x2 y2 in pixels.
+    """
+    return {
+        'frame': found.frame,
+        'tracks': [
+            {
+                'track': track,
+                'category': class_names[scores.argmax()],
+                'score': round(float(scores.max()), 5),
+                'box': box.round(2).tolist(),
+                'segmentation': mask,
+            }
+            for track, scores, box, mask in zip(
+                found.tracks, found.class_scores, found.boxes.astype(float), found.masks
+            )
         ],
     }
 

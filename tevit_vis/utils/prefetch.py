@@ -1,10 +1,11 @@
-"""Work done ahead of its consumer."""
+"""Work done ahead of its consumer, and items that do not wait for theirs."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Condition, Thread
 from typing import TypeVar
 
 Item = TypeVar('Item')
@@ -41,3 +42,46 @@ def prefetch(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def newest(items: Iterable[Item], held: int) -> Iterator[Item]:
+    """The items of a source that does not wait, read by a thread of its own.
+
+    Args:
+        items: such as the frames of a camera.
+        held: that wait for the consumer at most; when more come, the oldest are dropped.
+
+    Raises:
+        Exception: of the source, once what it gave before has been taken.
+    """
+    waiting: deque[Item] = deque(maxlen=held)
+    news, ended, faults = Condition(), [], []
+
+    def read() -> None:
+        try:
+            for item in items:
+                with news:
+                    waiting.append(item)
+                    news.notify()
+                if ended:
+                    return
+        except Exception as error:  # noqa: BLE001  (raised again below)
+            faults.append(error)
+        with news:
+            ended.append(True)
+            news.notify()
+
+    # A daemon: a camera that never answers again must not keep Python from ending.
+    Thread(target=read, name='newest', daemon=True).start()
+    try:
+        while True:
+            with news:
+                news.wait_for(lambda: waiting or ended)
+                if not waiting:
+                    break
+                item = waiting.popleft()
+            yield item
+    finally:
+        ended.append(True)
+    if faults:
+        raise faults[0]

@@ -32,6 +32,7 @@ def draw_frame(
     index: int,
     class_names: Sequence[str],
     zoom: int = 1,
+    tracks: Sequence[int] | None = None,
 ) -> np.ndarray:
     """A copy of a frame with masks, boxes, classes and scores.
 
@@ -41,19 +42,21 @@ def draw_frame(
         index: of the frame.
         class_names: by label.
         zoom: enlarge small frames this often, so that labels can be read.
+        tracks: numbers of the instances, for their colours; the default is their order.
 
     Returns:
         [zoom * H, zoom * W, 3].
     """
     canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-    tracks = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
-    masks = {n: decode_rle(instances.segmentations[n][index]) for n in tracks}
-    visible = [n for n in tracks if masks[n].any()]
+    found = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
+    masks = {n: decode_rle(instances.segmentations[n][index]) for n in found}
+    visible = [n for n in found if masks[n].any()]
+    colors = {n: track_color(n if tracks is None else tracks[n]) for n in visible}
     for n in reversed(visible):
-        _draw_mask(canvas, _enlarged(masks[n], zoom), track_color(n))
+        _draw_mask(canvas, _enlarged(masks[n], zoom), colors[n])
     for n in reversed(visible):
         text = f'{class_names[instances.labels[n]]} {instances.scores[n]:.2f}'
-        _draw_box(canvas, instances.boxes[n, index] * zoom, text, track_color(n))
+        _draw_box(canvas, instances.boxes[n, index] * zoom, text, colors[n])
     return canvas
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from tevit_vis.structures import VideoInstances
+import numpy as np
+
+from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.video_io import FrameSource, VideoWriter
 
 from .draw import draw_frame
@@ -39,3 +41,40 @@ def draw_video(
         for index, image in zip(range(instances.num_frames), source):
             writer.write(draw_frame(image, instances, index, class_names, zoom))
             on_frame()
+
+
+def draw_stream(
+    frames: Iterable[tuple[np.ndarray, FrameInstances]],
+    class_names: Sequence[str],
+    path: str,
+    fps: float | None = None,
+    score_thr: float = 0.3,
+) -> int:
+    """Write an H.264 video of frames that come with their tracks, as they come.
+
+    Ctrl-C ends it: what was written by then stays, and is a whole file.
+
+    Args:
+        frames: [H, W, 3] of uint8 in BGR, and the tracks in them.
+        class_names: by label.
+        path: video file to write.
+        fps: frames per second; the default is that of images.
+        score_thr: least score of a track that is drawn.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    count = 0
+    with VideoWriter(path, fps or IMAGES_FPS, endless=True) as writer:
+        try:
+            for image, found in frames:
+                tracks, instances = found.above(score_thr)
+                writer.write(draw_frame(image, instances, 0, class_names, tracks=tracks))
+                count += 1
+        except KeyboardInterrupt:
+            if not count:
+                raise
+    return count

@@ -110,6 +110,9 @@ model = dict(
     test_cfg=dict(
         rpn=None,
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
+        # With length=10: for streams and videos without end. A backbone that mixes frames runs
+        # anew for each window, so these overlap by a few frames only.
+        windows=dict(length=None, stride=7, min_iou=0.05, min_score=0.05),
         frames_per_pass=2,  # bound the memory of long videos; they change no result
         rois_per_pass=512,
     ),

@@ -14,6 +14,7 @@ from mmdet.models.detectors import QueryInst
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
 from tevit_vis.structures import ClipPrediction
+from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
 from .clip_detector import ClipDetector
@@ -75,4 +76,5 @@ class TeViT(ClipDetector, QueryInst):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         *_, last = self.stages(features, metas)
-        return self.roi_head.predict(features, last, metas, self.rois_per_pass)
+        one_per_query = windows_of(self.test_cfg) is not None
+        return self.roi_head.predict(features, last, metas, self.rois_per_pass, one_per_query)

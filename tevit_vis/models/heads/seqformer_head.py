@@ -30,6 +30,7 @@ from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
 from .clip_truths import instance_count, name_layer_losses
+from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
 NUM_MAPS = 3  # levels that are features of masks, of strides 8, 16 and 32
@@ -269,14 +270,9 @@ class SeqFormerHead(BaseModule):
         last = outputs.layers[-1]
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
         wanted = whole_number('model.test_cfg.max_per_img', self.test_cfg.max_per_img, least=0)
-        if windows_of(self.test_cfg):  # whole class vectors are stitched: a query stands once
-            best_scores, best_labels = probabilities.max(1)
-            scores, queries = best_scores.topk(min(wanted, len(best_scores)))
-            labels = best_labels[queries]
-        else:
-            scores, best = probabilities.flatten().topk(min(wanted, probabilities.numel()))
-            queries, labels = best // self.num_classes, best % self.num_classes
-
+        scores, queries, labels = best_pairs(
+            probabilities, wanted, one_per_query=windows_of(self.test_cfg) is not None
+        )
         distinct, which = queries.unique(return_inverse=True)
         logits = [
             self._mask_logits(

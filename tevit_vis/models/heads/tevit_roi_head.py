@@ -25,6 +25,8 @@ from tevit_vis.masks import RoIMasks
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.errors import whole_number
 
+from .selection import best_pairs
+
 
 class StageOutput(NamedTuple):
     """What one stage says of all queries in all frames."""
@@ -262,6 +264,7 @@ class TeViTRoIHead(SparseRoIHead):
         output: StageOutput,
         metas: Sequence[dict],
         rois_per_pass: int,
+        one_per_query: bool,
     ) -> ClipPrediction:
         """The best (query, class) pairs of one clip, and masks for them alone.
 
@@ -270,14 +273,12 @@ class TeViTRoIHead(SparseRoIHead):
             output: of the last stage, B = 1.
             metas: T dicts with ``scale_factor`` and ``ori_shape``.
             rois_per_pass: RoIs worked on at a time, which bounds temporaries.
+            one_per_query: a query under its best class alone.
         """
         probabilities = self.bbox_head[-1].class_probabilities(output.cls_score[0])
         scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
-        num_classes = scores.shape[1]
         wanted = whole_number('model.test_cfg.rcnn.max_per_img', self.test_cfg.max_per_img, least=0)
-        best_scores, best = scores.flatten().topk(min(wanted, scores.numel()))
-        queries, labels = best // num_classes, best % num_classes
-
+        best_scores, queries, labels = best_pairs(scores, wanted, one_per_query)
         boxes = output.boxes[:, :, queries]
         logits = self._mask_logits(
             levels, boxes, output.attn_feats[:, :, queries], labels, rois_per_pass
