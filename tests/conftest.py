@@ -87,6 +87,7 @@ def tiny_files(tiny_config, tmp_path):
 
 TINY_SEQFORMER = {
     'model.backbone.embed_dims': 8,
+    'model.backbone.drop_path_rate': 0.0,
     'model.backbone.num_layers': [1, 1, 1, 1],
     'model.neck.in_channels': [16, 40, 64],
     'model.neck.out_channels': 32,

@@ -86,7 +86,6 @@ def adversarial(config, ms_sts_config):
     ms_sts_config.data.val.update(config.data.val)
     ms_sts_config.data.update(samples_per_gpu=2, workers_per_gpu=0)
     ms_sts_config.model.bbox_head.num_classes = 2
-    ms_sts_config.model.backbone.drop_path_rate = 0.0
     for key in ('lr_config', 'runner', 'checkpoint_config', 'evaluation', 'log_config'):
         ms_sts_config[key] = config[key]
     ms_sts_config.weight_average = dict(decay=None)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention, build_attention
+from mmcv.cnn.bricks.transformer import FFN, build_attention
 from mmcv.runner import BaseModule, ModuleList
 from mmdet.models.utils.transformer import inverse_sigmoid
 from torch import nn
 
+from .attention import LeanAttention
 from .clip_ops import fold_frames, unfold_frames
 from .deform_encoder import ClipTokens
 from .mlp import mlp
@@ -54,13 +55,8 @@ class ClipDecoderLayer(BaseModule):
     ) -> None:
         super().__init__()
 
-        def self_attention() -> MultiheadAttention:
-            return MultiheadAttention(
-                embed_dims, num_heads, attn_drop=dropout, proj_drop=dropout, batch_first=True
-            )
-
-        self.self_attn = self_attention()
-        self.self_attn_box = self_attention()
+        self.self_attn = LeanAttention(embed_dims, num_heads, dropout)
+        self.self_attn_box = LeanAttention(embed_dims, num_heads, dropout)
         self.box_mixer = None
         if box_mixer:
             self.box_mixer = build_attention(dict(box_mixer, embed_dims=embed_dims))

@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
+from mmcv.cnn.bricks.transformer import FFN
 from mmcv.runner import BaseModule, ModuleList
 from torch import nn
 
+from .attention import LeanAttention
 from .clip_ops import fold_frames, unfold_frames
 
 
@@ -39,9 +40,7 @@ class PostNormLayer(BaseModule):
         self, embed_dims: int, num_heads: int, feedforward_channels: int, dropout: float
     ) -> None:
         super().__init__()
-        self.attention = MultiheadAttention(
-            embed_dims, num_heads, attn_drop=dropout, proj_drop=dropout, batch_first=True
-        )
+        self.attention = LeanAttention(embed_dims, num_heads, dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norm2 = nn.LayerNorm(embed_dims)
@@ -129,12 +128,8 @@ class ClipQueryLayer(BaseModule):
         self, embed_dims: int, num_heads: int, feedforward_channels: int, dropout: float
     ) -> None:
         super().__init__()
-        self.self_attn, self.cross_attn = (
-            MultiheadAttention(
-                embed_dims, num_heads, attn_drop=dropout, proj_drop=dropout, batch_first=True
-            )
-            for _ in range(2)
-        )
+        self.self_attn = LeanAttention(embed_dims, num_heads, dropout)
+        self.cross_attn = LeanAttention(embed_dims, num_heads, dropout)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
 
