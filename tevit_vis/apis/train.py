@@ -158,7 +158,9 @@ def build_adversary(config: Config, options: TrainOptions) -> nn.Module | None:
             f'adversary: must be None or have loss and optimizer, but got {", ".join(adversary)}'
         )
     torch.manual_seed(options.seed)
-    return build('adversary.loss', lambda: build_loss(adversary.loss))
+    loss = build('adversary.loss', lambda: build_loss(adversary.loss))
+    draw_weights(loss)
+    return loss
 
 
 def _build_optimizers(config: Config, trained: TrainedModel) -> Optimizer | dict[str, Optimizer]:

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from mmcv.runner import BaseModule
 from torch import nn
 
+SLOPE = 0.2  # of LeakyReLU below zero
+
 
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of a map [N, C, H, W]."""
@@ -42,10 +44,24 @@ class PatchDiscriminator(BaseModule):
             layers += [
                 nn.Conv2d(before, channels, 3, padding=1),
                 ChannelNorm(channels),
-                nn.LeakyReLU(0.2),
+                nn.LeakyReLU(SLOPE),
             ]
             before = channels
         self.blocks = nn.Sequential(*layers, nn.Conv2d(before, 1, 3, padding=1))
+
+    def init_weights(self) -> None:
+        """He's weights; frame, features and mask begin with an equal say, though a mask is one
+        channel among hundreds: else the discriminator stays blind to it for long.
+        """
+        super().init_weights()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                nn.init.zeros_(module.bias)
+        features = self.middle.in_channels
+        for part in self.finest.weight.data.split([3, features, 1], dim=1):
+            nn.init.kaiming_normal_(part, nonlinearity='linear')
+            part /= 3**0.5
 
     def forward(
         self, frames: torch.Tensor, masks: torch.Tensor, maps: Sequence[torch.Tensor]
