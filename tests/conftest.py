@@ -113,8 +113,7 @@ def ms_sts_config():
     """The same of the synthetic MS-STS, with a discriminator of few channels."""
     config = load_config('synthetic/ms_sts_tiny')
     config.merge_from_dict(TINY_SEQFORMER)
-    discriminator = dict(feature_channels=32, block_channels=[8, 8])
-    config.adversary.loss.discriminator = discriminator
+    config.adversary.loss.block_channels = [8, 8]
     return config
 
 

@@ -124,6 +124,12 @@ def test_unwritable_output_is_named(tmp_path):
         VideoWriter(str(tmp_path / 'file' / 'a.mp4'), 5)
 
 
+@pytest.mark.parametrize('fps', [float('nan'), float('inf'), -1.0, 0.0])
+def test_frames_per_second_that_cannot_be(tmp_path, fps):
+    with pytest.raises(InputError, match='frames per second must be above 0'):
+        VideoWriter(str(tmp_path / 'a.mp4'), fps)
+
+
 def test_a_wrong_frame_count_in_the_header_changes_nothing(tmp_path):
     path = tmp_path / 'a.avi'
     with av.open(str(path), 'w') as container:
@@ -197,6 +203,27 @@ def test_a_stream_that_stalls_ends_and_says_so(transport_stream, caplog):
         frames = list(VideoStream(url, patience=0.5))
     assert 5 < len(frames) < 30
     assert f'ended after {len(frames)} frames: nothing came for 0.5 s' in caplog.text
+
+
+def test_a_stalled_stream_has_given_all_that_came(transport_stream):
+    with server(transport_stream, stays=True) as url:
+        assert len(list(VideoStream(url, patience=0.5))) >= 29  # the last may wait for its end
+
+
+def test_a_stream_of_known_length_is_a_file(tmp_path):
+    write_video(tmp_path / 'a.mp4', noise_frames(4, 48, 80))
+    source = open_source(f'file://{tmp_path}/a.mp4')
+    assert not source.live
+    assert source.fps == pytest.approx(12)
+    assert [len(list(source)), len(list(source))] == [4, 4]
+
+
+def test_a_live_stream_passes_once(transport_stream):
+    with server(transport_stream, stays=False) as url:
+        source = open_source(url)
+        assert len(list(source)) == 30
+        with pytest.raises(InputError, match='can be gone through once only'):
+            list(source)
 
 
 def test_streams_that_are_not_there_are_named():

@@ -6,13 +6,14 @@ Frames are arrays [H, W, 3] of uint8 in BGR, as OpenCV and mmcv have them.
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, Protocol, Union
+from typing import ClassVar, Protocol, Union, runtime_checkable
 
 import av
 import cv2
@@ -25,6 +26,7 @@ from tevit_vis.utils.files import check_writable
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """Frames that may be gone through more than once, unless they are live."""
 
@@ -58,7 +60,7 @@ def open_source(video: VideoInput) -> FrameSource:
     Raises:
         InputError: it is none of these, or has no frame.
     """
-    if isinstance(video, (FrameArray, ImageFiles, VideoFile, VideoStream, Camera)):
+    if isinstance(video, FrameSource):
         return video
     if isinstance(video, int):
         return Camera(video)
@@ -157,8 +159,10 @@ class VideoFile:
     def __iter__(self) -> Iterator[np.ndarray]:
         count = 0
         with self._open() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = 'AUTO'
             try:
-                for image in decoded_frames(container, self.path):
+                for image in upright(container.decode(stream), self.path):
                     yield image
                     count += 1
             except av.error.FFmpegError as error:
@@ -169,20 +173,17 @@ class VideoFile:
             raise InputError(f'{self.path}: video must have at least one frame, but it has none')
 
 
-def decoded_frames(container: av.container.InputContainer, where: str) -> Iterator[np.ndarray]:
-    """The frames of a container's first video stream, upright.
+def upright(frames: Iterable[av.VideoFrame], where: str) -> Iterator[np.ndarray]:
+    """Decoded frames as images.
 
     Args:
-        where: names it in errors.
+        where: names their source in errors.
 
     Raises:
         InputError: a frame of another size.
-        FFmpegError: what cannot be decoded.
     """
-    stream = container.streams.video[0]
-    stream.thread_type = 'AUTO'
     first = None
-    for count, decoded in enumerate(container.decode(stream)):
+    for count, decoded in enumerate(frames):
         # Phones store portrait video lying, with a rotation beside it.
         image = np.rot90(decoded.to_ndarray(format='bgr24'), decoded.rotation // 90)
         first = first or image.shape
@@ -191,9 +192,10 @@ def decoded_frames(container: av.container.InputContainer, where: str) -> Iterat
 
 
 class VideoStream:
-    """A stream by URL, decoded by PyAV (ffmpeg); its frames can be gone through once.
+    """A stream by URL, decoded by PyAV (ffmpeg). One without a known length is live: its frames
+    can be gone through once.
 
-    When it breaks off or stalls, it has ended: a warning says so.
+    When it breaks off, stalls or changes its size, it has ended: a warning says so.
 
     Args:
         url: rtsp://, rtmp://, http://, ...
@@ -208,31 +210,39 @@ class VideoStream:
     def __init__(self, url: str, patience: float = 10.0) -> None:
         self.url = url
         self.patience = patience
-        # Files on a server wait for their reader, other streams do not.
-        self.live = url.split('://')[0].lower() not in ('http', 'https', 'file')
-        try:
-            self.container = av.open(url, timeout=(patience, patience))
-        except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(f'{url}: stream must be there, but: {_reason(error)}') from None
-        if not self.container.streams.video:
+        container = self._open()
+        if not container.streams.video:
             raise InputError(f'{url}: stream must have video, but has none')
+        rate = container.streams.video[0].average_rate
+        self.fps = float(rate) if rate else None
+        self.live = container.duration is None
+        self.opened: av.container.InputContainer | None = container
 
-    @property
-    def fps(self) -> float | None:
-        """Average frames per second, where the stream says."""
-        rate = self.container.streams.video[0].average_rate
-        return float(rate) if rate else None
+    def _open(self) -> av.container.InputContainer:
+        try:
+            return av.open(self.url, timeout=(self.patience, self.patience))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(f'{self.url}: stream must be there, but: {_reason(error)}') from None
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        if self.opened is None and self.live:
+            raise InputError(f'{self.url}: a live stream can be gone through once only')
+        container, self.opened = self.opened or self._open(), None
         count = 0
-        with self.container:
+        with container:
+            stream = container.streams.video[0]
+            stream.thread_type = 'SLICE' if self.live else 'AUTO'  # AUTO holds frames back
             try:
-                for image in decoded_frames(self.container, self.url):
+                for image in upright(container.decode(stream), self.url):
                     yield image
                     count += 1
-            except av.error.FFmpegError as error:
+            except (av.error.FFmpegError, InputError) as error:
                 stalled = isinstance(error, (av.error.ExitError, av.error.TimeoutError))
                 why = f'nothing came for {self.patience:g} s' if stalled else _reason(error)
+                if stalled:  # the decoder may still have some
+                    for image in upright(stream.decode(None), self.url):
+                        yield image
+                        count += 1
                 LOGGER.warning('%s: ended after %d frames: %s', self.url, count, why)
 
 
@@ -262,7 +272,8 @@ class Camera:
     @property
     def fps(self) -> float | None:
         """Frames per second, where the camera says."""
-        return self.capture.get(cv2.CAP_PROP_FPS) or None
+        rate = self.capture.get(cv2.CAP_PROP_FPS)
+        return rate if math.isfinite(rate) and rate > 0 else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         count = 0
@@ -313,7 +324,8 @@ def check_same_size(image: np.ndarray, first: tuple[int, ...], where: str) -> No
 class VideoWriter:
     """Writes an H.264 file that browsers play; a context manager.
 
-    The file appears under its name when it is complete. Odd sizes are extended by one pixel of
+    The file appears under its name when it is complete; what an error cut off is removed, unless
+    the video was ``endless`` and had begun. Odd sizes are extended by one pixel of
     the border, since H.264 wants even ones.
 
     Args:
@@ -323,11 +335,14 @@ class VideoWriter:
             is killed (``<path>.unfinished.mp4``), and no index is kept in memory.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or frames per second that cannot be.
     """
 
     def __init__(self, path: str, fps: float, endless: bool = False) -> None:
+        if not (math.isfinite(fps) and fps > 0):
+            raise InputError(f'{path}: frames per second must be above 0, but got {fps}')
         self.path = path
+        self.endless = endless
         self.unfinished = f'{path}.unfinished.mp4'
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream = None
@@ -360,10 +375,11 @@ class VideoWriter:
         self.container.mux(self.stream.encode(frame))
 
     def __exit__(self, exc_type, exc, traceback) -> None:
-        if exc_type is None and self.stream is not None:
+        whole = exc_type is None or (self.endless and self.stream is not None)
+        if whole and self.stream is not None:
             self.container.mux(self.stream.encode(None))
         self.container.close()
-        if exc_type is None:
+        if whole:
             os.replace(self.unfinished, self.path)
         else:
             Path(self.unfinished).unlink()

@@ -9,6 +9,7 @@ does not grow with the video; Ctrl-C ends it, and keeps what was drawn.
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import islice
@@ -52,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--jsonl',
         help='with windows: also write a line for each frame here, as it comes: frame, and of each '
-        'track its number, category, score so far, box and RLE mask',
+        'track that scores windows.min_score its number, category, score so far, box and RLE mask',
     )
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
@@ -63,7 +64,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    if args.fps is not None and args.fps <= 0:
+    if args.fps is not None and not (math.isfinite(args.fps) and args.fps > 0):
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
     is_camera = args.input.isdigit() and not Path(args.input).exists()
     source = open_source(int(args.input) if is_camera else args.input)
@@ -85,7 +86,9 @@ def main() -> None:
 
 def set_windows(model: ClipDetector, args: argparse.Namespace, source: FrameSource) -> None:
     """The windows that were asked for, or that a source without end needs."""
-    windows = model.test_cfg.windows
+    windows = model.test_cfg.get('windows')
+    if windows is None and (args.window or args.stride or source.live):
+        raise InputError(f'{args.config}: must have model.test_cfg.windows for that, but has none')
     if args.window:
         windows.length = args.window
         windows.stride = min(windows.stride, args.window)
@@ -115,7 +118,9 @@ def demo_stream(model: ClipDetector, source: FrameSource, args: argparse.Namespa
         def watched() -> Iterator[tuple[np.ndarray, FrameInstances]]:
             for image, found in islice(stream_video(model, source), args.max_frames):
                 if lines:
-                    lines.write(json.dumps(frame_to_json(found, model.CLASSES)) + '\n')
+                    lines.write(
+                        json.dumps(frame_to_json(found, model.CLASSES, windows.min_score)) + '\n'
+                    )
                     lines.flush()
                 yield image, found
                 bar.update()

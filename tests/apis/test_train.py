@@ -109,7 +109,7 @@ def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
         assert not same(ends[0], weights(tmp_path / 'a' / 'iter_4.pth'))
 
 
-@pytest.mark.parametrize('averaged', [False, True])
+@pytest.mark.parametrize('averaged', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_resumed_adversary_goes_on_too(adversarial, tmp_path, averaged):
     adversarial.weight_average.decay = 0.5 if averaged else None
     straight = run(adversarial, tmp_path / 'a')
@@ -127,6 +127,29 @@ def test_a_resumed_adversary_goes_on_too(adversarial, tmp_path, averaged):
     assert not any('discriminator' in name for name, _ in model.named_parameters())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('option', ['bf16', 'accumulated'])
+def test_an_adversary_learns_in_bf16_and_from_several_batches(adversarial, tmp_path, option):
+    adversarial.runner.max_iters = 8
+    adversarial.checkpoint_config.interval = 8
+    if option == 'bf16':
+        adversarial.amp = 'bf16'
+    else:
+        adversarial.optimizer_config.cumulative_iters = 4
+    losses = run(adversarial, tmp_path)
+    assert np.isfinite(list(losses.values())).all()
+    steps = torch.load(tmp_path / 'iter_8.pth')['optimizer']['adversary']['state'][0]['step']
+    assert steps == (8 if option == 'bf16' else 2)
+
+
+def test_an_adversary_follows_the_batch_size():
+    config = load_config('ms_sts/ms_sts_r50_joint')
+    assert scale_schedule(config, clips=5) == 0.5
+    assert config.optimizer.lr == pytest.approx(1e-4)
+    assert config.adversary.optimizer.lr == pytest.approx(5e-5)
+
+
+@pytest.mark.slow
 def test_an_adversary_leaves_no_trace_at_weight_zero(adversarial, tmp_path):
     adversarial.adversary.loss.loss_weight = 0.0
     with_one = run(adversarial, tmp_path / 'a')
@@ -149,14 +172,15 @@ def test_an_adversary_that_cannot_be_is_refused(config, adversarial, tmp_path):
     adversarial.adversary = None
     run(adversarial, tmp_path / 'c')
     adversarial.adversary = whole
-    with pytest.raises(InputError, match=r'must hold an adversary to resume from'):
+    with pytest.raises(InputError, match=r'must be of a run with an adversary to resume from'):
         run(adversarial, tmp_path / 'c', resume_from=str(tmp_path / 'c' / 'latest.pth'))
     run(adversarial, tmp_path / 'd')
     adversarial.adversary = None
-    with pytest.raises(InputError, match=r'its optimizer does not fit the config'):
+    with pytest.raises(InputError, match=r'must not be of a run with an adversary'):
         run(adversarial, tmp_path / 'd', resume_from=str(tmp_path / 'd' / 'latest.pth'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('annotations', ['none', 'one frame'])
 def test_an_adversary_bears_clips_without_foreground(adversarial, tmp_path, annotations):
     if annotations == 'none':
@@ -471,7 +495,7 @@ config = Config.fromfile(sys.argv[1])
 dataset = build_dataset(config.data.train)
 options = TrainOptions('')
 model = build_model(config, dataset.CLASSES, options, logging.getLogger())
-adversary = build_adversary(config, options)
+adversary = build_adversary(config, model, options)
 loader = build_train_loader(dataset, 2 // processes.count, 0, 7, processes.rank, processes.count)
 trained = TrainedModel(model, torch.device('cpu'), None, processes.count > 1, adversary)
 batches = iter(loader)

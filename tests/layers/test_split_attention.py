@@ -132,6 +132,39 @@ def test_attention_is_that_of_torch():
         torch.testing.assert_close(ours(x, keys, None)[:, :, cell], wanted)
 
 
+@torch.inference_mode()
+def test_a_cell_is_worked_on_as_the_definition_says():
+    """configs/ms_sts/README.md, step by step, for one cell of each level."""
+    module, x = split_attention(), queries(clips=1)
+    found = module(x, nowhere(clips=1), SIZES)
+
+    def attended(attention, mine, others):
+        """One query [D] and what it attends to [R, D]."""
+        return attention(mine.view(1, 1, 1, -1), others.view(1, -1, 1, 6), None).flatten()
+
+    def ffn(block, y):
+        return y + block.layers[1](torch.relu(block.layers[0][0](y)))
+
+    def within(cell):
+        """[T, D]"""
+        frames = module.reduction(x[0, :, cell])
+        seen = torch.stack([attended(module.intra_attn, frame, frames) for frame in frames])
+        return ffn(module.intra_ffn, module.intra_norm(frames + seen))
+
+    def between(own, coarser):
+        own, coarser = (module.pair_norm(module.pair_proj(side)) for side in (own, coarser))
+        pair = torch.cat([own, coarser])
+        seen = torch.stack([attended(module.inter_attn, frame, pair) for frame in own])
+        return module.expansion(ffn(module.inter_ffn, module.inter_norm(own + seen)))
+
+    finest = SIZES[0][0] * SIZES[0][1]
+    coarsest_cell = finest + 8
+    its_own = within(coarsest_cell)
+    torch.testing.assert_close(found[0, :, coarsest_cell], between(its_own, its_own))
+    # The first cell of the finest level lies in the corner: nearest to one coarser cell alone.
+    torch.testing.assert_close(found[0, :, 0], between(within(0), within(finest)))
+
+
 def test_a_coarser_level_is_resized_between_cells_of_the_image():
     """Levels of 1x4 and 1x2 cells, 10 and 30 in the coarser one."""
     shapes = [(1, 4), (1, 2)]

@@ -12,9 +12,7 @@ SIZES = [(8, 12), (4, 6), (2, 3)]
 @pytest.fixture
 def adversary():
     torch.manual_seed(0)
-    return AdversarialLoss(
-        discriminator=dict(feature_channels=CHANNELS, block_channels=[5, 7]), loss_weight=0.5
-    )
+    return AdversarialLoss(CHANNELS, block_channels=[5, 7], loss_weight=0.5)
 
 
 def tubes(count):
@@ -89,6 +87,44 @@ def test_clips_without_an_instance_have_no_part(adversary):
     assert [value.item() for value in losses.values()] == [0, 0]
     sum(losses.values()).backward()  # every weight takes part: other processes wait for it
     assert all((p.grad == 0).all() for p in adversary.parameters())
+
+
+def test_losses_are_means_over_the_patches_of_all_processes(adversary, monkeypatch):
+    found = supervision()
+    alone = adversary(frames(), found)
+    counts = []
+
+    def three_times_as_many(count):
+        counts.append(count.item())
+        return count * 3
+
+    module = 'tevit_vis.models.losses.adversarial_loss.reduce_mean'
+    monkeypatch.setattr(module, three_times_as_many)
+    among_many = adversary(frames(), found)
+    assert counts == [2 * FRAMES * 6]
+    for name, value in alone.items():
+        assert among_many[name].item() == pytest.approx(value.item() / 3)
+    found.padding[..., 40:] = True  # a patch that the image reaches into counts
+    adversary(frames(), found)
+    assert counts[-1] == 2 * FRAMES * 4
+
+
+def test_features_are_normed_at_each_place(adversary):
+    norm = adversary.discriminator.blocks[1]
+    maps = 3 + 2 * torch.randn(2, 5, 4, 6)
+    normed = norm(maps)
+    assert normed.shape == maps.shape
+    torch.testing.assert_close(normed.mean(1), torch.zeros(2, 4, 6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normed.var(1, correction=0), torch.ones(2, 4, 6), atol=1e-3, rtol=0)
+
+
+def test_frame_features_and_mask_begin_with_an_equal_say(adversary):
+    drawn = AdversarialLoss(32, block_channels=[8], loss_weight=1.0)
+    drawn.init_weights()
+    weight = drawn.discriminator.finest.weight
+    shares = [part.pow(2).sum((1, 2, 3)).mean().item() for part in weight.split([3, 32, 1], dim=1)]
+    assert shares == pytest.approx([1 / 3] * 3, rel=0.3)
+    assert (drawn.discriminator.finest.bias == 0).all()
 
 
 def test_patches_of_padding_do_not_count(adversary):

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED, noise_frames
+from conftest import SHARED, noise_frames, write_frames
 from golden import GoldenCase
 
 from tevit_vis.video_io import VideoWriter
@@ -94,6 +94,25 @@ def test_video_demo_draws_a_real_clip(tiny_files, tmp_path):
         drawn = [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
     assert len(drawn) == frames
     assert np.ptp(drawn[0]) > 100
+
+
+def test_video_demo_streams_with_windows(tiny_files, tmp_path):
+    config, checkpoint = tiny_files
+    frames = write_frames(tmp_path / 'clip', noise_frames(9, 48, 80))
+    demo = [sys.executable, ROOT / 'tools/video_demo.py', config, checkpoint, frames[0].parent]
+    windows = ['--window', 4, '--stride', 2, '--jsonl', tmp_path / 'a.jsonl', '--max-frames', 7]
+    done = run(*demo, *windows, '--score-thr', 0, '--out', tmp_path / 'a.mp4')
+    assert done.returncode == 0, done.stderr
+    assert 'windows of 4 frames at stride 2: a frame is drawn when up to 5 more' in done.stdout
+    assert 'a.mp4: 7 frames' in done.stdout
+    lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
+    assert [line['frame'] for line in lines] == list(range(7))
+    for line in lines:
+        for track in line['tracks']:
+            assert set(track) == {'track', 'category', 'score', 'box', 'segmentation'}
+            assert track['score'] > 0.05
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        assert len(list(container.decode(video=0))) == 7
 
 
 def test_video_demo_names_a_file_that_is_no_video(tiny_files, tmp_path):

@@ -65,3 +65,33 @@ def test_a_source_that_fails_says_so_after_what_it_gave():
     assert next(frames) == 1
     with pytest.raises(ValueError, match='pulled'):
         next(frames)
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_what_came_before_a_fault_of_the_source_is_given(num_workers):
+    def source():
+        yield from range(3)
+        raise ValueError('cut off')
+
+    results = prefetch(lambda x: x, source(), num_workers, ahead=64)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match='cut off'):
+        next(results)
+
+
+def test_a_source_is_let_go_when_nobody_asks_any_more():
+    released, dropped = threading.Event(), []
+
+    def camera():
+        try:
+            while True:
+                yield 1
+        finally:
+            released.set()
+
+    frames = newest(camera(), held=2, on_end=lambda *counts: dropped.append(counts))
+    assert next(frames) == 1
+    frames.close()
+    assert released.wait(10)
+    ((left, of),) = dropped
+    assert 0 <= left < of

@@ -3,8 +3,11 @@ import pytest
 import torch
 
 from tevit_vis.masks import encode_masks
-from tevit_vis.structures import VideoInstances
+from tevit_vis.structures import FrameInstances, VideoInstances
+from tevit_vis.utils.errors import InputError
+from tevit_vis.video_io import open_source
 from tevit_vis.visualization.draw import draw_frame, track_color
+from tevit_vis.visualization.video import draw_stream
 
 
 def make_instances(boxes, masks):
@@ -51,3 +54,49 @@ def test_an_absent_or_empty_instance_is_not_drawn():
     assert (draw_frame(image, instances, 0, ['cat']) == image).all()
     instances.segmentations[0][0] = None
     assert (draw_frame(image, instances, 0, ['cat']) == image).all()
+
+
+def frame_instances(frame):
+    masks = np.zeros((1, 48, 64), bool)
+    masks[0, 10:30, 10:40] = True
+    return FrameInstances(
+        frame=frame,
+        tracks=[5],
+        class_scores=np.array([[0.2, 0.7]], np.float32),
+        boxes=np.array([[10, 10, 40, 30]], np.float32),
+        masks=encode_masks(torch.from_numpy(masks)),
+        size=(48, 64),
+    )
+
+
+@pytest.mark.parametrize('ending', [None, KeyboardInterrupt, InputError])
+def test_what_was_drawn_of_a_stream_stays(tmp_path, ending):
+    image = np.full((48, 64, 3), 100, np.uint8)
+
+    def frames():
+        for number in range(6):
+            yield image, frame_instances(number)
+        if ending:
+            raise ending('the end')
+
+    path = tmp_path / 'a.mp4'
+    if ending is InputError:
+        with pytest.raises(InputError, match='the end'):
+            draw_stream(frames(), ['cat', 'dog'], str(path), score_thr=0.5)
+    else:
+        assert draw_stream(frames(), ['cat', 'dog'], str(path), score_thr=0.5) == 6
+    drawn = list(open_source(path))
+    assert len(drawn) == 6
+    wanted = 100 * 0.55 + np.array(track_color(5)) * 0.45  # of its number, not of its place
+    assert np.abs(drawn[3][25, 25].astype(float) - wanted).max() < 25
+    assert (np.abs(drawn[3][44, 60].astype(float) - 100) < 8).all()
+
+
+def test_a_stream_that_never_began_leaves_no_file(tmp_path):
+    def frames():
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        draw_stream(frames(), ['cat'], str(tmp_path / 'a.mp4'))
+    assert list(tmp_path.iterdir()) == []

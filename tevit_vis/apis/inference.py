@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import re
 from collections import deque
@@ -28,8 +29,9 @@ from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.prefetch import newest, prefetch
 from tevit_vis.video_io import FrameSource, VideoInput, open_source
 
-FRAMES_AHEAD = 64  # frames prepared before the model asks for them: 190 MB of 640x384
-LIVE_FRAMES_AHEAD = 2  # of cameras and live streams, where they add to the delay
+FRAMES_AHEAD = 64  # prepared before the model asks for them: 190 MB of 640x384, and the images
+LIVE_FRAMES_HELD = 2  # of a camera or live stream, where they add to the delay
+LOGGER = logging.getLogger('tevit_vis')
 
 
 def init_model(
@@ -153,7 +155,8 @@ def inference_video(
         model: of ``init_model``.
         video: a video file (mp4, avi, webm, ...), a folder or list of images, an array
             [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or what
-            ``open_source`` made of one of these.
+            ``open_source`` made of one of these. A camera or stream is looked at until it ends;
+            ``stream_video`` gives frames as they come.
         on_frame: called after each frame that was read.
 
     Raises:
@@ -171,7 +174,6 @@ def inference_video(
     return predict_video(model, frames())
 
 
-@torch.inference_mode()
 def stream_video(
     model: ClipDetector, video: VideoInput
 ) -> Iterator[tuple[np.ndarray, FrameInstances]]:
@@ -186,32 +188,46 @@ def stream_video(
         model: of ``init_model``, with ``test_cfg.windows.length``.
         video: as of ``inference_video``.
 
-    Yields:
-        Frames [H, W, 3] (uint8, BGR) and their tracks, whose classes are means so far.
+    Returns:
+        An iterator of frames [H, W, 3] (uint8, BGR) and all of their tracks, whose class scores
+        are means so far; ``FrameInstances.above`` chooses. Of a track's last frame they are what
+        ``inference_video`` outputs where they are above ``windows.min_score``.
 
     Raises:
         InputError: a video that cannot be read, or a model without windows.
     """
     windows = streaming_windows(model)
+    source = open_source(video)
     waiting: deque[np.ndarray] = deque()  # frames whose tracks are not known yet
 
     def frames() -> Iterator[Frame]:
-        for image, frame in prepared_frames(model, open_source(video)):
+        for image, frame in prepared_frames(model, source):
             waiting.append(image)
             yield frame
 
-    for found in track_windows(model, of_one_size(frames()), windows):
-        yield waiting.popleft(), found
+    @torch.inference_mode()
+    def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
+        for found in track_windows(model, of_one_size(frames()), windows):
+            yield waiting.popleft(), found
+
+    return tracked()
 
 
 def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[np.ndarray, Frame]]:
     """Frames of a source beside what the model takes, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
+
+    def report(dropped: int, count: int) -> None:
+        if dropped:
+            LOGGER.warning(
+                '%d of %d frames were left out: they came faster than the model is', dropped, count
+            )
+
     return prefetch(
         lambda image: (image, pipeline.from_array(image)),
-        newest(source, LIVE_FRAMES_AHEAD) if source.live else source,
+        newest(source, LIVE_FRAMES_HELD, report) if source.live else source,
         num_workers=2,
-        ahead=LIVE_FRAMES_AHEAD if source.live else FRAMES_AHEAD,
+        ahead=1 if source.live else FRAMES_AHEAD,
     )
 
 

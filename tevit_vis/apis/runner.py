@@ -36,8 +36,7 @@ class TrainedModel(nn.Module):
             ``ClipSupervision``. It is no part of the detector, nor of its weights.
 
     Raises:
-        InputError: another precision, or fp16 without a GPU; an adversary for a detector that
-            does not say what it compared.
+        InputError: another precision, or fp16 without a GPU.
     """
 
     def __init__(
@@ -53,10 +52,6 @@ class TrainedModel(nn.Module):
             raise InputError(f'amp: must be None, fp16 or bf16, but got {amp!r}')
         if amp == 'fp16' and device.type == 'cpu':
             raise InputError('amp: fp16 needs a GPU; on the CPU take bf16 or None')
-        if adversary is not None and not hasattr(module, 'supervise'):
-            raise InputError(
-                f'adversary: must be None for {type(module).__name__}, which has no supervise()'
-            )
         self.module = module.to(device)
         self.adversary = adversary.to(device) if adversary is not None else None
         self.device = device
@@ -156,13 +151,14 @@ class ClipRunner(IterBasedRunner):
         weights = content.get('train_state_dict', content.get('state_dict', {}))
         load_weights(self.model.module, weights, checkpoint)
         states = content['optimizer']
-        if self.model.adversary is None:
-            states = {'model': states}
-        elif 'adversary' not in content:
+        has, wants = 'adversary' in content, self.model.adversary is not None
+        if has != wants:
             raise InputError(
-                f'{checkpoint}: must hold an adversary to resume from, but holds none: use '
-                'load_from, or --cfg-options adversary=None'
+                f'{checkpoint}: must {"" if wants else "not "}be of a run with an adversary to '
+                'resume from, as the config says, but is not so: use load_from, or change adversary'
             )
+        if not wants:
+            states = {'model': states}
         else:
             load_weights(self.model.adversary, content['adversary'], f'{checkpoint} (adversary)')
         try:

@@ -73,6 +73,8 @@ def scale_schedule(config: Config, clips: int) -> float:
     accumulated = accumulated_iters(config)
     factor = clips * accumulated / base
     config.optimizer.lr *= factor
+    if config.get('adversary'):
+        config.adversary.optimizer.lr *= factor
 
     def scaled(count: int) -> int:
         return max(1, round(count / factor)) * accumulated

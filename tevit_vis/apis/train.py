@@ -110,7 +110,7 @@ def train(
         device,
         config.get('amp'),
         distributed=processes.count > 1,
-        adversary=build_adversary(config, options),
+        adversary=build_adversary(config, model, options),
     )
     if device.type == 'cpu':
         keep_freed_memory()
@@ -147,18 +147,24 @@ def _check_train_device(name: str | None) -> torch.device:
     return device
 
 
-def build_adversary(config: Config, options: TrainOptions) -> nn.Module | None:
+def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) -> nn.Module | None:
     """The loss of ``adversary.loss``, its weights drawn; None where the config has no adversary."""
     adversary = config.get('adversary')
     if adversary is None:
         return None
-    missing = {'loss', 'optimizer'} ^ set(adversary)
-    if missing:
+    if not isinstance(adversary, Mapping) or set(adversary) != {'loss', 'optimizer'}:
+        raise InputError(f'adversary: must be None or have loss and optimizer, but got {adversary}')
+    if not model.tells_what_it_compared:
         raise InputError(
-            f'adversary: must be None or have loss and optimizer, but got {", ".join(adversary)}'
+            f'adversary: must be None for {type(model).__name__}, which has no supervise()'
         )
     torch.manual_seed(options.seed)
-    loss = build('adversary.loss', lambda: build_loss(adversary.loss))
+    loss = build(
+        'adversary.loss',
+        lambda: build_loss(
+            dict(adversary['loss'], feature_channels=config.model.bbox_head.embed_dims)
+        ),
+    )
     draw_weights(loss)
     return loss
 

@@ -52,8 +52,11 @@ def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> 
     }
 
 
-def frame_to_json(found: FrameInstances, class_names: Sequence[str]) -> dict:
-    """The tracks in a frame of a stream, for a line of a file.
+def frame_to_json(
+    found: FrameInstances, class_names: Sequence[str], min_score: float = 0.0
+) -> dict:
+    """The tracks in a frame of a stream whose best class is above ``min_score``, for a line of a
+    file.
 
     Scores and categories are means so far; boxes are x1 y1 x2 y2 in pixels.
     """
@@ -70,6 +73,7 @@ def frame_to_json(found: FrameInstances, class_names: Sequence[str]) -> dict:
             for track, scores, box, mask in zip(
                 found.tracks, found.class_scores, found.boxes.astype(float), found.masks
             )
+            if scores.max() > min_score
         ],
     }
 

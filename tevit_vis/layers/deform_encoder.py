@@ -175,8 +175,8 @@ class DeformEncoderLayer(BaseModule):
             return self._frames(tokens, references, mixed[0])
         # Written in place: joined afterwards, the features of a long clip would be held thrice.
         out = torch.empty_like(tokens.features)
-        for part, update, room in zip(tokens.split(size), mixed, out.split(size, dim=1)):
-            room.copy_(self._frames(part, references, update))
+        for number, (part, update) in enumerate(zip(tokens.split(size), mixed)):
+            out[:, number * size : (number + 1) * size] = self._frames(part, references, update)
         return out
 
     def _frames(

@@ -25,43 +25,60 @@ def prefetch(
         ahead: results held at most.
 
     Raises:
-        Exception: of ``function``, at its item's turn.
+        Exception: of ``function`` or of ``items``, at its item's turn.
     """
     if num_workers < 1:
         yield from map(function, items)
         return
     with ThreadPoolExecutor(num_workers, thread_name_prefix='prefetch') as pool:
         waiting: deque = deque()
+        fault = None
         try:
-            for item in items:
+            source = iter(items)
+            while True:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:  # noqa: BLE001  (raised below, at its turn)
+                    fault = error
+                    break
                 waiting.append(pool.submit(function, item))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+            if fault is not None:
+                raise fault
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def newest(items: Iterable[Item], held: int) -> Iterator[Item]:
+def newest(
+    items: Iterable[Item], held: int, on_end: Callable[[int, int], object] = lambda *_: None
+) -> Iterator[Item]:
     """The items of a source that does not wait, read by a thread of its own.
 
     Args:
         items: such as the frames of a camera.
         held: that wait for the consumer at most; when more come, the oldest are dropped.
+        on_end: called with how many were dropped, and of how many.
 
     Raises:
         Exception: of the source, once what it gave before has been taken.
     """
     waiting: deque[Item] = deque(maxlen=held)
     news, ended, faults = Condition(), [], []
+    num_read = num_taken = 0
 
     def read() -> None:
+        nonlocal num_read
         try:
             for item in items:
                 with news:
                     waiting.append(item)
+                    num_read += 1
                     news.notify()
                 if ended:
                     return
@@ -80,8 +97,10 @@ def newest(items: Iterable[Item], held: int) -> Iterator[Item]:
                 if not waiting:
                     break
                 item = waiting.popleft()
+            num_taken += 1
             yield item
     finally:
         ended.append(True)
+        on_end(num_read - num_taken, num_read)
     if faults:
         raise faults[0]

@@ -52,7 +52,7 @@ def draw_stream(
 ) -> int:
     """Write an H.264 video of frames that come with their tracks, as they come.
 
-    Ctrl-C ends it: what was written by then stays, and is a whole file.
+    Ctrl-C ends it; then, as after an error, what was written stays, and is a whole file.
 
     Args:
         frames: [H, W, 3] of uint8 in BGR, and the tracks in them.

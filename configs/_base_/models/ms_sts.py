@@ -5,10 +5,6 @@ mixer = dict(
 box_mixer = dict(type='BoxTemporalAttention', num_heads=8, head_dims=40, dropout=0.1)
 # Only in training; None leaves it out.
 adversary = dict(
-    loss=dict(
-        type='AdversarialLoss',
-        loss_weight=0.01,
-        discriminator=dict(feature_channels=256, block_channels=[64, 128, 256, 512]),
-    ),
+    loss=dict(type='AdversarialLoss', block_channels=[64, 128, 256, 512], loss_weight=0.01),
     optimizer=dict(type='Adam', lr=1e-4, betas=(0.5, 0.999)),
 )

@@ -4,6 +4,6 @@ _base_ = './ms_sts.py'
 mixer = dict(head_dims=8, feedforward_channels=64, dropout=0.0)
 box_mixer = dict(num_heads=4, head_dims=16, dropout=0.0)
 adversary = dict(
-    loss=dict(discriminator=dict(feature_channels=64, block_channels=[16, 32, 64, 128])),
+    loss=dict(block_channels=[16, 32, 64, 128]),
     optimizer=dict(lr=1e-3),  # hundreds of steps, not a hundred thousand
 )

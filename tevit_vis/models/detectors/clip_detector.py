@@ -31,6 +31,8 @@ class ClipDetector(BaseDetector):
     memory of a long video and changes results by rounding only.
     """
 
+    tells_what_it_compared = False  # whether there is supervise(), which adversaries need
+
     @property
     def frames_are_independent(self) -> bool:
         """Whether the features of a frame may be reused in another clip."""

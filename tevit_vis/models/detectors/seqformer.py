@@ -20,6 +20,8 @@ from .clip_detector import ClipDetector
 class SeqFormer(ClipDetector, SingleStageDetector):
     """SingleStageDetector over clips: its constructor, its keys; ``SeqFormerHead`` as head."""
 
+    tells_what_it_compared = True
+
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
         return self.supervise(img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids).losses

@@ -31,13 +31,16 @@ class AdversarialLoss(BaseModule):
     Clips without an instance, and padding, have no part.
 
     Args:
-        discriminator: arguments of ``PatchDiscriminator``.
+        feature_channels: of the detector's encoded features.
+        block_channels: of ``PatchDiscriminator``.
         loss_weight: of the detector's part.
     """
 
-    def __init__(self, discriminator: dict, loss_weight: float) -> None:
+    def __init__(
+        self, feature_channels: int, block_channels: Sequence[int], loss_weight: float
+    ) -> None:
         super().__init__()
-        self.discriminator = PatchDiscriminator(**discriminator)
+        self.discriminator = PatchDiscriminator(feature_channels, block_channels)
         self.loss_weight = loss_weight
 
     def forward(self, img: torch.Tensor, found: ClipSupervision) -> dict[str, torch.Tensor]:
