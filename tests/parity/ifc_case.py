@@ -106,6 +106,8 @@ def check(case: GoldenCase) -> Report:
     if case.training is not None:
         compare_training(report, model, case)
     if not case.annotations.is_file():
+        for _, stored in case.expected():
+            compare_images(report, model, case, dict(stored))
         return report
     config.data.test.update(
         ann_file=str(case.annotations), img_prefix=str(case.images), test_mode=True
@@ -240,6 +242,32 @@ def compare_window(
         abs(stitcher.num_tracks - int(stored[part + 'num_inst'])),
         0,
     )
+
+
+@torch.inference_mode()
+def compare_images(
+    report: Report, model: torch.nn.Module, case: GoldenCase, stored: dict[str, np.ndarray]
+) -> None:
+    """The network on a batch of images of two sizes, and the queries that are output of each."""
+    model.eval()
+    batch = training_batch(*case.training, case.manifest)
+    levels = model.extract_feat(batch['img'])
+    padding = padded_cells(batch['img_metas'], levels[-1].shape[3:], STRIDE, levels[-1].device)
+    outputs = model.bbox_head(levels, padding)
+    logits = outputs.cls_scores[-1]
+    masks = model.bbox_head.mask_logits(outputs.features, outputs.queries[-1])
+    compare_stored(report, 'images ', 'pred_logits', logits.numpy(), stored)
+    compare_stored(report, 'images ', 'pred_masks', masks.numpy(), stored)
+    for image, scores in enumerate(logits.softmax(-1)):
+        kept = scores.argmax(-1) < model.num_classes
+        # The official code drops a query whose mask is empty.
+        kept &= (masks[image] > 0).flatten(1).any(1)
+        best, labels = scores[kept].max(-1)
+        wrong = labels.tolist() != stored[f'image{image}.labels'].tolist()
+        report.add(f'image{image} labels that differ', float(wrong), 0)
+        if not wrong:
+            difference = np.abs(best.numpy() - stored[f'image{image}.scores']).max(initial=0.0)
+            report.add(f'image{image} scores', difference, SCORES)
 
 
 def compare_training(report: Report, model: torch.nn.Module, case: GoldenCase) -> None:

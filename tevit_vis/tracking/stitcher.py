@@ -96,13 +96,13 @@ class Stitcher:
     def overlaps(self, frames: range, probabilities: torch.Tensor) -> torch.Tensor:
         """Soft IoU [M, N] of the open tracks and a window's masks [N, T, h, w].
 
-        Each of the last T windows that hold a track gives one IoU, over the frames that it shares
-        with this one; these are averaged.
+        Each window that holds a track gives one IoU, over the frames that it shares with this one;
+        these are averaged. (At most T - 1 windows do, fewer than the last T that IFC looks at.)
         """
         row = {number: index for index, number in enumerate(self.open)}
         total = probabilities.new_zeros(len(row), len(probabilities))
         windows = probabilities.new_zeros(len(row), 1)
-        for window in list(self.seen)[-len(frames) :]:
+        for window in self.seen:
             shared = range(frames.start, min(frames.stop, window.frames.stop))
             if not shared:
                 continue
