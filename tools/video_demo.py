@@ -91,7 +91,7 @@ def set_windows(model: ClipDetector, args: argparse.Namespace, source: FrameSour
         raise InputError(f'{args.config}: must have model.test_cfg.windows for that, but has none')
     if args.window:
         windows.length = args.window
-        windows.stride = min(windows.stride, args.window)
+        windows.stride = max(1, min(windows.stride, args.window - 1))  # or no track would go on
     elif source.live and windows.length is None:
         windows.length = LIVE_WINDOW
     if args.stride:
