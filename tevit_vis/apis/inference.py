@@ -320,13 +320,14 @@ def track_windows(
 
     stitcher = None
     for numbers, window in cut_windows(map(held, frames), windows):
+        if stitcher is not None:  # before the model works: these frames are known
+            yield from stitcher.close(before=numbers.start)
         of_frames, metas = zip(*window)
         levels: Sequence[torch.Tensor] = [torch.cat(level, 1) for level in zip(*of_frames)]
         if not model.frames_are_independent:
             levels = model.extract_feat(levels[0])
         found = model.predict_clip(levels, metas)
         stitcher = stitcher or Stitcher(windows, found.masks.size)
-        yield from stitcher.close(before=numbers.start)
         stitcher.add(numbers, found.class_scores, found.boxes, found.masks.maps())
     if stitcher is not None:
         yield from stitcher.close()
