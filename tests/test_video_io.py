@@ -9,7 +9,8 @@ from conftest import noise_frames, write_frames
 
 from tevit_vis import video_io
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import VideoStream, VideoWriter, open_source
+from tevit_vis.video_io import VideoStream, open_source
+from tevit_vis.video_writer import VideoWriter
 
 
 def write_video(path, frames, fps=12.0):

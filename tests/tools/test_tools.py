@@ -13,7 +13,7 @@ import torch
 from conftest import SHARED, noise_frames, write_frames
 from golden import GoldenCase
 
-from tevit_vis.video_io import VideoWriter
+from tevit_vis.video_writer import VideoWriter
 
 ROOT = Path(__file__).parents[2]
 DATA = SHARED / 'data' / 'real_clips'

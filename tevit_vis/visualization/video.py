@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.video_io import FrameSource, VideoWriter
+from tevit_vis.video_io import FrameSource
+from tevit_vis.video_writer import VideoWriter
 
 from .draw import draw_frame
 
