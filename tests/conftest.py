@@ -6,6 +6,7 @@ The real clips and goldens lie in ``../shared``; tests that need them skip where
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 import torch
 from manifest import override
+from torch import nn
 
 from tevit_vis.apis import init_model
+from tevit_vis.apis.inference import prepare_for_inference
+from tevit_vis.apis.train import TrainOptions, build_model
 from tevit_vis.datasets.synthetic_files import instance_entry
 from tevit_vis.utils.config import load_config
 
@@ -128,6 +132,27 @@ def seqformer(seqformer_config):
         for branch in model.bbox_head.class_branches:
             branch.bias.zero_()
         model.bbox_head.controller[-1].bias.normal_(0, 0.3)
+    return model
+
+
+def from_seqformer(seqformer, config, tmp_path):
+    """A new MS-STS that starts from SeqFormer's checkpoint, as training would start it."""
+    torch.save(dict(state_dict=seqformer.state_dict()), tmp_path / 'seqformer.pth')
+    config.load_from = str(tmp_path / 'seqformer.pth')
+    model = build_model(config, '12345', TrainOptions(''), logging.getLogger('test_ms_sts'))
+    model.cfg = config
+    return prepare_for_inference(model, torch.device('cpu'))
+
+
+@pytest.fixture
+def ms_sts(seqformer, ms_sts_config, tmp_path):
+    """A tiny MS-STS whose new layers do something."""
+    model = from_seqformer(seqformer, ms_sts_config, tmp_path)
+    with torch.inference_mode():
+        for layer in model.bbox_head.encoder.layers:
+            nn.init.normal_(layer.mixer.expansion.weight, 0.0, 0.3)
+        for layer in model.bbox_head.decoder.layers:
+            nn.init.normal_(layer.box_mixer.attn.output_proj.weight, 0.0, 0.3)
     return model
 
 

@@ -141,6 +141,14 @@ def test_extents_are_boxes_around_small_masks():
     assert mask_extents(masks[:0], (40, 160)).shape == (0, 2, 4)
 
 
+def test_small_masks_are_resized_bilinearly():
+    """Cell centres lie at pixels 0.5 and 2.5 of each axis: what lies between is a mean of both."""
+    logits = torch.tensor([[[[4.0, -1.0], [-5.0, -5.0]]]])
+    found = ResizedMasks(logits, (4, 4)).frame(0)[0]
+    # The second row and column weigh 0, 1/4, 3/4 and 1; at the third pixel 4 / 4 - 3 / 4 > 0.
+    assert found.int().tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
 def test_masks_in_boxes_become_maps_of_the_same_shape():
     """Discs in boxes, one of them across the border, against what pasting at full size gives."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, 28), torch.linspace(-1, 1, 28), indexing='ij')

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from tevit_vis.structures import VideoInstances
+from tevit_vis.structures import FrameGeometry, VideoInstances
 
 
 def make_instances(**changes) -> VideoInstances:
@@ -37,3 +38,63 @@ def test_take_keeps_the_order_asked_for():
 def test_fields_that_do_not_fit_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message):
         make_instances(**{field: value})
+
+
+def geometry(**changes):
+    sizes = dict(original=(360, 640), resized=(90, 160), padded=(96, 160), scale=(0.25, 0.25))
+    return FrameGeometry(**{**sizes, **changes})
+
+
+def test_boxes_go_back_to_the_frame():
+    boxes = torch.tensor([[40.0, 9.0, 160.0, 90.0]])
+    assert geometry().boxes_to_frame(boxes).tolist() == [[160, 36, 640, 360]]
+    uneven = geometry(resized=(90, 80), padded=(96, 96), scale=(0.125, 0.25))
+    assert uneven.boxes_to_frame(boxes).tolist() == [[320, 36, 1280, 360]]
+    shares = torch.tensor([[0.25, 0.1, 1.0, 1.0]])
+    expected = torch.tensor([[160.0, 36, 640, 360]])
+    torch.testing.assert_close(geometry().relative_boxes_to_frame(shares), expected)
+    torch.testing.assert_close(uneven.relative_boxes_to_frame(shares), expected)
+
+
+@pytest.mark.parametrize(
+    ('padded', 'stride', 'cells', 'kept'),
+    [
+        ((96, 160), 8, (12, 20), (12, 20)),  # the last cell holds two rows of the image
+        ((96, 160), 4, (24, 40), (23, 40)),
+        ((128, 192), 8, (16, 24), (12, 20)),
+        ((90, 160), 8, (11, 20), (11, 20)),  # nothing padded: whatever the network made of it
+        ((90, 192), 32, (2, 6), (2, 5)),
+    ],
+)
+def test_cells_of_padding_are_cut_off(padded, stride, cells, kept):
+    maps = torch.arange(cells[0] * cells[1]).view(1, *cells)
+    found = geometry(padded=padded).crop_to_image(maps, stride)
+    assert torch.equal(found, maps[:, : kept[0], : kept[1]])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(padded=(80, 160)), 'padded height must be at least the 90'),
+        (dict(resized=(90, 100), padded=(96, 128)), 'the resized width must be the 640 .* crop'),
+        (dict(scale=(0.25, 0.5)), 'the resized height must be'),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        geometry(**changes)
+
+
+def test_frames_of_a_clip_share_a_geometry():
+    meta = dict(
+        ori_shape=(360, 640, 3),
+        img_shape=(90, 160, 3),
+        pad_shape=(96, 160, 3),
+        scale_factor=np.full(4, 0.25, np.float32),
+        flip=False,
+    )
+    assert FrameGeometry.of_clip([meta, meta]) == geometry()
+    with pytest.raises(ValueError, match='must share a geometry'):
+        FrameGeometry.of_clip([meta, dict(meta, pad_shape=(128, 160, 3))])
+    with pytest.raises(ValueError, match='must not be flipped'):
+        FrameGeometry.of_clip([dict(meta, flip=True)])

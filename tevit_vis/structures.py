@@ -5,7 +5,7 @@ Letters: N output instances, T frames, K classes, H and W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypedDict
 
@@ -18,6 +18,106 @@ class RLE(TypedDict):
 
     size: list[int]  # [H, W]
     counts: str
+
+
+@dataclass(frozen=True)
+class FrameGeometry:
+    """Where the pixels of an original frame lie in the network's input.
+
+    A frame is resized, then padded on the right and at the bottom. Everything that goes from the
+    network back to the frame asks this object, so that no head resizes the padded area.
+
+    Args:
+        original: (H, W) of the frame as it was read.
+        resized: (H, W) of the frame in the network's input, before padding.
+        padded: (H, W) of the network's input.
+        scale: (x, y), pixels of the network's input per pixel of the original frame.
+
+    Raises:
+        ValueError: the sizes contradict each other: the frame was cropped, or padded on the left
+            or at the top.
+
+    Example:
+        >>> geometry = FrameGeometry((360, 640), (90, 160), (96, 160), (0.25, 0.25))
+        >>> geometry.boxes_to_frame(torch.tensor([[40.0, 0.0, 160.0, 90.0]])).tolist()
+        [[160.0, 0.0, 640.0, 360.0]]
+        >>> geometry.crop_to_image(torch.zeros(1, 12, 20), stride=8).shape
+        torch.Size([1, 12, 20])
+        >>> geometry.crop_to_image(torch.zeros(1, 24, 40), stride=4).shape
+        torch.Size([1, 23, 40])
+    """
+
+    original: tuple[int, int]
+    resized: tuple[int, int]
+    padded: tuple[int, int]
+    scale: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        for axis, name in ((0, 'height'), (1, 'width')):
+            original, resized = self.original[axis], self.resized[axis]
+            if not 0 < resized <= self.padded[axis]:
+                raise ValueError(
+                    f'FrameGeometry: the padded {name} must be at least the {resized} pixels of '
+                    f'the resized frame, but is {self.padded[axis]}'
+                )
+            scaled = original * self.scale[1 - axis]
+            if abs(scaled - resized) > 0.51:  # a scale may be given before sizes are rounded
+                raise ValueError(
+                    f'FrameGeometry: the resized {name} must be the {original} pixels of the '
+                    f'frame x scale {self.scale[1 - axis]:g} = {scaled:.1f}, but is {resized}: '
+                    'a test pipeline may resize and pad, not crop'
+                )
+
+    @classmethod
+    def of_clip(cls, metas: Sequence[Mapping]) -> FrameGeometry:
+        """Returns the geometry that all frames of a clip share.
+
+        Args:
+            metas: T dicts of mmdet's test pipeline, with ``ori_shape``, ``img_shape``,
+                ``pad_shape`` and ``scale_factor`` = (x, y, x, y).
+
+        Raises:
+            ValueError: frames that differ, that were flipped, or whose sizes contradict each
+                other.
+        """
+        found = {
+            cls(
+                original=tuple(meta['ori_shape'][:2]),
+                resized=tuple(meta['img_shape'][:2]),
+                padded=tuple(meta['pad_shape'][:2]),
+                scale=tuple(float(factor) for factor in meta['scale_factor'][:2]),
+            )
+            for meta in metas
+        }
+        if len(found) != 1:
+            raise ValueError(f'metas: the frames of a clip must share a geometry, but got {found}')
+        if any(meta.get('flip') for meta in metas):
+            raise ValueError('metas: frames must not be flipped for a test, but flip is True')
+        return found.pop()
+
+    def boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
+        """Boxes [..., 4], x1 y1 x2 y2, from pixels of the network's input to original pixels."""
+        return boxes / boxes.new_tensor(self.scale * 2)
+
+    def relative_boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
+        """Boxes [..., 4], x1 y1 x2 y2, from shares of the resized frame to original pixels."""
+        height, width = self.resized
+        return boxes * boxes.new_tensor([width / self.scale[0], height / self.scale[1]] * 2)
+
+    def crop_to_image(self, maps: torch.Tensor, stride: int) -> torch.Tensor:
+        """The cells of maps over the padded input that the unpadded frame would have.
+
+        Args:
+            maps: [..., h, w].
+            stride: pixels of the network's input along a cell.
+
+        Returns:
+            [..., h', w'], a view; ``maps`` itself where nothing was padded.
+        """
+        for axis, (resized, padded) in enumerate(zip(self.resized, self.padded)):
+            if resized < padded:
+                maps = maps.narrow(axis - 2, 0, min(-(-resized // stride), maps.shape[axis - 2]))
+        return maps
 
 
 class ClipMasks(Protocol):

@@ -8,6 +8,7 @@ from mmcv.cnn.bricks.registry import ATTENTION
 from torch import nn
 
 from tevit_vis.layers.clip_decoder import ClipDecoder, refined_boxes
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.layers.deform_encoder import (
     DeformEncoder,
     LevelTokens,
@@ -55,7 +56,11 @@ def draw_levels(num_clips=2, num_frames=FRAMES):
 
 
 def no_padding(num_clips=2, num_frames=FRAMES):
-    return torch.zeros(num_clips, num_frames, 64, 96, dtype=torch.bool)
+    return described(torch.zeros(num_clips, num_frames, 64, 96, dtype=torch.bool))
+
+
+def described(mask):
+    return ClipPadding(mask, bool(mask.any()), bool((mask == mask[:, :1]).all()))
 
 
 @torch.inference_mode()
@@ -107,7 +112,7 @@ def test_a_box_mixer_joins_the_boxes_of_frames():
 @pytest.mark.parametrize('alike', [True, False])
 def test_padded_pixels_have_no_influence(alike):
     tokens, encoder, decoder = build()
-    padding = no_padding()
+    padding = no_padding().mask
     padding[1, :, :, 64:] = True  # the second clip is narrower,
     if not alike:
         padding[1, 2, 32:] = True  # its last frame also lower
@@ -117,7 +122,7 @@ def test_padded_pixels_have_no_influence(alike):
         for level, stride in zip(levels, (8, 16)):
             mask = padding[:, :, ::stride, ::stride, None].permute(0, 1, 4, 2, 3)
             level.masked_fill_(mask, value)
-        memory = encoder(tokens(levels, padding), FRAMES)
+        memory = encoder(tokens(levels, described(padding)), FRAMES)
         results.append((memory, decoder(memory)[-1]))
     (first, ours), (second, theirs) = results
     kept = ~first.padding

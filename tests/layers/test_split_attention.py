@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from test_clip_transformer import CHANNELS, FRAMES, SIZES, build, draw_levels, no_padding
+from test_clip_transformer import (
+    CHANNELS,
+    FRAMES,
+    SIZES,
+    build,
+    described,
+    draw_levels,
+    no_padding,
+)
 from torch import nn
 
 from tevit_vis.layers.split_attention import (
@@ -95,12 +103,12 @@ def test_cells_see_themselves_and_the_coarser_scale_in_other_frames_alone():
 @torch.inference_mode()
 @pytest.mark.parametrize('alike', [True, False])
 def test_padding_does_not_leak_through_time_or_scales(alike):
-    module, padding = split_attention(), no_padding()
+    module, padding = split_attention(), no_padding().mask
     padding[0, :, :, 40:] = True
     if not alike:
         padding[0, 2, 24:] = True
         padding[1, 1] = True  # a whole frame
-    tokens = build()[0](draw_levels(), padding)
+    tokens = build()[0](draw_levels(), described(padding))
     results = []
     for value in (0.0, 1e4):
         x = queries().masked_fill(tokens.padding[..., None], value)

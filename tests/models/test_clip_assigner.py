@@ -7,7 +7,7 @@ from mmdet.core import BitmapMasks
 
 from tevit_vis.models.assigners import SeqFormerAssigner
 from tevit_vis.models.assigners.clip_assigner import solve
-from tevit_vis.models.heads.clip_truths import gather_tubes, padding_masks
+from tevit_vis.models.heads.clip_truths import batch_padding, gather_tubes
 from tevit_vis.models.losses import MaskFocalLoss
 from tevit_vis.structures import Tubes
 
@@ -54,9 +54,9 @@ def test_a_clip_without_instances_has_no_tubes():
 
 def test_padding_differs_between_clips_and_frames():
     metas = [[dict(img_shape=(2, 4, 3)), dict(img_shape=(3, 1, 3))]]
-    padding = padding_masks(metas, (3, 4), torch.device('cpu'))
-    assert (~padding[0, 0]).nonzero().tolist() == [[y, x] for y in range(2) for x in range(4)]
-    assert (~padding[0, 1]).nonzero().tolist() == [[y, 0] for y in range(3)]
+    padding = batch_padding(metas, (3, 4), 1, torch.device('cpu'))
+    assert (~padding.mask[0, 0]).nonzero().tolist() == [[y, x] for y in range(2) for x in range(4)]
+    assert (~padding.mask[0, 1]).nonzero().tolist() == [[y, 0] for y in range(3)]
 
 
 def test_a_match_weighs_class_boxes_and_overlap_of_all_frames():

@@ -13,7 +13,7 @@ from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.models.assigners import IFCAssigner
-from tevit_vis.models.heads.clip_truths import padded_cells
+from tevit_vis.models.heads.clip_truths import batch_padding
 from tevit_vis.models.heads.ifc_head import IFCHead
 from tevit_vis.structures import Tubes
 from tevit_vis.utils.errors import InputError
@@ -80,8 +80,8 @@ def test_padded_cells_have_no_influence():
 
 def test_cells_partly_on_the_image_are_seen():
     metas = [[dict(img_shape=(33, 64, 3))]]
-    padding = padded_cells(metas, (3, 3), 32, torch.device('cpu'))
-    assert (~padding[0, 0]).tolist() == [[True, True, False]] * 2 + [[False] * 3]
+    padding = batch_padding(metas, (3, 3), 32, torch.device('cpu'))
+    assert (~padding.mask[0, 0]).tolist() == [[True, True, False]] * 2 + [[False] * 3]
 
 
 @torch.inference_mode()
@@ -145,13 +145,13 @@ def test_a_match_weighs_class_and_dice_of_soft_masks():
 
 
 def test_targets_are_soft_at_stride_4():
+    """Cell centres lie at columns 1.17, 4.5 and 7.83 and at rows 1.5 and 5.5."""
     masks = torch.zeros(1, 1, 8, 10, dtype=torch.bool)
-    masks[..., :6] = True
+    masks[..., :2, [4, 8]] = True
     tubes = Tubes(torch.tensor([0]), torch.zeros(1, 1, 4), masks)
     targets = IFCHead.mask_targets(tubes)
-    assert targets.shape == (1, 1, 2, 3)  # ceil(10 / 4)
-    assert targets[0, 0, 0].tolist() == pytest.approx([1.0, 1.0, 0.0], abs=0.6)
-    assert 0 < targets.sum() < 6
+    expected = torch.tensor([[[[0.0, 0.5 * 0.5, 0.5 * 5 / 6], [0.0, 0.0, 0.0]]]])
+    torch.testing.assert_close(targets, expected)  # neither nearest nor area gives this
 
 
 @pytest.fixture

@@ -6,36 +6,15 @@ import numpy as np
 import pytest
 import torch
 from clip_batches import batch
+from conftest import from_seqformer
 from test_seqformer import predict, video, windows
-from torch import nn
 
 from tevit_vis.apis import inference_video
-from tevit_vis.apis.inference import prepare_for_inference
 from tevit_vis.apis.train import TrainOptions, bare_model, build_model
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.utils.config import load_config
 
 FIELDS = ('queries', 'labels', 'scores', 'class_scores', 'boxes')
-
-
-def from_seqformer(seqformer, config, tmp_path):
-    """A new MS-STS that starts from SeqFormer's checkpoint, as training would start it."""
-    torch.save(dict(state_dict=seqformer.state_dict()), tmp_path / 'seqformer.pth')
-    config.load_from = str(tmp_path / 'seqformer.pth')
-    model = build_model(config, '12345', TrainOptions(''), logging.getLogger('test_ms_sts'))
-    model.cfg = config
-    return prepare_for_inference(model, torch.device('cpu'))
-
-
-@pytest.fixture
-def ms_sts(seqformer, ms_sts_config, tmp_path):
-    """A tiny MS-STS whose new layers do something."""
-    model = from_seqformer(seqformer, ms_sts_config, tmp_path)
-    with torch.inference_mode():
-        for layer in model.bbox_head.encoder.layers:
-            nn.init.normal_(layer.mixer.expansion.weight, 0.0, 0.3)
-        for layer in model.bbox_head.decoder.layers:
-            nn.init.normal_(layer.box_mixer.attn.output_proj.weight, 0.0, 0.3)
-    return model
 
 
 @pytest.mark.parametrize('num_frames', [1, 5])
@@ -73,7 +52,8 @@ def test_frames_hear_of_each_other(ms_sts, seqformer):
     img = torch.randn(1, 3, 3, 64, 96)
     for model, together in ((seqformer, False), (ms_sts, True)):
         with torch.inference_mode():
-            padding = torch.zeros(1, 3, 64, 96, dtype=torch.bool)
+            sizes = [[(64, 96)] * 3]
+            padding = ClipPadding.of_sizes(sizes, (64, 96), 1, torch.device('cpu'))
             outputs = [
                 model.bbox_head(model.extract_feat(clip), padding, 3).memory.features[:, 0]
                 for clip in (img, torch.cat([img[:, :2], -img[:, 2:]], 1))

@@ -23,7 +23,7 @@ from tevit_vis.apis.test import write_submission
 from tevit_vis.apis.train import bare_model
 from tevit_vis.converters import TABLES, Converted, convert_checkpoint
 from tevit_vis.datasets import build_dataset
-from tevit_vis.models.heads.clip_truths import padding_masks
+from tevit_vis.models.heads.clip_truths import batch_padding
 from tevit_vis.utils.checkpoints import load_weights
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -302,7 +302,7 @@ def compare_tensors(
 
     features = model.extract_feat(theirs[None])
     head = model.bbox_head
-    padding = padding_masks([metas], theirs.shape[2:], theirs.device)
+    padding = batch_padding([metas], theirs.shape[2:], 1, theirs.device)
     outputs = head(features, padding, model.frames_per_pass)
     memory = outputs.memory
     bound = SMALL_MODEL if head.decoder.queries.num_embeddings < 100 else FULL_MODEL

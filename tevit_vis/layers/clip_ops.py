@@ -5,7 +5,66 @@ Letters: B clips, T frames.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
 import torch
+
+
+class ClipPadding(NamedTuple):
+    """Which cells of padded clips belong to no image, and what the host knows of that.
+
+    Layers ask the two flags instead of the tensor, so that no forward waits for the device.
+    """
+
+    mask: torch.Tensor  # [B, T, H, W] bool, True on cells of no image
+    is_any: bool  # whether a cell is padding
+    is_alike: bool  # whether all frames of each clip are padded alike
+
+    @classmethod
+    def of_sizes(
+        cls,
+        sizes: Sequence[Sequence[tuple[int, int]]],
+        shape: tuple[int, int],
+        stride: int,
+        device: torch.device,
+    ) -> ClipPadding:
+        """The cells that lie wholly outside the images.
+
+        Args:
+            sizes: B lists of T (H, W) of the images, in pixels of the network input.
+            shape: (H, W) of the padded clips, in cells.
+            stride: pixels along a cell.
+            device: of the mask.
+
+        Example:
+            >>> padding = ClipPadding.of_sizes([[(2, 3)]], (2, 4), 1, torch.device('cpu'))
+            >>> padding.mask.int().tolist(), padding.is_any, padding.is_alike
+            ([[[[0, 0, 0, 1], [0, 0, 0, 1]]]], True, True)
+        """
+        cells = [[tuple(-(-side // stride) for side in size) for size in clip] for clip in sizes]
+        is_any = any(size[0] < shape[0] or size[1] < shape[1] for clip in cells for size in clip)
+        is_alike = all(len(set(clip)) == 1 for clip in cells)
+        if not is_any:
+            mask = torch.zeros(len(cells), len(cells[0]), *shape, dtype=torch.bool, device=device)
+            return cls(mask, is_any, is_alike)
+        ends = torch.tensor(cells).to(device, non_blocking=True)[..., None, None]  # [B,T,2,1,1]
+        y = torch.arange(shape[0], device=device)[:, None]
+        x = torch.arange(shape[1], device=device)
+        return cls((y >= ends[:, :, 0]) | (x >= ends[:, :, 1]), is_any, is_alike)
+
+
+@lru_cache(maxsize=256)
+def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A tensor of these numbers, copied to the device once and kept there; it must not be changed.
+
+    Example:
+        >>> constant(((4, 6), (2, 3)), torch.long, torch.device('cpu')).tolist()
+        [[4, 6], [2, 3]]
+    """
+    with torch.inference_mode(False):  # a tensor of inference mode could not be trained with later
+        return torch.tensor(values, dtype=dtype).to(device)
 
 
 def fold_frames(clips: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from mmcv.cnn.bricks.registry import ATTENTION
 from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 
+from .clip_ops import constant
 from .cuda_ops import has_cuda_ops
 
 Shapes = Sequence[tuple[int, int]]  # (H_l, W_l) of the levels
@@ -78,7 +79,8 @@ def sampling_locations(
         references: [N, Q, L, 4], see ``DeformAttention``.
         offsets: [N, Q, M, L, P, 2].
     """
-    cells = offsets.new_tensor([[width, height] for height, width in shapes])  # [L, 2]
+    sizes = tuple((width, height) for height, width in shapes)
+    cells = constant(sizes, offsets.dtype, offsets.device)  # [L, 2]
     centres, sizes = references[:, :, None, :, None].split(2, dim=-1)
     steps = torch.where(sizes > 0, sizes * (0.5 / offsets.shape[4]), 1 / cells[:, None])
     return torch.addcmul(centres, offsets, steps)
@@ -88,7 +90,7 @@ def sample_by_kernel(
     value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
     """mmcv's kernel; arguments and result as of ``sample_by_rows``."""
-    sizes = torch.as_tensor(shapes, dtype=torch.long, device=value.device)
+    sizes = constant(tuple(shapes), torch.long, value.device)
     cells = sizes.prod(1)
     sampled = [
         MultiScaleDeformableAttnFunction.apply(
@@ -149,7 +151,7 @@ def corner_cells(
         locations: [Q, M, L, P, 2].
         weights: [Q, M, L, P].
     """
-    sizes = torch.tensor(shapes, dtype=torch.int32, device=locations.device)
+    sizes = constant(tuple(shapes), torch.int32, locations.device)
     heights, widths = sizes[:, :1], sizes[:, 1:]  # [L, 1]
     areas = heights * widths
     starts = (areas.cumsum(0) - areas).int()

@@ -18,7 +18,7 @@ from mmcv.runner import BaseModule, ModuleList
 from mmdet.models.utils import SinePositionalEncoding
 from torch import nn
 
-from .clip_ops import fold_frames, unfold_frames
+from .clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from .deform_attention import Shapes
 
 
@@ -30,6 +30,7 @@ class ClipTokens(NamedTuple):
     padding: torch.Tensor  # [B, T, S] bool, True on cells of no image
     valid_ratios: torch.Tensor  # [B, L, 2] share of each level's width and height that is image
     shapes: Shapes  # (H_l, W_l) of the levels
+    has_padding: bool  # whether a cell is of no image
 
     def split(self, frames: int) -> list[ClipTokens]:
         """Parts of so many frames."""
@@ -70,19 +71,17 @@ class LevelTokens(BaseModule):
         """Draw the embedding."""
         nn.init.normal_(self.level_embed)
 
-    def forward(self, levels: Sequence[torch.Tensor], padding: torch.Tensor) -> ClipTokens:
+    def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> ClipTokens:
         """Lay the levels out as tokens.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
-            padding: [B, T, H, W] bool of the network input, True on cells of no image.
+            padding: [B, T, H, W] of the network input.
         """
         shapes = [tuple(level.shape[3:]) for level in levels]
-        masks = [F.interpolate(padding.float(), shape).bool() for shape in shapes]
-        # Frames of a clip are mostly padded alike: then one frame's position stands for all.
-        alike = bool((padding == padding[:, :1]).all())
-        positions = [
-            self._position(mask[:, :1] if alike else mask) + embedding
+        masks = [F.interpolate(padding.mask.float(), shape).bool() for shape in shapes]
+        positions = [  # one frame's stand for all where they are padded alike
+            self._position(mask[:, :1] if padding.is_alike else mask) + embedding
             for mask, embedding in zip(masks, self.level_embed)
         ]
         return ClipTokens(
@@ -91,6 +90,7 @@ class LevelTokens(BaseModule):
             padding=torch.cat([mask.flatten(2) for mask in masks], 2),
             valid_ratios=torch.stack([valid_ratio(mask) for mask in masks], 1),
             shapes=shapes,
+            has_padding=padding.is_any,
         )
 
     def _position(self, mask: torch.Tensor) -> torch.Tensor:
@@ -120,7 +120,8 @@ def cell_references(shapes: Shapes, valid_ratios: torch.Tensor) -> torch.Tensor:
             torch.arange(width, device=valid_ratios.device) + 0.5,
             indexing='ij',
         )
-        image = valid_ratios[:, None, index] * valid_ratios.new_tensor([width, height])
+        size = constant((width, height), valid_ratios.dtype, valid_ratios.device)
+        image = valid_ratios[:, None, index] * size
         centres.append(torch.stack([x, y], -1).flatten(0, 1) / image)  # [B, H*W, 2]
     points = torch.cat(centres, 1)[:, :, None] * valid_ratios[:, None]  # [B, S, L, 2]
     return torch.cat([points, torch.zeros_like(points)], -1)
@@ -135,8 +136,9 @@ class DeformEncoderLayer(BaseModule):
         dropout: probability.
         attention: config of ``DeformAttention``, without ``embed_dims``.
         mixer: config of a module of mmcv's ATTENTION registry, without ``embed_dims``, or None.
-            It is called with what the attention's queries are, ``[B, T, S, C]``, with ``padding``
-            and ``shapes``, and returns as much to be added to the attention's output.
+            It is called with what the attention's queries are, ``[B, T, S, C]``, with the padding
+            ``[B, T, S]``, or None where there is none, and with ``shapes``; what it returns,
+            ``[B, T, S, C]``, is added to the attention's output.
     """
 
     def __init__(
@@ -170,7 +172,8 @@ class DeformEncoderLayer(BaseModule):
         mixed: Sequence[torch.Tensor | None] = [None] * frames  # as many as parts, or more
         if self.mixer is not None:
             queries = tokens.features + tokens.position
-            mixed = self.mixer(queries, tokens.padding, tokens.shapes).split(size, dim=1)
+            padding = tokens.padding if tokens.has_padding else None
+            mixed = self.mixer(queries, padding, tokens.shapes).split(size, dim=1)
         if size == frames:
             return self._frames(tokens, references, mixed[0])
         # Written in place: joined afterwards, the features of a long clip would be held thrice.

@@ -93,21 +93,23 @@ class MemoryBusEncoder(BaseModule):
         nn.init.kaiming_normal_(self.token_position, mode='fan_out')
 
     def forward(
-        self, cells: torch.Tensor, position: torch.Tensor, padding: torch.Tensor
+        self, cells: torch.Tensor, position: torch.Tensor, padding: torch.Tensor | None
     ) -> FrameMemory:
         """Encode the frames of clips.
 
         Args:
             cells: [B, T, S, C].
             position: [B, T, S, C].
-            padding: [B, T, S] bool, True on cells of no image.
+            padding: [B, T, S] bool, True on cells of no image; None where there are none.
         """
         num_clips, num_frames, num_cells = cells.shape[:3]
         tokens = self.tokens.expand(num_clips, num_frames, -1, -1)
         token_position = self.token_position.expand_as(tokens)
         positions = fold_frames(torch.cat([position, token_position], 2))
-        no_padding = padding.new_zeros(tokens.shape[:3])
-        paddings = fold_frames(torch.cat([padding, no_padding], 2))
+        paddings = None
+        if padding is not None:
+            no_padding = padding.new_zeros(tokens.shape[:3])
+            paddings = fold_frames(torch.cat([padding, no_padding], 2))
         for frame_layer, bus_layer in zip(self.frame_layers, self.bus_layers):
             frames = fold_frames(torch.cat([cells, tokens], 2))  # [B*T, S + M, C]
             frames = unfold_frames(frame_layer(frames, positions, paddings), num_clips)
@@ -139,14 +141,14 @@ class ClipQueryLayer(BaseModule):
         query_position: torch.Tensor,
         memory: torch.Tensor,
         position: torch.Tensor,
-        padding: torch.Tensor,
+        padding: torch.Tensor | None,
     ) -> torch.Tensor:
         """New queries [B, Q, C].
 
         Args:
             x, query_position: [B, Q, C].
             memory, position: [B, L, C] of all frames.
-            padding: [B, L] bool.
+            padding: [B, L] bool, or None.
         """
         x = self.norms[0](self.self_attn(x, query_pos=query_position))
         seen = self.cross_attn(
@@ -183,13 +185,13 @@ class ClipQueryDecoder(BaseModule):
                 nn.init.xavier_uniform_(parameter)
 
     def forward(
-        self, memory: torch.Tensor, position: torch.Tensor, padding: torch.Tensor
+        self, memory: torch.Tensor, position: torch.Tensor, padding: torch.Tensor | None
     ) -> list[torch.Tensor]:
         """Queries [B, Q, C] after each layer, normed.
 
         Args:
             memory, position: [B, L, C] of all frames.
-            padding: [B, L] bool.
+            padding: [B, L] bool, or None.
         """
         query_position = self.query_position.weight.expand(len(memory), -1, -1)
         queries = torch.zeros_like(query_position)

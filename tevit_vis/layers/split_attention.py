@@ -110,15 +110,17 @@ class SplitAttention(BaseModule):
         nn.init.zeros_(self.expansion.weight)
         nn.init.zeros_(self.expansion.bias)
 
-    def forward(self, queries: torch.Tensor, padding: torch.Tensor, shapes: Shapes) -> torch.Tensor:
+    def forward(
+        self, queries: torch.Tensor, padding: torch.Tensor | None, shapes: Shapes
+    ) -> torch.Tensor:
         """What is to be added to the attention's output: [B, T, S, C].
 
         Args:
             queries: [B, T, S, C], features with position.
-            padding: [B, T, S] bool, True on cells of no image.
+            padding: [B, T, S] bool, True on cells of no image; None where there are none.
             shapes: (H_l, W_l) of the levels, the finest first.
         """
-        visible = ~padding if padding.any() else None
+        visible = None if padding is None else ~padding
         tokens = self._within_scales(self.reduction(queries), visible)
         return self.expansion(self._between_scales(tokens, visible, shapes))
 

@@ -10,9 +10,9 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
-from tevit_vis.models.heads.clip_truths import gather_batch, padded_cells
+from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
 from tevit_vis.models.heads.ifc_head import STRIDE
-from tevit_vis.structures import ClipPrediction
+from tevit_vis.structures import ClipPrediction, FrameGeometry
 
 from .clip_detector import ClipDetector
 
@@ -25,7 +25,7 @@ class IFC(ClipDetector, SingleStageDetector):
         """See ``ClipDetector.forward_train``."""
         tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, img.shape[3:])
         features = self.extract_feat(img)
-        padding = padded_cells(img_metas, features[-1].shape[3:], STRIDE, img.device)
+        padding = batch_padding(img_metas, features[-1].shape[3:], STRIDE, img.device)
         return self.bbox_head.forward_train(features, padding, tubes)
 
     @property
@@ -38,5 +38,5 @@ class IFC(ClipDetector, SingleStageDetector):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         coarsest = features[-1]
-        padding = padded_cells([metas], coarsest.shape[3:], STRIDE, coarsest.device)
-        return self.bbox_head.predict(features, padding, metas)
+        padding = batch_padding([metas], coarsest.shape[3:], STRIDE, coarsest.device)
+        return self.bbox_head.predict(features, padding, FrameGeometry.of_clip(metas))

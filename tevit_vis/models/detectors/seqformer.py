@@ -10,8 +10,8 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
-from tevit_vis.models.heads.clip_truths import gather_batch, padding_masks
-from tevit_vis.structures import ClipPrediction, ClipSupervision
+from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
+from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry
 
 from .clip_detector import ClipDetector
 
@@ -31,7 +31,7 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         size = img.shape[3:]
         tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size)
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
-        padding = padding_masks(img_metas, size, img.device)
+        padding = batch_padding(img_metas, size, 1, img.device)
         return self.bbox_head.supervise(self.extract_feat(img), padding, tubes, img_shapes)
 
     @property
@@ -43,6 +43,6 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
-        size = metas[0]['pad_shape'][:2]
-        padding = padding_masks([metas], size, features[0].device)
-        return self.bbox_head.predict(features, padding, metas, self.frames_per_pass)
+        geometry = FrameGeometry.of_clip(metas)
+        padding = batch_padding([metas], geometry.padded, 1, features[0].device)
+        return self.bbox_head.predict(features, padding, geometry, self.frames_per_pass)

@@ -13,7 +13,7 @@ from mmdet.models.detectors import QueryInst
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
-from tevit_vis.structures import ClipPrediction
+from tevit_vis.structures import ClipPrediction, FrameGeometry
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
@@ -77,4 +77,5 @@ class TeViT(ClipDetector, QueryInst):
         """See ``ClipDetector.predict_clip``."""
         *_, last = self.stages(features, metas)
         one_per_query = windows_of(self.test_cfg) is not None
-        return self.roi_head.predict(features, last, metas, self.rois_per_pass, one_per_query)
+        geometry = FrameGeometry.of_clip(metas)
+        return self.roi_head.predict(features, last, geometry, self.rois_per_pass, one_per_query)

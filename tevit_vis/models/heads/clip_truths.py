@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh, reduce_mean
 
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.structures import Tubes
 
 OUT_OF_SIGHT = 1e-6  # centre, width and height of a box where there is none
@@ -74,34 +75,18 @@ def gather_batch(
     ]
 
 
-def padding_masks(
-    img_metas: Sequence[Sequence[dict]], size: Sequence[int], device: torch.device
-) -> torch.Tensor:
-    """[B, T, H, W] bool, True on pixels of no image.
+def batch_padding(
+    img_metas: Sequence[Sequence[dict]], shape: Sequence[int], stride: int, device: torch.device
+) -> ClipPadding:
+    """The padding of a batch of clips.
 
     Args:
         img_metas: B lists of T dicts with ``img_shape``.
-        size: (H, W) of the network input.
+        shape: (H, W) of the network input, in cells.
+        stride: pixels along a cell.
     """
-    return padded_cells(img_metas, size, 1, device)
-
-
-def padded_cells(
-    img_metas: Sequence[Sequence[dict]], size: Sequence[int], stride: int, device: torch.device
-) -> torch.Tensor:
-    """[B, T, H, W] bool, True on cells wholly outside the image.
-
-    Args:
-        img_metas: B lists of T dicts with ``img_shape``.
-        size: (H, W) in cells.
-        stride: pixels of a cell.
-    """
-    shapes = torch.tensor(
-        [[meta['img_shape'][:2] for meta in metas] for metas in img_metas], device=device
-    )[..., None, None]  # [B, T, 2, 1, 1]
-    y = torch.arange(size[0], device=device)[:, None] * stride
-    x = torch.arange(size[1], device=device) * stride
-    return (y >= shapes[:, :, 0]) | (x >= shapes[:, :, 1])
+    sizes = [[tuple(meta['img_shape'][:2]) for meta in metas] for metas in img_metas]
+    return ClipPadding.of_sizes(sizes, tuple(shape), stride, device)
 
 
 def instance_count(tubes: Sequence[Tubes], device: torch.device) -> torch.Tensor:

@@ -20,16 +20,17 @@ from mmdet.models.builder import HEADS, build_loss
 from mmdet.models.utils import SinePositionalEncoding
 from torch import nn
 
-from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.masks import ResizedMasks, mask_extents
-from tevit_vis.structures import ClipPrediction, Tubes
+from tevit_vis.structures import ClipPrediction, FrameGeometry, Tubes
 
 from .clip_truths import instance_count, name_layer_losses
 
 TARGET_STRIDE = 4  # of the masks that are compared in training, in pixels of the network input
+FEATURE_STRIDE = 8  # of mask features and logits
 STRIDE = 32  # of the cells that the encoder sees
 
 
@@ -79,25 +80,27 @@ class IFCHead(BaseModule):
         self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
         self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
 
-    def forward(self, levels: Sequence[torch.Tensor], padding: torch.Tensor) -> ClipOutputs:
+    def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> ClipOutputs:
         """Run encoder and decoder.
 
         Args:
             levels: [B, T, C, H_l, W_l] of strides 8, 16 and 32.
-            padding: [B, T, H_32, W_32] bool, True on cells of no image.
+            padding: [B, T, H_32, W_32].
         """
         finest, middle, coarsest = levels
         num_clips, num_frames = coarsest.shape[:2]
-        position = self.position(fold_frames(padding).int())  # [B*T, C, H_32, W_32]
+        position = self.position(fold_frames(padding.mask).int())  # [B*T, C, H_32, W_32]
         position = unfold_frames(position.flatten(2).transpose(1, 2), num_clips)
         cells = coarsest.flatten(3).transpose(2, 3)  # [B, T, S, C]
-        hidden = padding.flatten(2)
+        hidden = padding.mask.flatten(2) if padding.is_any else None
         memory = self.encoder(cells, position, hidden)
         token_position = self.encoder.token_position.expand_as(memory.tokens)
         queries = self.decoder(
             torch.cat([memory.cells.flatten(1, 2), memory.tokens.flatten(1, 2)], 1),
             torch.cat([position.flatten(1, 2), token_position.flatten(1, 2)], 1),
-            F.pad(hidden.flatten(1), (0, num_frames * memory.tokens.shape[2])),
+            None
+            if hidden is None
+            else F.pad(hidden.flatten(1), (0, num_frames * memory.tokens.shape[2])),
         )
         encoded = memory.cells.transpose(2, 3).unflatten(3, coarsest.shape[3:])
         features = self.mask_features(*map(fold_frames, (encoded, middle, finest)))
@@ -111,7 +114,7 @@ class IFCHead(BaseModule):
     def forward_train(
         self,
         levels: Sequence[torch.Tensor],
-        padding: torch.Tensor,
+        padding: ClipPadding,
         tubes: Sequence[Tubes],
     ) -> dict[str, torch.Tensor]:
         """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first.
@@ -121,8 +124,8 @@ class IFCHead(BaseModule):
             tubes: of each clip; masks on the padded network input.
         """
         outputs = self(levels, padding)
-        count = instance_count(tubes, padding.device)
-        targets = [self.mask_targets(truth).to(padding.device) for truth in tubes]
+        count = instance_count(tubes, padding.mask.device)
+        targets = [self.mask_targets(truth).to(padding.mask.device) for truth in tubes]
         losses = [
             self._layer_losses(scores, outputs.features, queries, tubes, targets, count)
             for scores, queries in zip(outputs.cls_scores, outputs.queries)
@@ -170,26 +173,26 @@ class IFCHead(BaseModule):
         )
 
     def predict(
-        self, levels: Sequence[torch.Tensor], padding: torch.Tensor, metas: Sequence[dict]
+        self, levels: Sequence[torch.Tensor], padding: ClipPadding, geometry: FrameGeometry
     ) -> ClipPrediction:
         """The queries of one clip whose best class is an object.
 
         Args:
             levels, padding: as of ``forward``, B = 1.
-            metas: T dicts with ``ori_shape``.
+            geometry: of the clip's frames.
         """
         outputs = self(levels, padding)
         probabilities = outputs.cls_scores[-1][0].softmax(-1)
         kept = (probabilities.argmax(-1) < self.num_classes).nonzero()[:, 0]
         class_scores = probabilities[kept, :-1]
-        logits = self.mask_logits(outputs.features, outputs.queries[-1][:, kept])[0]
-        size = tuple(metas[0]['ori_shape'][:2])
+        features = geometry.crop_to_image(outputs.features, FEATURE_STRIDE)
+        logits = self.mask_logits(features, outputs.queries[-1][:, kept])[0]
         scores, labels = class_scores.max(1)
         return ClipPrediction(
             queries=kept,
             labels=labels,
             scores=scores,
             class_scores=class_scores,
-            boxes=mask_extents(logits > 0, size),
-            masks=ResizedMasks(logits, size),
+            boxes=mask_extents(logits > 0, geometry.original),
+            masks=ResizedMasks(logits, geometry.original),
         )

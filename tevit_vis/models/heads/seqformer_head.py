@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from mmcv.cnn import bias_init_with_prob
 from mmcv.runner import BaseModule, ModuleList
@@ -20,12 +19,12 @@ from mmdet.models.builder import HEADS, build_loss
 from torch import nn
 
 from tevit_vis.layers.clip_decoder import ClipDecoder, LayerQueries
-from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelTokens
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.masks import ResizedMasks
-from tevit_vis.structures import ClipPrediction, ClipSupervision, Tubes
+from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry, Tubes
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
@@ -33,6 +32,7 @@ from .clip_truths import instance_count, name_layer_losses
 from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
+FEATURE_STRIDE = 8  # of mask features
 NUM_MAPS = 3  # levels that are features of masks, of strides 8, 16 and 32
 
 
@@ -106,13 +106,13 @@ class SeqFormerHead(BaseModule):
             nn.init.zeros_(linear.bias)
 
     def forward(
-        self, levels: Sequence[torch.Tensor], padding: torch.Tensor, frames_per_pass: int
+        self, levels: Sequence[torch.Tensor], padding: ClipPadding, frames_per_pass: int
     ) -> ClipOutputs:
         """Run encoder and decoder.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
-            padding: [B, T, H, W] bool of the network input.
+            padding: [B, T, H, W] of the network input.
             frames_per_pass: frames encoded at a time at inference.
         """
         memory = self.encoder(self.tokens(levels, padding), frames_per_pass)
@@ -125,7 +125,7 @@ class SeqFormerHead(BaseModule):
     def supervise(
         self,
         levels: Sequence[torch.Tensor],
-        padding: torch.Tensor,
+        padding: ClipPadding,
         tubes: Sequence[Tubes],
         img_shapes: Sequence[Sequence[int]],
     ) -> ClipSupervision:
@@ -134,11 +134,11 @@ class SeqFormerHead(BaseModule):
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
-            padding: [B, T, H, W] bool.
+            padding: [B, T, H, W] of the network input.
             tubes: of each clip.
             img_shapes: (H, W, ...) of each clip before padding.
         """
-        outputs = self(levels, padding, frames_per_pass=padding.shape[1])
+        outputs = self(levels, padding, frames_per_pass=padding.mask.shape[1])
         features = self._mask_feature_maps(outputs.memory)
         count = instance_count(tubes, features.device)
         matched = [
@@ -151,7 +151,7 @@ class SeqFormerHead(BaseModule):
         ]
         return ClipSupervision(
             losses=name_layer_losses(losses),
-            padding=padding,
+            padding=padding.mask,
             maps=outputs.memory.maps(NUM_MAPS),
             masks=matched[-1].masks,
             tubes=tubes,
@@ -254,16 +254,16 @@ class SeqFormerHead(BaseModule):
     def predict(
         self,
         levels: Sequence[torch.Tensor],
-        padding: torch.Tensor,
-        metas: Sequence[dict],
+        padding: ClipPadding,
+        geometry: FrameGeometry,
         frames_per_pass: int,
     ) -> ClipPrediction:
         """The best (query, class) pairs of one clip, and masks for their queries alone.
 
         Args:
             levels: [1, T, C, H_l, W_l] each.
-            padding: [1, T, H, W] bool.
-            metas: T dicts with ``img_shape``, ``ori_shape`` and ``scale_factor``.
+            padding: [1, T, H, W] of the network input.
+            geometry: of the clip's frames.
             frames_per_pass: frames worked on at a time.
         """
         outputs = self(levels, padding, frames_per_pass)
@@ -276,26 +276,21 @@ class SeqFormerHead(BaseModule):
         distinct, which = queries.unique(return_inverse=True)
         logits = [
             self._mask_logits(
-                self._mask_feature_maps(some)[0],
+                geometry.crop_to_image(self._mask_feature_maps(some)[0], FEATURE_STRIDE),
                 last.instances[0, distinct],
                 references[:, distinct],
-                metas[0]['img_shape'],
+                geometry.resized,
             )
             for some, references in zip(
                 outputs.memory.split(frames_per_pass), last.references[0].split(frames_per_pass)
             )
         ]
         boxes = bbox_cxcywh_to_xyxy(last.boxes[0][:, queries])  # [T, N, 4]
-        original = boxes.new_tensor(
-            np.array(
-                [meta['img_shape'][1::-1] * 2 / np.asarray(meta['scale_factor']) for meta in metas]
-            )
-        )
         return ClipPrediction(
             queries=queries,
             labels=labels,
             scores=scores,
             class_scores=probabilities[queries],
-            boxes=(boxes * original[:, None]).transpose(0, 1),
-            masks=ResizedMasks(torch.cat(logits, 1)[which], tuple(metas[0]['ori_shape'][:2])),
+            boxes=geometry.relative_boxes_to_frame(boxes).transpose(0, 1),
+            masks=ResizedMasks(torch.cat(logits, 1)[which], geometry.original),
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from mmdet.core import BitmapMasks
 from mmdet.core.bbox.samplers import SamplingResult
@@ -22,7 +21,7 @@ from mmdet.models.roi_heads import SparseRoIHead
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
-from tevit_vis.structures import ClipPrediction
+from tevit_vis.structures import ClipPrediction, FrameGeometry
 from tevit_vis.utils.errors import whole_number
 
 from .selection import best_pairs
@@ -262,7 +261,7 @@ class TeViTRoIHead(SparseRoIHead):
         self,
         levels: Sequence[torch.Tensor],
         output: StageOutput,
-        metas: Sequence[dict],
+        geometry: FrameGeometry,
         rois_per_pass: int,
         one_per_query: bool,
     ) -> ClipPrediction:
@@ -271,7 +270,7 @@ class TeViTRoIHead(SparseRoIHead):
         Args:
             levels: [1, T, C, H_l, W_l] each.
             output: of the last stage, B = 1.
-            metas: T dicts with ``scale_factor`` and ``ori_shape``.
+            geometry: of the clip's frames.
             rois_per_pass: RoIs worked on at a time, which bounds temporaries.
             one_per_query: a query under its best class alone.
         """
@@ -283,12 +282,11 @@ class TeViTRoIHead(SparseRoIHead):
         logits = self._mask_logits(
             levels, boxes, output.attn_feats[:, :, queries], labels, rois_per_pass
         )
-        scale_factors = boxes.new_tensor(np.array([meta['scale_factor'] for meta in metas]))
-        boxes = boxes[0].transpose(0, 1) / scale_factors  # [1,T,N,4] -> [N,T,4], by [T,4]
+        boxes = geometry.boxes_to_frame(boxes[0].transpose(0, 1))  # [1,T,N,4] -> [N,T,4]
         masks = RoIMasks(
             logits=logits.transpose(0, 1),
             boxes=boxes,
-            size=tuple(metas[0]['ori_shape'][:2]),
+            size=geometry.original,
             threshold=self.test_cfg.mask_thr_binary,
         )
         return ClipPrediction(
