@@ -85,7 +85,7 @@ class FrameGeometry:
                 original=tuple(meta['ori_shape'][:2]),
                 resized=tuple(meta['img_shape'][:2]),
                 padded=tuple(meta['pad_shape'][:2]),
-                scale=tuple(float(factor) for factor in meta['scale_factor'][:2]),
+                scale=(float(meta['scale_factor'][0]), float(meta['scale_factor'][1])),
             )
             for meta in metas
         }
@@ -203,6 +203,21 @@ class Tubes:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class ClipTruths(NamedTuple):
+    """The G annotations of the frames of a training clip, frame after frame.
+
+    ``on_host`` serves what is decided on the host, such as which query an annotation belongs to.
+    """
+
+    bboxes: torch.Tensor  # [G, 4] x1 y1 x2 y2 in pixels of the network input
+    labels: torch.Tensor  # [G]
+    masks: torch.Tensor  # [G, H, W] uint8, padded like the network input
+    instances: torch.Tensor  # [G] numbers of the I instances of the clip
+    num_frames: torch.Tensor  # [I] float, frames in which an instance is annotated
+    per_frame: list[int]  # T numbers of annotations
+    on_host: np.ndarray  # [G] ``instances``
 
 
 class ClipSupervision(NamedTuple):

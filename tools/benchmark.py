@@ -18,8 +18,7 @@ import torch
 from tevit_vis.apis import init_model
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.masks import encode_clip
-from tevit_vis.utils.cli import add_config_arguments, tool_parser
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.cli import add_config_arguments, run_tool, tool_parser
 
 
 class PartTimer:

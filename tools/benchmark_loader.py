@@ -11,9 +11,8 @@ import os
 import time
 
 from tevit_vis.datasets import build_dataset, build_train_loader
-from tevit_vis.utils.cli import add_config_arguments, positive, tool_parser
+from tevit_vis.utils.cli import add_config_arguments, positive, run_tool, tool_parser
 from tevit_vis.utils.config import build, load_config
-from tevit_vis.utils.errors import run_tool
 
 
 def parse_args() -> argparse.Namespace:

@@ -15,9 +15,9 @@ import torch
 from tevit_vis.apis.train import bare_model
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint, weights_of
-from tevit_vis.utils.cli import add_trust_argument, tool_parser
+from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_beside
 
 

@@ -9,8 +9,7 @@ docs/evaluation.md says what is counted, and where this differs from the officia
 import argparse
 
 from tevit_vis.apis import score_submission
-from tevit_vis.utils.cli import tool_parser
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.files import check_writable, write_json
 
 

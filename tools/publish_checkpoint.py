@@ -12,8 +12,7 @@ import torch
 
 from tevit_vis.apis.journal import file_digest
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of
-from tevit_vis.utils.cli import add_trust_argument, tool_parser
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.files import check_writable, write_beside
 
 

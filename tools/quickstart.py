@@ -29,9 +29,8 @@ from tevit_vis.datasets import build_dataset
 from tevit_vis.datasets.synthetic import SyntheticWorld
 from tevit_vis.datasets.synthetic_files import make_synthetic
 from tevit_vis.evaluation.ytvis_eval import Evaluation
-from tevit_vis.utils.cli import positive, tool_parser
+from tevit_vis.utils.cli import positive, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
-from tevit_vis.utils.errors import run_tool
 from tevit_vis.utils.files import read_json_lines
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video

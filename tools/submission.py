@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.submission import read_results, submission_faults, submission_summary
-from tevit_vis.utils.cli import tool_parser
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.cli import run_tool, tool_parser
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_beside
 
 SHOWN = 20  # faults that are printed

@@ -15,9 +15,9 @@ from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import build_dataset
-from tevit_vis.utils.cli import add_model_arguments, tool_parser
+from tevit_vis.utils.cli import add_model_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import build, load_config
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:

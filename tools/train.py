@@ -17,9 +17,15 @@ from tevit_vis import __version__
 from tevit_vis.apis import TrainOptions, scale_schedule, train
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.train import get_root_logger, latest_checkpoint
-from tevit_vis.utils.cli import add_config_arguments, add_trust_argument, seed_number, tool_parser
+from tevit_vis.utils.cli import (
+    add_config_arguments,
+    add_trust_argument,
+    run_tool,
+    seed_number,
+    tool_parser,
+)
 from tevit_vis.utils.config import load_config
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 
 

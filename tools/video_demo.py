@@ -23,8 +23,8 @@ from tevit_vis.evaluation.submission import frame_to_json, instances_to_json
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances
 from tevit_vis.tracking import windows_of
-from tevit_vis.utils.cli import add_model_arguments, positive, tool_parser
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.cli import add_model_arguments, positive, run_tool, tool_parser
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_json
 from tevit_vis.video_io import FrameSource, open_source
 from tevit_vis.visualization.video import draw_stream, draw_video

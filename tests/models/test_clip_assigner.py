@@ -6,7 +6,7 @@ import torch
 from mmdet.core import BitmapMasks
 
 from tevit_vis.models.assigners import SeqFormerAssigner
-from tevit_vis.models.assigners.clip_assigner import solve
+from tevit_vis.models.assigners.matching import solve
 from tevit_vis.models.heads.clip_truths import batch_padding, gather_tubes
 from tevit_vis.models.losses import MaskFocalLoss
 from tevit_vis.structures import Tubes
@@ -77,9 +77,13 @@ def test_a_match_weighs_class_boxes_and_overlap_of_all_frames():
 
 
 def test_more_instances_than_queries_and_costs_that_are_not_numbers():
-    rows, columns = solve(torch.tensor([[3.0, 1.0, float('nan')]]))
-    assert (rows.tolist(), columns.tolist()) == ([0], [1])
-    assert solve(torch.zeros(4, 0))[0].numel() == 0
+    first, empty, second = solve(
+        [torch.tensor([[3.0, 1.0, float('nan')]]), torch.zeros(4, 0), torch.tensor([[2.0], [1.0]])]
+    )
+    assert [side.tolist() for side in first] == [[0], [1]]
+    assert [side.tolist() for side in empty] == [[], []]
+    assert [side.tolist() for side in second] == [[1], [0]]
+    assert solve([]) == []
 
 
 def test_mask_focal_loss_is_a_mean_over_cells_and_a_sum_over_masks():

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from compare import compare_results, relative, relative_to_largest
+from compare import compare_results, record, relative, relative_to_largest
 from golden import GoldenCase
 from mmcv import Config
 from mmdet.core import BitmapMasks
@@ -276,14 +276,7 @@ def compare_training(report: Report, model: torch.nn.Module, case: GoldenCase) -
     model.train()
     batch = training_batch(described, arrays, case.manifest)
     compare_stored(report, 'train ', 'normalized', batch['img'].flatten(0, 1).numpy(), arrays)
-    assigned: list = []
-    assign = model.bbox_head.assigner.assign
-
-    def recorded(*args):
-        assigned.append(assign(*args))
-        return assigned[-1]
-
-    model.bbox_head.assigner.assign = recorded
+    matched = record(model.bbox_head, 'match_layers')
     losses = model(return_loss=True, **batch)
     for name, value in losses.items():
         theirs = described['loss_after_weights'][name]
@@ -292,7 +285,11 @@ def compare_training(report: Report, model: torch.nn.Module, case: GoldenCase) -
     report.add('train total loss', relative(total.item(), described['total_for_backward']), LOSSES)
     layers = sorted(name for name in described['matcher'] if name != 'last') + ['last']
     pairs = [pair for layer in layers for pair in described['matcher'][layer]]
-    found = [[queries.tolist(), instances.tolist()] for queries, instances in assigned]
+    found = [
+        [queries.tolist(), instances.tolist()]
+        for layer in matched[0]
+        for queries, instances in layer
+    ]
     report.add('train assignments', float(found != [as_sorted(pair) for pair in pairs]), 0)
     total.backward()
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from compare import compare_results, relative, relative_to_largest
+from compare import compare_results, record, relative, relative_to_largest
 from golden import GoldenCase
 from mmcv import Config
 from mmdet.core import BitmapMasks
@@ -174,7 +174,7 @@ def compare_training(report: Report, case: GoldenCase, weights: dict) -> None:
     model = build(config, weights)
     model.train()
     batch = training_batch(described, arrays)
-    assigned = record(model.bbox_head.assigner, 'assign')
+    matched = record(model.bbox_head, 'match_layers')
     outputs = record(model.bbox_head, 'forward')
     masks = record(model.bbox_head, '_mask_logits')
     losses = model(return_loss=True, **batch)
@@ -184,6 +184,7 @@ def compare_training(report: Report, case: GoldenCase, weights: dict) -> None:
     report.add('train losses in one only', len(set(ours) ^ set(described['weighted'])), 0)
     total, _ = model._parse_losses(losses)
     report.add('train total loss', relative(total.item(), described['total']), LOSSES)
+    assigned = [pair for layer in matched[0] for pair in layer]
     pairs = [pair for layer in described['matcher_indices'] for pair in layer]
     wrong = sum(
         (queries.tolist(), instances.tolist()) != (pair['pred'], pair['gt'])
@@ -228,19 +229,6 @@ def compare_gradients(report: Report, model: torch.nn.Module, described: dict) -
             worst, worst_name = difference, name
     report.add('train gradients in one only', lost, 0)
     report.add(f'train gradient of {worst_name}', worst, GRADIENTS)
-
-
-def record(owner: object, name: str) -> list:
-    """A list that fills with what a method returns."""
-    method = getattr(owner, name)
-    results: list = []
-
-    def recorded(*args, **kwargs):
-        results.append(method(*args, **kwargs))
-        return results[-1]
-
-    setattr(owner, name, recorded)
-    return results
 
 
 def training_batch(described: dict, arrays: dict[str, np.ndarray]) -> dict:

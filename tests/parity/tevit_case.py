@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from compare import compare_results, largest_difference, relative
+from compare import compare_results, largest_difference, record, relative
 from golden import GoldenCase
 from manifest import override
 from mmcv import Config
@@ -26,6 +26,7 @@ from tevit_vis.apis.test import write_submission
 from tevit_vis.datasets import build_dataset
 from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
+from tevit_vis.models.heads.tevit_roi_head import Positives
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import load_config
@@ -99,14 +100,13 @@ def compare_training(report: Report, config: Config, case: GoldenCase, checkpoin
     described, arrays = case.training
     batch = training_batch(described, arrays)
     model.train()
-    assigned = record_assignments(model)
+    matched = record(model.roi_head, 'match_stages')
     losses = model(return_loss=True, **batch)
     for name, theirs in described['losses'].items():
         report.add(f'train {name} (relative)', relative(losses[name].item(), theirs), LOSSES)
     total, _ = model._parse_losses(losses)
     report.add('train total loss', relative(total.item(), described['total_loss']), LOSSES)
-    shape = arrays['assign_gt_inds'].shape
-    ours = np.stack(assigned).reshape(shape)
+    ours = assigned_annotations(matched[0], batch, arrays['assign_gt_inds'].shape)
     report.add('train assignments', (ours != arrays['assign_gt_inds']).sum(), 0)
     total.backward()
     compare_gradients(report, model, described)
@@ -162,19 +162,16 @@ def training_batch(described: dict, arrays: dict[str, np.ndarray]) -> dict:
     )
 
 
-def record_assignments(model: TeViT) -> list[np.ndarray]:
-    """A list that fills with each frame's assignment [Q], stage after stage, as the model runs."""
-    record: list[np.ndarray] = []
-    for assigner in model.roi_head.bbox_assigner:
-        assign = assigner.assign
-
-        def recorded(*args, assign: Callable = assign):
-            results = assign(*args)
-            record.extend(result.gt_inds.numpy() for result in results)
-            return results
-
-        assigner.assign = recorded
-    return record
+def assigned_annotations(
+    stages: list[Positives], batch: dict, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Of each stage, frame and query its annotation in the frame, from 1; 0 for none."""
+    counts = [len(labels) for clip in batch['gt_labels'] for labels in clip]
+    in_frame = np.concatenate([np.arange(1, count + 1) for count in counts])
+    assigned = np.zeros(shape, np.int64)
+    for numbers, stage in zip(assigned.reshape(len(stages), -1), stages):
+        numbers[stage.rows] = in_frame[stage.annotations]
+    return assigned
 
 
 @torch.inference_mode()

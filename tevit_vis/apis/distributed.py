@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -16,7 +16,10 @@ import torch.distributed as dist
 from tevit_vis.utils.errors import InputError
 
 Result = TypeVar('Result')
-PATIENCE = timedelta(days=7)  # one process may have a far longer video than the others
+# One process may have a far longer video than the others: where they wait for it.
+PATIENCE = timedelta(days=7)
+# Where all are at the same point, in an iteration: a process that is lost is noticed.
+EXCHANGE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class Processes:
         rank: of this process.
         count: of all.
         local_rank: of this process among those of its machine.
+        waiting: group of all of them that waits for the slowest; None is the default group.
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    waiting: dist.ProcessGroup | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def join(cls) -> Processes:
@@ -42,9 +47,10 @@ class Processes:
         if not {'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR'} <= set(os.environ):
             return cls()
         backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=EXCHANGE)
         atexit.register(_leave)
-        return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']))
+        waiting = dist.new_group(backend='gloo', timeout=PATIENCE)
+        return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']), waiting)
 
     def device(self, name: str | None) -> str | None:
         """The device of this process: one GPU each, where none was named and there are any.
@@ -75,7 +81,7 @@ class Processes:
                 box = [function()]
             except InputError as error:
                 box = [error]
-        dist.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=0, group=self.waiting)
         if isinstance(box[0], InputError):
             raise box[0]
         return box[0]
@@ -88,7 +94,7 @@ class Processes:
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:
-            dist.all_reduce(torch.zeros(1))  # on the CPU, by gloo
+            dist.all_reduce(torch.zeros(1), group=self.waiting)  # on the CPU, by gloo
 
 
 def _leave() -> None:

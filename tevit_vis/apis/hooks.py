@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmcv.runner import HOOKS, Hook, LoggerHook
 from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
@@ -22,6 +24,8 @@ from .journal import ResultsJournal
 from .runner import ClipRunner
 from .test import has_ground_truth, write_submission
 
+MAX_SKIPPED_STEPS = 30  # in a row; fp16 begins with a scale of 2^16, which 16 of them make 1
+
 
 @HOOKS.register_module()
 class ClipOptimizerHook(GradientCumulativeOptimizerHook):
@@ -30,31 +34,62 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
     One backward serves all optimizers; gradients of the detector alone are clipped.
 
     Args:
+        loss_scale: of fp16, as mmcv's ``Fp16OptimizerHook`` has it: ``'dynamic'``, a number that
+            stays, or a dict of arguments for ``torch.amp.GradScaler``.
         kwargs: ``grad_clip`` and ``cumulative_iters``, iterations whose gradients are averaged
             for one step.
+
+    Raises:
+        InputError: another loss scale.
     """
+
+    def __init__(self, loss_scale: str | float | dict = 'dynamic', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fixed_scale: float | None = None
+        self.scaler_args: dict[str, Any] = {}
+        if isinstance(loss_scale, dict):
+            self.scaler_args = dict(loss_scale)
+        elif isinstance(loss_scale, (int, float)) and not isinstance(loss_scale, bool):
+            self.fixed_scale = float(loss_scale)
+            self.scaler_args = dict(init_scale=self.fixed_scale)
+        elif loss_scale != 'dynamic':
+            raise InputError(
+                "fp16.loss_scale: must be 'dynamic', a number or the arguments of GradScaler, "
+                f'but got {loss_scale!r}'
+            )
+        self.num_skipped = 0  # steps in a row
 
     def before_run(self, runner: ClipRunner) -> None:
         """Set the scaler up; take up its state with the run's."""
         half = runner.model.dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(runner.model.device.type, enabled=half)
-        if half and runner.resumed and 'grad_scaler' in runner.resumed['meta']:
-            self.scaler.load_state_dict(runner.resumed['meta']['grad_scaler'])
+        self.scaler = torch.amp.GradScaler(
+            runner.model.device.type, enabled=half, **self.scaler_args
+        )
+        if half and runner.resumed and 'grad_scaler' in runner.resumed.meta:
+            self.scaler.load_state_dict(runner.resumed.meta['grad_scaler'])
         for optimizer in runner.optimizers.values():
             optimizer.zero_grad()
+
+    def _makes_a_step(self, runner: ClipRunner) -> bool:
+        return self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)
+
+    def before_train_iter(self, runner: ClipRunner) -> None:
+        """Tell the model whether its gradients are complete after this iteration."""
+        runner.model.averages_gradients = self._makes_a_step(runner)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Backward; a step when enough gradients are there."""
         if not self.initialized:
             self._init(runner)
-        loss = runner.outputs['loss'] / self._get_loss_factor(runner)
-        if not self.scaler.is_enabled() and not torch.isfinite(loss):
+        value = runner.outputs['log_vars']['loss']
+        if not self.scaler.is_enabled() and not math.isfinite(value):
             raise InputError(
-                f'iteration {runner.iter + 1}: the loss must be finite, but is {loss.item()}: '
+                f'iteration {runner.iter + 1}: the loss must be finite, but is {value}: '
                 'lower optimizer.lr, or look at the data with tools/data/browse_dataset.py'
             )
+        loss = runner.outputs['loss'] / self._get_loss_factor(runner)
         self.scaler.scale(loss).backward()
-        if not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)):
+        if not self._makes_a_step(runner):
             return
         for optimizer in runner.optimizers.values():
             self.scaler.unscale_(optimizer)
@@ -64,38 +99,77 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
                 runner.log_buffer.update({'grad_norm': float(norm)}, runner.outputs['num_samples'])
         for optimizer in runner.optimizers.values():
             self.scaler.step(optimizer)
-        self.scaler.update()
+        if self.scaler.is_enabled():
+            self._update_scale(runner, value)
         for optimizer in runner.optimizers.values():
             optimizer.zero_grad()
-        if self.scaler.is_enabled():
-            runner.meta['grad_scaler'] = self.scaler.state_dict()
+
+    def _update_scale(self, runner: ClipRunner, loss: float) -> None:
+        """Adapt the scale of fp16 to the step, which is skipped where a gradient overflowed.
+
+        Raises:
+            InputError: too many steps in a row were skipped: nothing is learned any more.
+        """
+        before = self.scaler.get_scale()
+        self.scaler.update()
+        skipped = self.scaler.get_scale() < before
+        if self.fixed_scale is not None:
+            self.scaler.update(self.fixed_scale)
+        runner.meta['grad_scaler'] = self.scaler.state_dict()
+        self.num_skipped = self.num_skipped + 1 if skipped else 0
+        if self.num_skipped >= MAX_SKIPPED_STEPS:
+            raise InputError(
+                f'iteration {runner.iter + 1}: gradients must be finite in fp16, but overflowed '
+                f'in {self.num_skipped} steps in a row (loss {loss:g}, scale {before:g}): take '
+                'amp=bf16 or amp=None, or lower optimizer.lr'
+            )
 
 
 @HOOKS.register_module()
 class WeightAverageHook(Hook):
     """An exponential moving average of the weights, which is what is tested and saved.
 
+    The first averages keep less of what was before, (1 + n) / (10 + n) at the n-th, so that a
+    short run's average does not stay where the run began.
+
     Args:
-        decay: share of the old average that each iteration keeps.
+        decay: part of the old average that each iteration keeps, at most.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        if not 0 < decay < 1:
+        if isinstance(decay, bool) or not isinstance(decay, float) or not 0 < decay < 1:
             raise InputError(f'weight_average.decay: must be between 0 and 1, but got {decay!r}')
         self.decay = decay
+        self.num_averaged = 0
 
     def before_run(self, runner: ClipRunner) -> None:
         """Begin with the model's weights, or with the average of the run taken up."""
-        average = get_ema_multi_avg_fn(self.decay)
-        self.averaged = AveragedModel(runner.model.module, multi_avg_fn=average, use_buffers=True)
-        if runner.resumed and 'train_state_dict' in runner.resumed:
-            self.averaged.module.load_state_dict(runner.resumed['state_dict'])
-            self.averaged.n_averaged.fill_(runner.resumed['meta']['num_averaged'])
+        self.averaged = AveragedModel(
+            runner.model.module, multi_avg_fn=self._average, use_buffers=True
+        )
+        if runner.resumed and runner.resumed.averaged is not None:
+            self.averaged.module.load_state_dict(runner.resumed.averaged)
+            self.averaged.n_averaged.fill_(runner.resumed.meta['num_averaged'])
+            runner.resumed.averaged = None
+        self.num_averaged = int(self.averaged.n_averaged)
         runner.averaged = self.averaged
+        runner.logger.info('averaged weights (decay %g) are tested and saved', self.decay)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Move the average."""
         self.averaged.update_parameters(runner.model.module)
+        self.num_averaged += 1
+
+    def _average(
+        self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
+    ) -> None:
+        """Move tensors of one type; whole numbers, such as Swin's indices, are copied."""
+        if not averaged[0].is_floating_point():
+            for old, new in zip(averaged, current):
+                old.copy_(new)
+            return
+        kept = min(self.decay, (1 + self.num_averaged) / (10 + self.num_averaged))
+        torch._foreach_lerp_(list(averaged), list(current), 1 - kept)
 
 
 @HOOKS.register_module()
@@ -161,7 +235,11 @@ class ValidationHook(Hook):
                 self.dataset.ann_file,
             )
         due = runner.iter % self.interval == 0 or runner.iter >= runner.max_iters
-        if runner.resumed and due and not os.path.exists(self._results_file(runner, runner.iter)):
+        if not (runner.resumed and due):
+            return
+        results = self._results_file(runner, runner.iter)
+        # One process decides: on several machines, the others may not see its disk.
+        if self.processes.from_first(lambda: not os.path.exists(results)):
             self._test(runner, runner.iter)
 
     def after_train_iter(self, runner: ClipRunner) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -24,6 +23,7 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
+from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.prefetch import newest, prefetch
@@ -100,23 +100,6 @@ def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDete
     model.eval()
     fuse_conv_bn(model)
     return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
-
-
-def check_device(device: str | None) -> torch.device:
-    """The device of that name, or the best there is.
-
-    Raises:
-        InputError: it is not here.
-    """
-    if device is None:
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    if not re.fullmatch(r'cpu|cuda(:\d+)?', device):
-        raise InputError(f'device must be cpu, cuda or cuda:N, but got {device!r}')
-    found = torch.device(device)
-    count = torch.cuda.device_count()
-    if found.type == 'cuda' and (found.index or 0) >= count:
-        raise InputError(f'device {device} was asked for, but {count} CUDA devices are here')
-    return found
 
 
 def checkpoint_class_names(

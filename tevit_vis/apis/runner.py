@@ -5,10 +5,13 @@ stopped, and a checkpoint is a whole file or none.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from mmcv.runner import RUNNERS, IterBasedRunner
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -16,11 +19,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.devices import check_amp, precision
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import write_beside
 from tevit_vis.utils.seeds import mixed_seed
-
-AMP_DTYPES = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
 class TrainedModel(nn.Module):
@@ -48,16 +50,13 @@ class TrainedModel(nn.Module):
         adversary: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if amp not in AMP_DTYPES:
-            raise InputError(f'amp: must be None, fp16 or bf16, but got {amp!r}')
-        if amp == 'fp16' and device.type == 'cpu':
-            raise InputError('amp: fp16 needs a GPU; on the CPU take bf16 or None')
+        self.dtype = check_amp(amp, device)
         self.module = module.to(device)
         self.adversary = adversary.to(device) if adversary is not None else None
         self.device = device
-        self.dtype = AMP_DTYPES[amp]
         objective = module if self.adversary is None else AgainstAdversary(module, self.adversary)
         self.parallel: nn.Module = objective
+        self.averages_gradients = True  # over the processes; not where more iterations follow
         if distributed:
             self.parallel = DistributedDataParallel(
                 objective, device_ids=[device] if device.type == 'cuda' else None
@@ -65,12 +64,21 @@ class TrainedModel(nn.Module):
 
     def train_step(self, data: dict[str, Any], optimizer: object = None) -> dict[str, Any]:
         """Losses of a batch of ``collate_clips``: ``loss``, ``log_vars``, ``num_samples``."""
-        data = {name: self._on_device(value) for name, value in data.items()}
-        precision = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-        with precision:
+        # Ids tell instances apart on the host, where they stay.
+        data = {
+            name: value if name == 'gt_ids' else self._on_device(value)
+            for name, value in data.items()
+        }
+        with self._gradients_of_this_process_alone(), precision(self.device, self.dtype):
             losses = self.parallel(**data)
-        loss, log_vars = self.module._parse_losses(losses)
+        loss, log_vars = total_loss(losses)
         return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']))
+
+    def _gradients_of_this_process_alone(self) -> AbstractContextManager:
+        """DDP exchanges gradients once per step, not once per accumulated iteration."""
+        if isinstance(self.parallel, DistributedDataParallel) and not self.averages_gradients:
+            return self.parallel.no_sync()
+        return nullcontext()
 
     def _on_device(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -78,6 +86,23 @@ class TrainedModel(nn.Module):
         if isinstance(value, list):
             return [self._on_device(item) for item in value]
         return value
+
+
+def total_loss(losses: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+    """Returns the sum of all losses, and their means over the processes as numbers.
+
+    mmdet's ``_parse_losses`` asks the device once per loss, this function once.
+
+    Args:
+        losses: by name, each a mean over what it holds; those without ``loss`` in their name are reported only.
+    """
+    means = {name: value.float().mean() for name, value in losses.items()}
+    loss = torch.stack([value for name, value in means.items() if 'loss' in name]).sum()
+    names = [*losses, 'loss']
+    values = torch.stack([*means.values(), loss]).detach()
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(values.div_(dist.get_world_size()))
+    return loss, dict(zip(names, values.tolist()))
 
 
 class AgainstAdversary(nn.Module):
@@ -92,6 +117,20 @@ class AgainstAdversary(nn.Module):
         """Losses of a batch of ``collate_clips``."""
         found = self.detector.supervise(img, **truth)
         return {**found.losses, **self.adversary(img, found)}
+
+
+@dataclass
+class ResumedRun:
+    """What hooks take from the checkpoint that a run went on from.
+
+    Args:
+        meta: of the checkpoint.
+        averaged: averaged weights, where the run had them; their hook takes them and lets them go,
+            so that the file is not held while the run lasts.
+    """
+
+    meta: dict[str, Any]
+    averaged: Mapping[str, torch.Tensor] | None
 
 
 @RUNNERS.register_module()
@@ -112,7 +151,7 @@ class ClipRunner(IterBasedRunner):
         self.seed = seed
         self.meta: dict[str, Any] = dict(self.meta or {})
         self.averaged: AveragedModel | None = None
-        self.resumed: dict[str, Any] | None = None  # checkpoint that the run went on from
+        self.resumed: ResumedRun | None = None
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -136,13 +175,17 @@ class ClipRunner(IterBasedRunner):
         torch.manual_seed(mixed_seed(self.seed, self.iter, self.rank))
         super().train(data_loader, **kwargs)
 
-    def resume(self, checkpoint: str, **kwargs: Any) -> None:
+    def resume(self, checkpoint: str, trust: bool = False, **kwargs: Any) -> None:
         """Take up the run of a checkpoint.
+
+        Args:
+            checkpoint: of a run with an optimizer.
+            trust: also load a file that holds Python objects, which may run code.
 
         Raises:
             InputError: it does not fit the model, or holds no optimizer.
         """
-        content = read_checkpoint(checkpoint)
+        content = read_checkpoint(checkpoint, trust)
         if 'optimizer' not in content or 'meta' not in content:
             raise InputError(
                 f'{checkpoint}: must hold an optimizer to resume from, but holds weights only: '
@@ -171,7 +214,9 @@ class ClipRunner(IterBasedRunner):
         meta = content['meta']
         self._epoch, self._iter = meta['epoch'], meta['iter']
         self.meta['hook_msgs'] = meta.get('hook_msgs', {})
-        self.resumed = content
+        self.resumed = ResumedRun(
+            meta, content['state_dict'] if 'train_state_dict' in content else None
+        )
         self.logger.info('resumed from %s at iteration %d', checkpoint, self.iter)
 
     def save_checkpoint(

@@ -23,12 +23,13 @@ from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loa
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.checkpoints import read_checkpoint, take_weights
 from tevit_vis.utils.config import build
+from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError, whole_number
 from tevit_vis.utils.memory import keep_freed_memory
 
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
-from .inference import check_device, draw_weights
+from .inference import draw_weights
 from .runner import ClipRunner, TrainedModel
 from .schedule import accumulated_iters, fit_epochs
 
@@ -98,6 +99,7 @@ def train(
         options.seed,
         processes.rank,
         processes.count,
+        pin_memory=device.type == 'cuda',
     )
     fit_epochs(config, batches=len(cast(Sized, loader.batch_sampler)))
     _align_checkpoints(config, logger)
@@ -118,7 +120,7 @@ def train(
     if hook is not None:
         runner.register_hook(hook, priority=VALIDATION)
     if options.resume_from:
-        runner.resume(options.resume_from)
+        runner.resume(options.resume_from, trust=options.trust_checkpoint)
     logger.info(
         '%d clips in %d videos, %d a step; %d parameters on %s',
         len(dataset),

@@ -140,7 +140,13 @@ class ClipBatchSampler(Sampler):
 
 
 def build_train_loader(
-    dataset, samples_per_gpu: int, workers_per_gpu: int, seed: int, rank: int, world_size: int
+    dataset,
+    samples_per_gpu: int,
+    workers_per_gpu: int,
+    seed: int,
+    rank: int,
+    world_size: int,
+    pin_memory: bool = False,
 ) -> DataLoader:
     """An endless loader of training batches.
 
@@ -150,6 +156,7 @@ def build_train_loader(
         workers_per_gpu: processes that load clips; 0 loads in this process.
         seed: of the run.
         rank, world_size: this process and the number of all.
+        pin_memory: for a GPU, which then copies batches while it computes.
     """
     sampler = ClipBatchSampler(dataset.flag, samples_per_gpu, seed, rank, world_size)
     return DataLoader(
@@ -158,7 +165,7 @@ def build_train_loader(
         num_workers=workers_per_gpu,
         collate_fn=collate_clips,
         worker_init_fn=_quiet_worker,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
         multiprocessing_context='fork' if workers_per_gpu else None,
     )
 

@@ -20,6 +20,7 @@ from .attention import LeanAttention
 from .clip_ops import fold_frames, unfold_frames
 from .deform_encoder import ClipTokens
 from .mlp import mlp
+from .precision import FullPrecisionLinear, full_precision
 
 
 class LayerQueries(NamedTuple):
@@ -122,7 +123,7 @@ class ClipDecoder(BaseModule):
     def __init__(self, num_layers: int, num_queries: int, embed_dims: int, **layer) -> None:
         super().__init__()
         self.queries = nn.Embedding(num_queries, 2 * embed_dims)  # position, content
-        self.reference_points = nn.Linear(embed_dims, 2)
+        self.reference_points = FullPrecisionLinear(embed_dims, 2)
         self.layers = ModuleList([ClipDecoderLayer(embed_dims, **layer) for _ in range(num_layers)])
         self.box_branches = ModuleList(
             [mlp(embed_dims, 4, num_layers=3) for _ in range(num_layers)]
@@ -151,7 +152,7 @@ class ClipDecoder(BaseModule):
         position, content = self.queries.weight.chunk(2, dim=1)
         instances = content.expand(num_clips, -1, -1)
         box_queries = content.expand(num_clips, num_frames, -1, -1)
-        points = self.reference_points(position).float().sigmoid()
+        points = self.reference_points(position).sigmoid()
         references = torch.cat([points, torch.zeros_like(points)], -1)  # no size yet
         references = references.expand(num_clips, num_frames, -1, -1)
         left = []
@@ -159,8 +160,9 @@ class ClipDecoder(BaseModule):
             ratios = memory.valid_ratios.tile(2)[:, None, None]  # [B, 1, 1, L, 4]
             sampled_about = fold_frames(references[..., None, :] * ratios)
             instances, box_queries = layer(instances, box_queries, position, memory, sampled_about)
-            boxes = refined_boxes(branch(box_queries).float(), references)
-            left.append(LayerQueries(instances, boxes, references[..., :2]))
+            with full_precision(references.device):
+                boxes = refined_boxes(branch(box_queries.float()), references)
+            left.append(LayerQueries(instances.float(), boxes, references[..., :2]))
             references = boxes.detach()
         return left
 

@@ -92,19 +92,23 @@ def sample_by_kernel(
     """mmcv's kernel; arguments and result as of ``sample_by_rows``."""
     sizes = constant(tuple(shapes), torch.long, value.device)
     cells = sizes.prod(1)
-    sampled = [
-        MultiScaleDeformableAttnFunction.apply(
-            some_values.contiguous(),
-            sizes,
-            cells.cumsum(0) - cells,
-            some_locations.contiguous(),
-            some_weights.contiguous(),
-            FRAMES_PER_KERNEL,
-        )
+    starts = cells.cumsum(0) - cells
+    sampled = []
+    # The kernel runs on the current GPU, whichever the tensors are on.
+    with torch.cuda.device_of(value):
         for some_values, some_locations, some_weights in zip(
             *(tensor.split(FRAMES_PER_KERNEL) for tensor in (value, locations, weights))
-        )
-    ]
+        ):
+            sampled.append(
+                MultiScaleDeformableAttnFunction.apply(
+                    some_values.contiguous(),
+                    sizes,
+                    starts,
+                    some_locations.contiguous(),
+                    some_weights.contiguous(),
+                    len(some_values),  # frames in one launch, which must divide them
+                )
+            )
     return torch.cat(sampled)
 
 

@@ -10,6 +10,8 @@ S = sum(H_l * W_l) cells, C channels, D reduced channels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks.registry import ATTENTION
@@ -19,6 +21,9 @@ from torch import nn
 
 from .clip_ops import fold_frames, unfold_frames
 from .deform_attention import Shapes
+
+# Of one attention call: CUDA's memory-efficient kernel counts them in 16 bits (torch 2.6 to 2.8).
+PLACES_PER_KERNEL = 65_535
 
 
 class TemporalAttention(BaseModule):
@@ -62,9 +67,31 @@ class TemporalAttention(BaseModule):
         if visible is not None:
             visible = visible | ~visible.any(1, keepdim=True)
             mask = visible.transpose(1, 2).flatten(0, 1)[:, None, None]  # [B*N, 1, 1, R]
-        seen = F.scaled_dot_product_attention(*places, attn_mask=mask)
+        seen = attend_by_parts(places, mask)
         seen = seen.unflatten(0, (len(queries), -1)).permute(0, 3, 1, 2, 4).flatten(3)
         return self.output_proj(seen)
+
+
+def attend_by_parts(
+    sides: Sequence[torch.Tensor], mask: torch.Tensor | None, places: int = PLACES_PER_KERNEL
+) -> torch.Tensor:
+    """Scaled dot-product attention [P, heads, T, D] at so many places in one call.
+
+    Args:
+        sides: queries [P, heads, T, D], keys and values [P, heads, R, D].
+        mask: [P, 1, 1, R] bool, False on keys that are not attended to, or None.
+        places: P of one call, at most.
+    """
+    if len(sides[0]) <= places:
+        return F.scaled_dot_product_attention(*sides, attn_mask=mask)
+    parts = [side.split(places) for side in sides]
+    masks = [None] * len(parts[0]) if mask is None else mask.split(places)
+    return torch.cat(
+        [
+            F.scaled_dot_product_attention(*some, attn_mask=some_mask)
+            for *some, some_mask in zip(*parts, masks)
+        ]
+    )
 
 
 @ATTENTION.register_module()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 
 from mmcv import DictAction
+
+from tevit_vis.utils.devices import device_fault
+from tevit_vis.utils.errors import InputError
 
 
 class OptionAction(DictAction):
@@ -34,10 +39,31 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 def tool_parser(description: str) -> argparse.ArgumentParser:
-    """A parser that shows a tool's docstring as it is written."""
-    return argparse.ArgumentParser(
+    """A parser that shows a tool's docstring as it is written, with ``--debug``."""
+    parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        '--debug', action='store_true', help='show where an error comes from, not its line alone'
+    )
+    return parser
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool.
+
+    An ``InputError``, a fault of the device or Ctrl-C ends it with one line on stderr and exit
+    code 1; with ``--debug``, and for any other error, with the traceback.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('interrupted')
+    except (InputError, RuntimeError) as error:
+        line = str(error) if isinstance(error, InputError) else device_fault(error)
+        if line is None or '--debug' in sys.argv[1:]:
+            raise
+        sys.exit(f'error: {line}')
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

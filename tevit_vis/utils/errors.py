@@ -1,9 +1,6 @@
-"""The one exception for faults of the user's input, and how a tool ends on it."""
+"""The one exception for faults of the user's input."""
 
 from __future__ import annotations
-
-import sys
-from collections.abc import Callable
 
 
 class InputError(ValueError):
@@ -39,13 +36,3 @@ def share(key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise InputError(f'{key}: must be a number from 0 to 1, but got {value!r}')
     return float(value)
-
-
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; an ``InputError`` or Ctrl-C ends it with one line on stderr and exit code 1."""
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit('interrupted')

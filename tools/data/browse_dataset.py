@@ -17,9 +17,9 @@ import torch
 from tevit_vis.datasets import Draw, TrainClip, build_dataset
 from tevit_vis.masks import encode_masks
 from tevit_vis.structures import VideoInstances
-from tevit_vis.utils.cli import add_config_arguments, positive, seed_number, tool_parser
+from tevit_vis.utils.cli import add_config_arguments, positive, run_tool, seed_number, tool_parser
 from tevit_vis.utils.config import build, load_config
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_beside
 from tevit_vis.utils.seeds import mixed_seed
 from tevit_vis.video_writer import VideoWriter

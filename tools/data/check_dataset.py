@@ -14,8 +14,8 @@ from tqdm import tqdm
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets.checks import DatasetCheck
 from tevit_vis.datasets.coco_images import images_as_videos
-from tevit_vis.utils.cli import tool_parser
-from tevit_vis.utils.errors import InputError, run_tool
+from tevit_vis.utils.cli import run_tool, tool_parser
+from tevit_vis.utils.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tevit_vis.datasets.synthetic import SyntheticWorld
 from tevit_vis.datasets.synthetic_files import make_synthetic
-from tevit_vis.utils.cli import frame_size, positive, seed_number, tool_parser
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.cli import frame_size, positive, run_tool, seed_number, tool_parser
 from tevit_vis.utils.files import check_writable
 
 

@@ -13,8 +13,7 @@ from tevit_vis.annotations import (
     read_annotation_file,
 )
 from tevit_vis.datasets.split import split_videos
-from tevit_vis.utils.cli import seed_number, tool_parser
-from tevit_vis.utils.errors import run_tool
+from tevit_vis.utils.cli import run_tool, seed_number, tool_parser
 from tevit_vis.utils.files import check_writable, write_json
 
 

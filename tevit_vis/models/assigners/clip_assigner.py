@@ -1,4 +1,4 @@
-"""One Hungarian assignment per clip, on costs of whole clips.
+"""Costs of whole clips, for one Hungarian assignment per clip (``matching.solve``).
 
 Letters: T frames, Q queries, K classes, I instances of the clip.
 """
@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import torch
 from mmdet.core import bbox_cxcywh_to_xyxy, bbox_overlaps
-from mmdet.core.bbox.assigners import BaseAssigner
 from mmdet.core.bbox.builder import BBOX_ASSIGNERS
 from mmdet.core.bbox.match_costs import build_match_cost
-from scipy.optimize import linear_sum_assignment
 
+from tevit_vis.layers.precision import full_precision
 from tevit_vis.structures import Tubes
+
+from .matching import ClipAssigner
 
 TINY = 1e-12  # area below which an IoU is not trusted: instances out of sight have boxes of 1e-6
 
 
 @BBOX_ASSIGNERS.register_module()
-class SeqFormerAssigner(BaseAssigner):
+class SeqFormerAssigner(ClipAssigner):
     """Class, box and GIoU cost of a query's boxes in all frames (SeqFormer, section 3.4).
 
     Args:
@@ -33,10 +34,8 @@ class SeqFormerAssigner(BaseAssigner):
         self.iou_weight = iou_weight
 
     @torch.no_grad()
-    def assign(
-        self, cls_score: torch.Tensor, boxes: torch.Tensor, tubes: Tubes
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pairs of a query and an instance: two tensors of numbers, by number of the query.
+    def costs(self, cls_score: torch.Tensor, boxes: torch.Tensor, tubes: Tubes) -> torch.Tensor:
+        """Returns the cost [Q, I] of each query for each instance.
 
         Args:
             cls_score: [Q, K] logits.
@@ -50,7 +49,7 @@ class SeqFormerAssigner(BaseAssigner):
         overlap = bbox_overlaps(
             bbox_cxcywh_to_xyxy(boxes), bbox_cxcywh_to_xyxy(tubes.boxes), mode='giou', eps=TINY
         )
-        return solve(
+        return (
             self.cls_cost(cls_score, tubes.labels)
             + self.box_weight * distance
             - self.iou_weight * overlap.mean(0)
@@ -58,7 +57,7 @@ class SeqFormerAssigner(BaseAssigner):
 
 
 @BBOX_ASSIGNERS.register_module()
-class IFCAssigner(BaseAssigner):
+class IFCAssigner(ClipAssigner):
     """Class probability and dice coefficient of the masks in all frames, maximised (IFC, 3.3).
 
     Args:
@@ -70,14 +69,14 @@ class IFCAssigner(BaseAssigner):
         self.dice_weight = dice_weight
 
     @torch.no_grad()
-    def assign(
+    def costs(
         self,
         cls_score: torch.Tensor,
         masks: torch.Tensor,
         gt_labels: torch.Tensor,
         gt_masks: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pairs of a query and an instance: two tensors of numbers, by number of the query.
+    ) -> torch.Tensor:
+        """Returns the cost [Q, I] of each query for each instance.
 
         Args:
             cls_score: [Q, K + 1] logits.
@@ -86,15 +85,9 @@ class IFCAssigner(BaseAssigner):
             gt_masks: [I, T, h, w], 0 to 1.
         """
         probabilities = cls_score.softmax(-1)[:, gt_labels]
-        found, true = masks.sigmoid().flatten(1), gt_masks.flatten(1)
-        areas = found.sum(1)[:, None] + true.sum(1)
-        dice = (2 * found @ true.T + 1) / (areas + 1)
-        return solve(-(self.cls_weight * probabilities + self.dice_weight * dice))
-
-
-def solve(costs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The cheapest pairs of rows and columns of [Q, I]: two tensors of numbers, rows in order."""
-    # A diverging model is told of by its loss, not by the solver.
-    finite = torch.nan_to_num(costs, nan=1e4, posinf=1e4, neginf=-1e4)
-    rows, columns = linear_sum_assignment(finite.cpu())
-    return torch.as_tensor(rows, device=costs.device), torch.as_tensor(columns, device=costs.device)
+        # An area of a million pixels is infinite in fp16, and has three digits in bf16.
+        with full_precision(masks.device):
+            pred_masks, gt_masks = masks.float().sigmoid().flatten(1), gt_masks.float().flatten(1)
+            areas = pred_masks.sum(1)[:, None] + gt_masks.sum(1)
+            dice = (2 * pred_masks @ gt_masks.T + 1) / (areas + 1)
+        return -(self.cls_weight * probabilities.float() + self.dice_weight * dice)

@@ -12,7 +12,8 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import QueryInst
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
-from tevit_vis.models.heads.tevit_roi_head import ClipTruths, StageOutput
+from tevit_vis.models.heads.clip_truths import gather_annotations
+from tevit_vis.models.heads.tevit_roi_head import StageOutput
 from tevit_vis.structures import ClipPrediction, FrameGeometry
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
@@ -29,6 +30,10 @@ class TeViT(ClipDetector, QueryInst):
     ``test_cfg.rois_per_pass`` RoIs at a time go through the heads: it bounds the memory of a long
     video and changes results by rounding only.
     """
+
+    def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Maps in fp32 for RoIAlign: bf16 has too few digits for its weights, and no kernel."""
+        return [level.float() for level in super()._neck_maps(maps)]
 
     def proposals(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
@@ -54,10 +59,10 @@ class TeViT(ClipDetector, QueryInst):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        # RoIAlign in full precision: bf16 has too few digits for its coordinates.
-        features = [level.float() for level in self.extract_feat(img)]
+        features = self.extract_feat(img)
         boxes, queries = self.proposals(features, list(chain(*img_metas)))
-        truths = ClipTruths(*(list(chain(*x)) for x in (gt_bboxes, gt_labels, gt_masks, gt_ids)))
+        clips = zip(gt_bboxes, gt_labels, gt_masks, gt_ids)
+        truths = [gather_annotations(*clip) for clip in clips]
         return self.roi_head.forward_train(features, boxes, queries, img_metas, truths)
 
     @property

@@ -24,10 +24,12 @@ from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.layers.mlp import mlp
+from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
+from tevit_vis.models.assigners.matching import solve
 from tevit_vis.structures import ClipPrediction, FrameGeometry, Tubes
 
-from .clip_truths import instance_count, name_layer_losses
+from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
 
 TARGET_STRIDE = 4  # of the masks that are compared in training, in pixels of the network input
 FEATURE_STRIDE = 8  # of mask features and logits
@@ -104,12 +106,16 @@ class IFCHead(BaseModule):
         )
         encoded = memory.cells.transpose(2, 3).unflatten(3, coarsest.shape[3:])
         features = self.mask_features(*map(fold_frames, (encoded, middle, finest)))
-        cls_scores = [self.class_branch(layer).float() for layer in queries]
+        queries = [layer.float() for layer in queries]
+        with full_precision(features.device):
+            cls_scores = [self.class_branch(layer) for layer in queries]
         return ClipOutputs(unfold_frames(features, num_clips), queries, cls_scores)
 
     def mask_logits(self, features: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """[B, N, T, H, W] for the mask features [B, T, C, H, W] of queries [B, N, C]."""
-        return torch.einsum('bnc,btchw->bnthw', self.mask_weights(queries), features).float()
+        with full_precision(features.device):
+            weights = self.mask_weights(queries.float())
+            return torch.einsum('bnc,btchw->bnthw', weights, features.float())
 
     def forward_train(
         self,
@@ -124,22 +130,40 @@ class IFCHead(BaseModule):
             tubes: of each clip; masks on the padded network input.
         """
         outputs = self(levels, padding)
-        count = instance_count(tubes, padding.mask.device)
-        targets = [self.mask_targets(truth).to(padding.mask.device) for truth in tubes]
-        losses = [
-            self._layer_losses(scores, outputs.features, queries, tubes, targets, count)
-            for scores, queries in zip(outputs.cls_scores, outputs.queries)
-        ]
+        with full_precision(padding.mask.device):
+            count = instance_count(tubes, padding.mask.device)
+            targets = [self.mask_targets(clip) for clip in tubes]
+            pairs = self.match_layers(outputs, tubes, targets)
+            losses = [
+                self._layer_losses(scores, outputs.features, queries, tubes, targets, pairs, count)
+                for scores, queries, pairs in zip(outputs.cls_scores, outputs.queries, pairs)
+            ]
         return name_layer_losses(losses)
+
+    @torch.no_grad()
+    def match_layers(
+        self, outputs: ClipOutputs, tubes: Sequence[Tubes], targets: Sequence[torch.Tensor]
+    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        """Returns the matched queries and instances of each layer and clip.
+
+        Args:
+            outputs: of ``forward``.
+            tubes, targets: of each clip, see ``mask_targets``.
+        """
+        costs = []
+        for scores, queries in zip(outputs.cls_scores, outputs.queries):
+            logits = self.mask_logits(outputs.features, queries)
+            for clip_scores, clip_logits, clip, masks in zip(scores, logits, tubes, targets):
+                resized = resize_masks(clip_logits, masks.shape[2:])
+                costs.append(self.assigner.costs(clip_scores, resized, clip.labels, masks))
+        return layers_of_pairs(solve(costs), len(tubes), outputs.features.device)
 
     @staticmethod
     def mask_targets(tubes: Tubes) -> torch.Tensor:
         """The true masks at stride 4: [N, T, h, w], 0 to 1."""
         # PARITY(IFC): resized bilinearly, borders stay soft.
         size = [-(-side // TARGET_STRIDE) for side in tubes.masks.shape[2:]]
-        if not len(tubes):
-            return torch.zeros(0, tubes.masks.shape[1], *size)
-        return F.interpolate(tubes.masks.float(), size, mode='bilinear', align_corners=False)
+        return resize_masks(tubes.masks.float(), size)
 
     def _layer_losses(
         self,
@@ -148,28 +172,26 @@ class IFCHead(BaseModule):
         queries: torch.Tensor,
         tubes: Sequence[Tubes],
         targets: Sequence[torch.Tensor],
+        pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
         count: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Losses of one layer, whose queries [B, Q, C] gave logits [B, Q, K + 1]."""
         labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
-        logits = self.mask_logits(features, queries)
-        size = targets[0].shape[2:]
-        predicted, wanted = [], []
-        for b, (truth, masks) in enumerate(zip(tubes, targets)):
-            resized = F.interpolate(logits[b], size, mode='bilinear', align_corners=False)
-            chosen, instances = self.assigner.assign(scores[b], resized, truth.labels, masks)
-            labels[b, chosen] = truth.labels[instances]
-            predicted.append(resized[chosen].flatten(1))
-            wanted.append(masks[instances].flatten(1))
+        pred_masks, gt_masks = [], []
+        for b, (clip, masks, (matched, instances)) in enumerate(zip(tubes, targets, pairs)):
+            labels[b, matched] = clip.labels[instances]
+            logits = self.mask_logits(features[b : b + 1], queries[b : b + 1, matched])[0]
+            pred_masks.append(resize_masks(logits, masks.shape[2:]).flatten(1))
+            gt_masks.append(masks[instances].flatten(1))
         weights = torch.where(labels < self.num_classes, 1.0, self.no_object_weight).flatten()
-        found, true = torch.cat(predicted), torch.cat(wanted)
+        pred, gt = torch.cat(pred_masks), torch.cat(gt_masks)
         ce = self.losses['ce'](
             scores.flatten(0, 1), labels.flatten(), weight=weights, avg_factor=weights.sum()
         )
         return dict(
             loss_ce=ce,
-            loss_mask=self.losses['mask'](found, true, avg_factor=count),
-            loss_dice=self.losses['dice'](found, true, avg_factor=count),
+            loss_mask=self.losses['mask'](pred, gt, avg_factor=count),
+            loss_dice=self.losses['dice'](pred, gt, avg_factor=count),
         )
 
     def predict(
@@ -196,3 +218,10 @@ class IFCHead(BaseModule):
             boxes=mask_extents(logits > 0, geometry.original),
             masks=ResizedMasks(logits, geometry.original),
         )
+
+
+def resize_masks(masks: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Masks [N, T, h, w], of any number N, resized bilinearly to [N, T, *size]."""
+    if not len(masks):  # the sum keeps nothing in the graph that the other processes have there
+        return masks.new_zeros(*masks.shape[:2], *size) + masks.sum()
+    return F.interpolate(masks, tuple(size), mode='bilinear', align_corners=False)

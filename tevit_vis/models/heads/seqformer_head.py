@@ -19,16 +19,18 @@ from mmdet.models.builder import HEADS, build_loss
 from torch import nn
 
 from tevit_vis.layers.clip_decoder import ClipDecoder, LayerQueries
-from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
+from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelTokens
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.layers.mlp import mlp
+from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
+from tevit_vis.models.assigners.matching import solve
 from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry, Tubes
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.errors import whole_number
 
-from .clip_truths import instance_count, name_layer_losses
+from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
 from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
@@ -87,7 +89,7 @@ class SeqFormerHead(BaseModule):
         self.encoder = DeformEncoder(embed_dims=embed_dims, **encoder)
         self.decoder = ClipDecoder(embed_dims=embed_dims, **decoder)
         self.class_branches = ModuleList(
-            [nn.Linear(embed_dims, num_classes) for _ in self.decoder.layers]
+            [FullPrecisionLinear(embed_dims, num_classes) for _ in self.decoder.layers]
         )
         self.mask_features = MaskFeatures(embed_dims)
         self.mask_convs = DynamicConvs(self.mask_features.out_channels, with_coordinates)
@@ -117,9 +119,7 @@ class SeqFormerHead(BaseModule):
         """
         memory = self.encoder(self.tokens(levels, padding), frames_per_pass)
         layers = self.decoder(memory)
-        cls_scores = [
-            branch(layer.instances).float() for branch, layer in zip(self.class_branches, layers)
-        ]
+        cls_scores = [branch(layer.instances) for branch, layer in zip(self.class_branches, layers)]
         return ClipOutputs(memory, layers, cls_scores)
 
     def supervise(
@@ -140,15 +140,17 @@ class SeqFormerHead(BaseModule):
         """
         outputs = self(levels, padding, frames_per_pass=padding.mask.shape[1])
         features = self._mask_feature_maps(outputs.memory)
-        count = instance_count(tubes, features.device)
-        matched = [
-            self._match(layer, scores, features, tubes, img_shapes)
-            for layer, scores in zip(outputs.layers, outputs.cls_scores)
-        ]
-        losses = [
-            self._layer_losses(scores, layer, count, num_frames=features.shape[1])
-            for scores, layer in zip(outputs.cls_scores, matched)
-        ]
+        with full_precision(features.device):
+            count = instance_count(tubes, features.device)
+            pairs = self.match_layers(outputs, tubes)
+            matched = [
+                self._gather_matched(layer, scores, features, tubes, img_shapes, pairs)
+                for layer, scores, pairs in zip(outputs.layers, outputs.cls_scores, pairs)
+            ]
+            losses = [
+                self._layer_losses(scores, layer, count, num_frames=features.shape[1])
+                for scores, layer in zip(outputs.cls_scores, matched)
+            ]
         return ClipSupervision(
             losses=name_layer_losses(losses),
             padding=padding.mask,
@@ -157,31 +159,43 @@ class SeqFormerHead(BaseModule):
             tubes=tubes,
         )
 
-    def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
-        """[B, T, F, H, W] at stride 8."""
-        maps = [fold_frames(level) for level in memory.maps(NUM_MAPS)]
-        return unfold_frames(self.mask_features(maps), len(memory.features))
+    def match_layers(
+        self, outputs: ClipOutputs, tubes: Sequence[Tubes]
+    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        """Returns the matched queries and instances of each layer and clip."""
+        costs = [
+            self.assigner.costs(clip_scores, clip_boxes, clip)
+            for layer, scores in zip(outputs.layers, outputs.cls_scores)
+            for clip_scores, clip_boxes, clip in zip(scores, layer.boxes, tubes)
+        ]
+        return layers_of_pairs(solve(costs), len(tubes), outputs.cls_scores[0].device)
 
-    def _match(
+    def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
+        """[B, T, F, H, W] in fp32 at stride 8."""
+        maps = [fold_frames(level) for level in memory.maps(NUM_MAPS)]
+        return unfold_frames(self.mask_features(maps).float(), len(memory.features))
+
+    def _gather_matched(
         self,
         layer: LayerQueries,
         scores: torch.Tensor,
         features: torch.Tensor,
         tubes: Sequence[Tubes],
         img_shapes: Sequence[Sequence[int]],
+        pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
     ) -> MatchedLayer:
-        """Queries of one layer beside the instances that they are to find.
+        """Matched queries of one layer beside the instances that they are to find.
 
         Args:
             layer: queries, boxes and references.
             scores: [B, Q, K] logits.
             features: [B, T, F, H, W] of masks.
             tubes, img_shapes: of each clip.
+            pairs: matched queries and instances of each clip.
         """
         labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
         boxes, masks, bits = [], [], []
-        for b, truth in enumerate(tubes):
-            queries, instances = self.assigner.assign(scores[b], layer.boxes[b], truth)
+        for b, (truth, (queries, instances)) in enumerate(zip(tubes, pairs)):
             labels[b, queries] = truth.labels[instances]
             boxes.append((layer.boxes[b][:, queries], truth.boxes[:, instances]))
             masks.append(
@@ -194,7 +208,7 @@ class SeqFormerHead(BaseModule):
             )
             start = MASK_STRIDE // 2
             sampled = truth.masks[:, :, start::MASK_STRIDE, start::MASK_STRIDE]
-            bits.append(sampled.to(masks[-1])[instances])
+            bits.append(sampled[instances].to(masks[-1]))
         predicted, true = (torch.cat([b.flatten(0, 1) for b in side]) for side in zip(*boxes))
         return MatchedLayer(labels, (predicted, true), masks, bits)
 
@@ -248,8 +262,11 @@ class SeqFormerHead(BaseModule):
             img_shape: (H, W, ...) in pixels before padding.
         """
         height, width = img_shape[:2]
-        centres = references.transpose(0, 1) * references.new_tensor([width, height])
-        return aligned_bilinear(self.mask_convs(features, self.controller(instances), centres))
+        size = constant((width, height), references.dtype, references.device)
+        centres = references.transpose(0, 1) * size
+        with full_precision(features.device):
+            parameters = self.controller(instances)
+        return aligned_bilinear(self.mask_convs(features, parameters, centres))
 
     def predict(
         self,

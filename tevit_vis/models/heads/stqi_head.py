@@ -3,18 +3,19 @@
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.3.
 
-Letters: B clips, T frames, Q queries, C channels, K classes.
+Letters: B clips, T frames, Q queries, C channels, K classes, N queries of all frames, P positives.
 """
 
 from __future__ import annotations
 
 import torch
 from mmcv.runner import get_dist_info
-from mmdet.core import reduce_mean
 from mmdet.models.builder import HEADS
+from mmdet.models.losses import accuracy
 from mmdet.models.roi_heads.bbox_heads import DIIHead
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.precision import FullPrecisionLinear
 
 
 @HEADS.register_module()
@@ -24,6 +25,12 @@ class STQIHead(DIIHead):
     A caller runs ``attend_within_frames`` on all queries and then ``forward`` on any part of
     them, since from there on queries do not meet.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        # Under the same names; what they return stays in fp32 when the rest runs in less.
+        self.fc_cls = FullPrecisionLinear(self.fc_cls.in_features, self.fc_cls.out_features)
+        self.fc_reg = FullPrecisionLinear(self.fc_reg.in_features, self.fc_reg.out_features)
 
     def attend_within_frames(self, queries: torch.Tensor) -> torch.Tensor:
         """Self-attention over the queries of each frame: [B, T, Q, C] -> [B, T, Q, C]."""
@@ -78,14 +85,46 @@ class STQIHead(DIIHead):
             return cls_score.sigmoid()
         return cls_score.softmax(-1)[..., :-1]
 
-    def loss(self, cls_score, bbox_pred, labels, label_weights, *args, **kwargs):
-        """DIIHead's losses; without any positive the class loss is divided by 1, not by nearly 0.
+    def matched_losses(
+        self,
+        cls_score: torch.Tensor,
+        boxes: torch.Tensor,
+        rows: torch.Tensor,
+        gt_boxes: torch.Tensor,
+        gt_labels: torch.Tensor,
+        sizes: torch.Tensor,
+        count: torch.Tensor,
+        positive_weight: float,
+    ) -> dict[str, torch.Tensor]:
+        """DIIHead's losses for positives that are known by number, so that nothing is searched.
 
-        Arguments are those of ``DIIHead.loss``.
+        Args:
+            cls_score: [N, K] logits of the queries of all frames.
+            boxes: [N, 4], x1 y1 x2 y2 in pixels of the network input.
+            rows: [P] numbers of the positive queries.
+            gt_boxes, gt_labels: [P, 4] and [P], what they are matched to.
+            sizes: [P, 4] width, height, width, height of their images.
+            count: positives, the mean over all processes.
+            positive_weight: of positives in the class loss; 1 where it is not above 0.
         """
-        losses = super().loss(cls_score, bbox_pred, labels, label_weights, *args, **kwargs)
-        num_positive = reduce_mean((labels < self.num_classes).sum().float())
-        if num_positive == 0:  # in all processes: each divides by its share of 1
-            share = 1 / get_dist_info()[1]
-            losses['loss_cls'] = self.loss_cls(cls_score, labels, label_weights, avg_factor=share)
-        return losses
+        labels = rows.new_full((len(cls_score),), self.num_classes)
+        labels[rows] = gt_labels
+        weights = cls_score.new_ones(len(cls_score))
+        if positive_weight > 0:
+            weights[rows] = positive_weight
+        # Without a positive in any process each divides by its part of 1, not by nearly 0.
+        divisor = torch.where(count > 0, count, 1 / get_dist_info()[1])
+        losses = dict(
+            loss_cls=self.loss_cls(cls_score, labels, weights, avg_factor=divisor),
+            pos_acc=accuracy(cls_score[rows], gt_labels),
+        )
+        if not len(rows):
+            return dict(losses, loss_bbox=boxes.sum() * 0, loss_iou=boxes.sum() * 0)
+        matched, box_weights = boxes[rows], torch.ones_like(gt_boxes)
+        return dict(
+            losses,
+            loss_bbox=self.loss_bbox(
+                matched / sizes, gt_boxes / sizes, box_weights, avg_factor=count
+            ),
+            loss_iou=self.loss_iou(matched, gt_boxes, box_weights, avg_factor=count),
+        )

@@ -3,8 +3,8 @@
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.3; built on QueryInst (Fang et al., ICCV 2021).
 
-Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, G true
-instances of a frame, R RoIs.
+Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, G annotations of
+the frames of a clip, P positive queries, R RoIs.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from mmdet.core import BitmapMasks
-from mmdet.core.bbox.samplers import SamplingResult
+from mmcv.ops import roi_align
+from mmdet.core import reduce_mean
 from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads import SparseRoIHead
+from torch import nn
+from torch.nn.modules.utils import _pair
 
-from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.layers.clip_ops import constant, fold_frames
+from tevit_vis.layers.precision import full_precision
 from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
-from tevit_vis.structures import ClipPrediction, FrameGeometry
+from tevit_vis.models.assigners.matching import on_device, solve
+from tevit_vis.structures import ClipPrediction, ClipTruths, FrameGeometry
 from tevit_vis.utils.errors import whole_number
 
 from .selection import best_pairs
@@ -36,13 +41,12 @@ class StageOutput(NamedTuple):
     attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head
 
 
-class ClipTruths(NamedTuple):
-    """Ground truth of the B*T frames of a batch of clips, frame after frame."""
+class Positives(NamedTuple):
+    """The matched queries of a stage: P of the B*T*Q queries of all frames, in order."""
 
-    bboxes: list[torch.Tensor]  # [G, 4] x1 y1 x2 y2 in pixels of the network input
-    labels: list[torch.Tensor]  # [G]
-    masks: list[BitmapMasks]  # G masks, padded like the network input
-    ids: list[torch.Tensor]  # [G], equal for an instance in all frames of its clip
+    rows: np.ndarray  # [P] numbers of the queries
+    annotations: np.ndarray  # [P] numbers of the annotations among those of the whole batch
+    per_clip: list[int]  # B
 
 
 def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
@@ -140,78 +144,85 @@ class TeViTRoIHead(SparseRoIHead):
         boxes: torch.Tensor,
         queries: torch.Tensor,
         img_metas: Sequence[Sequence[dict]],
-        truths: ClipTruths,
+        truths: Sequence[ClipTruths],
     ) -> dict[str, torch.Tensor]:
         """Losses of all stages, named ``stage<i>_loss_cls`` and so on.
 
+        All stages are matched together, so that the host waits for the device once.
+
         Args:
-            levels: [B, T, C, H_l, W_l] each.
+            levels: [B, T, C, H_l, W_l] each, in fp32.
             boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
             queries: [B, T, Q, C].
             img_metas: B lists of T dicts with ``img_shape``.
-            truths: of the B*T frames.
+            truths: of the B clips.
         """
-        losses = {}
+        # PARITY(TeViT): the size of a clip's first frame stands for all of them.
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
-        outputs = self.stages(levels, boxes, queries, img_shapes, rois_per_pass=boxes.numel())
+        outputs = list(self.stages(levels, boxes, queries, img_shapes, rois_per_pass=boxes.numel()))
+        with full_precision(boxes.device):
+            positives = self.match_stages(outputs, img_shapes, truths)
+            indices = on_device(
+                [array for stage in positives for array in (stage.rows, stage.annotations)],
+                boxes.device,
+            )
+            counts = [float(len(stage.rows)) for stage in positives]
+            counts = reduce_mean(torch.tensor(counts).to(boxes.device, non_blocking=True))
+        losses = {}
         for stage, output in enumerate(outputs):
-            samples = self._match(stage, output, img_metas, truths)
-            stage_losses = self._box_losses(stage, output, samples, img_metas, truths)
-            stage_losses['loss_mask'] = self._mask_loss(stage, levels, output, samples, truths)
+            rows, annotations = indices[2 * stage : 2 * stage + 2]
+            with full_precision(boxes.device):
+                stage_losses = self._box_losses(
+                    stage, output, rows, annotations, counts[stage], img_shapes, truths
+                )
+            stage_losses['loss_mask'] = self._mask_loss(
+                stage, levels, output, positives[stage], rows, annotations, counts[stage], truths
+            )
             for name, value in stage_losses.items():
                 losses[f'stage{stage}_{name}'] = value * self.stage_loss_weights[stage]
         return losses
 
-    def _match(
+    def match_stages(
         self,
-        stage: int,
-        output: StageOutput,
-        img_metas: Sequence[Sequence[dict]],
-        truths: ClipTruths,
-    ) -> list[SamplingResult]:
-        """Positive and negative queries of each of the B*T frames; one assignment per clip."""
-        boxes, scores = finite_boxes(output.boxes.detach()), output.cls_score.detach()
-        num_frames = boxes.shape[1]
-        samples = []
-        for clip, metas in enumerate(img_metas):
-            frames = slice(clip * num_frames, (clip + 1) * num_frames)
-            assigned = self.bbox_assigner[stage].assign(
-                boxes[clip],
-                scores[clip],
-                truths.bboxes[frames],
-                truths.labels[frames],
-                truths.ids[frames],
-                # PARITY(TeViT): the size of the clip's first frame stands for all of them.
-                metas[0]['img_shape'],
-            )
-            samples += [
-                self.bbox_sampler[stage].sample(*parts)
-                for parts in zip(assigned, boxes[clip], truths.bboxes[frames])
-            ]
-        return samples
+        outputs: Sequence[StageOutput],
+        img_shapes: Sequence[tuple[int, ...]],
+        truths: Sequence[ClipTruths],
+    ) -> list[Positives]:
+        """Returns the positive queries of each stage; one assignment per stage and clip."""
+        costs = []
+        for assigner, output in zip(self.bbox_assigner, outputs):
+            boxes, scores = finite_boxes(output.boxes.detach()), output.cls_score.detach()
+            costs += [assigner.costs(*clip) for clip in zip(boxes, scores, truths, img_shapes)]
+        pairs, num_clips = solve(costs), len(truths)
+        shape = outputs[0].boxes.shape[1:3]
+        return [
+            gather_positives(pairs[start : start + num_clips], truths, shape)
+            for start in range(0, len(pairs), num_clips)
+        ]
 
     def _box_losses(
         self,
         stage: int,
         output: StageOutput,
-        samples: list[SamplingResult],
-        img_metas: Sequence[Sequence[dict]],
-        truths: ClipTruths,
+        rows: torch.Tensor,
+        annotations: torch.Tensor,
+        count: torch.Tensor,
+        img_shapes: Sequence[tuple[int, ...]],
+        truths: Sequence[ClipTruths],
     ) -> dict[str, torch.Tensor]:
-        head = self.bbox_head[stage]
-        targets = head.get_targets(
-            samples, truths.bboxes, truths.labels, self.train_cfg[stage], True
-        )
+        """Losses of classes and boxes of a stage, whose positives are ``rows``, [P]."""
         num_frames, num_queries = output.boxes.shape[1:3]
-        sizes = [metas[0]['img_shape'][1::-1] * 2 for metas in img_metas]  # (w, h, w, h)
-        sizes = output.boxes.new_tensor(sizes)[:, None, None].expand(
-            -1, num_frames, num_queries, -1
-        )
-        return head.loss(
+        sizes = [constant(shape[1::-1] * 2, torch.float32, rows.device) for shape in img_shapes]
+        clips = rows // (num_frames * num_queries)
+        return self.bbox_head[stage].matched_losses(
             output.cls_score.flatten(0, 2),
             output.boxes.flatten(0, 2),
-            *targets,
-            imgs_whwh=sizes.flatten(0, 2),
+            rows,
+            gt_boxes=torch.cat([clip.bboxes for clip in truths])[annotations],
+            gt_labels=torch.cat([clip.labels for clip in truths])[annotations],
+            sizes=torch.stack(sizes)[clips],
+            count=count,
+            positive_weight=float(self.train_cfg[stage].pos_weight),
         )
 
     def _mask_loss(
@@ -219,32 +230,60 @@ class TeViTRoIHead(SparseRoIHead):
         stage: int,
         levels: Sequence[torch.Tensor],
         output: StageOutput,
-        samples: list[SamplingResult],
-        truths: ClipTruths,
+        positives: Positives,
+        rows: torch.Tensor,
+        annotations: torch.Tensor,
+        count: torch.Tensor,
+        truths: Sequence[ClipTruths],
     ) -> torch.Tensor:
-        """Mask loss of the positive queries; 0 without any, since batch norm cannot run."""
-        if not any(len(sample.pos_inds) for sample in samples):
-            return self._no_mask_loss(stage, output)
-        frame_levels = [fold_frames(level) for level in levels]
-        results = self._mask_forward_train(
-            stage,
-            frame_levels,
-            fold_frames(output.attn_feats),
-            samples,
-            truths.masks,
-            self.train_cfg[stage],
-        )
-        return results['loss_mask']
-
-    def _no_mask_loss(self, stage: int, output: StageOutput) -> torch.Tensor:
-        """0 that every weight has part in, as other processes expect; like them it shares the
-        number of positives.
-        """
+        """Mask loss of the positive queries of a stage."""
         head = self.mask_head[stage]
-        nothing = output.attn_feats.new_zeros(0, 1, 1, 1)
-        loss = head.loss(nothing, nothing, nothing.new_zeros(0, dtype=torch.long))['loss_mask']
-        parts = [output.attn_feats, *head.parameters()]
-        return loss + sum(part.sum() * 0 for part in parts)
+        if not len(rows) and not has_synchronised_norm(head):
+            # Every weight has part in this 0, as other processes expect; batch norm cannot run.
+            return sum(part.sum() * 0 for part in (output.attn_feats, *head.parameters()))
+        boxes = finite_boxes(output.boxes.detach()).flatten(0, 2)[rows]
+        frames = (rows // output.boxes.shape[2]).to(boxes.dtype)
+        masks = self._mask_forward(
+            stage,
+            [fold_frames(level) for level in levels],
+            torch.cat([frames[:, None], boxes], 1),
+            output.attn_feats.flatten(0, 2)[rows],
+        )['mask_pred']
+        with full_precision(boxes.device):
+            labels = torch.cat([clip.labels for clip in truths])[annotations]
+            own_class = masks[torch.arange(len(rows), device=rows.device), labels]
+            if not len(rows):
+                return masks.sum()
+            targets = self._mask_targets(stage, boxes, annotations, positives.per_clip, truths)
+            return head.loss_mask(own_class.sigmoid(), targets, avg_factor=count.clamp(min=1.0))
+
+    def _mask_targets(
+        self,
+        stage: int,
+        boxes: torch.Tensor,
+        annotations: torch.Tensor,
+        per_clip: list[int],
+        truths: Sequence[ClipTruths],
+    ) -> torch.Tensor:
+        """The true masks in predicted boxes [P, 4], of 0 and 1: [P, h, w].
+
+        The same as mmdet's ``mask_target``, for all frames of a clip at once and on the device.
+        """
+        cfg = self.train_cfg[stage]
+        targets, first = [], 0
+        for clip, some_boxes, some in zip(
+            truths, boxes.split(per_clip), annotations.split(per_clip)
+        ):
+            height, width = clip.masks.shape[1:]
+            corners = some_boxes.minimum(
+                constant((width, height) * 2, boxes.dtype, boxes.device)
+            ).clamp(min=0)
+            rois = torch.cat([(some - first)[:, None].to(boxes.dtype), corners], 1)
+            masks = clip.masks[:, None].to(boxes.dtype)
+            targets.append(roi_align(masks, rois, _pair(cfg.mask_size), 1.0, 0, 'avg', True)[:, 0])
+            first += len(clip.labels)
+        soft = torch.cat(targets)
+        return soft if cfg.get('soft_mask_target', False) else (soft >= 0.5).to(boxes.dtype)
 
     def _mask_forward(
         self,
@@ -320,3 +359,38 @@ class TeViTRoIHead(SparseRoIHead):
             all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
+
+
+def gather_positives(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    truths: Sequence[ClipTruths],
+    shape: tuple[int, int],
+) -> Positives:
+    """The queries that a stage's matches make positive, frame by frame.
+
+    A query that is matched to an instance is background in the frames that lack the instance.
+
+    Args:
+        pairs: matched queries and instances of each clip.
+        truths: of the clips.
+        shape: (T, Q).
+    """
+    num_frames, num_queries = shape
+    rows, annotations, first = [], [], 0
+    for clip, ((queries, instances), truth) in enumerate(zip(pairs, truths)):
+        query_of = np.full(len(truth.num_frames), -1)  # -1: queries ran out
+        query_of[instances] = queries
+        matched = query_of[truth.on_host]  # [G]
+        frame_of = clip * num_frames + np.repeat(np.arange(num_frames), truth.per_frame)
+        positive = np.flatnonzero(matched >= 0)
+        clip_rows = frame_of[positive] * num_queries + matched[positive]
+        order = np.argsort(clip_rows)
+        rows.append(clip_rows[order])
+        annotations.append(first + positive[order])
+        first += len(truth.on_host)
+    return Positives(np.concatenate(rows), np.concatenate(annotations), list(map(len, rows)))
+
+
+def has_synchronised_norm(module: nn.Module) -> bool:
+    """Whether other processes wait in a batch norm of the module, also for one without samples."""
+    return any(isinstance(part, nn.SyncBatchNorm) for part in module.modules())

@@ -1,0 +1,32 @@
+"""Full precision inside a network that runs in bf16 or fp16 (torch.autocast)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def full_precision(device: torch.device) -> torch.autocast:
+    """A context in which operations keep the precision of their inputs, whatever is around it.
+
+    Example:
+        >>> with torch.autocast('cpu', torch.bfloat16), full_precision(torch.device('cpu')):
+        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+        torch.float32
+    """
+    return torch.autocast(device.type, enabled=False)
+
+
+class FullPrecisionLinear(nn.Linear):
+    """A linear layer that computes and returns fp32: class scores and coordinates need its digits.
+
+    Example:
+        >>> with torch.autocast('cpu', torch.bfloat16):
+        ...     FullPrecisionLinear(2, 1)(torch.ones(1, 2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See ``nn.Linear``."""
+        with full_precision(x.device):
+            return super().forward(x.float())
