@@ -6,8 +6,11 @@ Letters: N instances, T frames, H and W pixels of the original frames, h and w c
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +21,8 @@ from pycocotools import mask as coco_mask
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances
 
 MASKS_AT_ONCE = 63  # of one call of pycocotools
+CPU_MASK_BYTES = 64 << 20  # of the full-size masks that are worked on at a time
+GPU_MASK_BYTES = 512 << 20
 MAP_STRIDE = 4  # pixels of a cell of maps made from masks in boxes
 LEAST_PROBABILITY = 1e-4  # and the most is 1 less it, where they become logits
 
@@ -84,7 +89,7 @@ class ResizedMasks(LogitMasks):
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
         if not self.num_instances:
-            return torch.zeros(0, *self.size, dtype=torch.bool)
+            return self.logits.new_zeros(0, *self.size, dtype=torch.bool)
         logits = self.logits[None, :, index].float()
         return F.interpolate(logits, self.size, mode='bilinear', align_corners=False)[0] > 0
 
@@ -116,9 +121,7 @@ def mask_extents(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 def paste_masks(
     probabilities: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int]
 ) -> torch.Tensor:
-    """Paste mask probabilities into the frame, bilinearly, one box at a time.
-
-    One at a time costs least on the CPU, and keeps one temporary of a box's size on the GPU.
+    """Paste mask probabilities into the frame, bilinearly.
 
     Args:
         probabilities: [N, h, w].
@@ -129,14 +132,16 @@ def paste_masks(
         [N, H, W] float, 0 outside the boxes.
     """
     height, width = size
-    canvas = probabilities.new_zeros(len(probabilities), height, width)
     on_frame = (
         (boxes[:, 2:] > boxes[:, :2]).all(1)
         & (boxes[:, 2:] > 0).all(1)
         & (boxes[:, 0] < width)
         & (boxes[:, 1] < height)
     )
-    for index in on_frame.nonzero()[:, 0].tolist():
+    if probabilities.device.type == 'cuda':
+        return _paste_whole_frames(probabilities, boxes, on_frame, size)
+    canvas = probabilities.new_zeros(len(probabilities), height, width)
+    for index in on_frame.nonzero()[:, 0].tolist():  # on the CPU the pixels in boxes cost least
         # A box wholly outside the frame crashes mmdet's pasting: it stays an empty mask here.
         pasted, window = _do_paste_mask(
             probabilities[index, None, None], boxes[index, None], height, width, skip_empty=True
@@ -145,10 +150,100 @@ def paste_masks(
     return canvas
 
 
+def _paste_whole_frames(
+    probabilities: torch.Tensor, boxes: torch.Tensor, on_frame: torch.Tensor, size: tuple[int, int]
+) -> torch.Tensor:
+    """As ``paste_masks``, a few instances at a time, without asking the device where boxes are.
+
+    Args:
+        on_frame: [N] bool, boxes with an area that reach the frame.
+    """
+    height, width = size
+    beside = boxes.new_tensor([-2.0, -2.0, -1.0, -1.0])
+    boxes = torch.where(on_frame[:, None], boxes, beside)
+    y = torch.arange(height, device=boxes.device) + 0.5
+    x = torch.arange(width, device=boxes.device) + 0.5
+    parts = []
+    for some, corners in zip(
+        *(
+            side.split(masks_at_once(boxes.device, size, bytes_of_pixel=16))
+            for side in (probabilities, boxes)
+        )
+    ):
+        x1, y1, x2, y2 = corners[..., None].unbind(1)  # [n, 1] each
+        rows = (y - y1) / (y2 - y1) * 2 - 1  # [n, H]
+        columns = (x - x1) / (x2 - x1) * 2 - 1  # [n, W]
+        grid = torch.stack(
+            [
+                columns[:, None].expand(-1, height, -1),
+                rows[:, :, None].expand(-1, -1, width),
+            ],
+            dim=3,
+        )
+        parts.append(F.grid_sample(some[:, None], grid.to(some), align_corners=False)[:, 0])
+    return torch.cat(parts) if parts else probabilities.new_zeros(0, height, width)
+
+
+def masks_at_once(device: torch.device, size: tuple[int, int], bytes_of_pixel: int = 4) -> int:
+    """Returns how many full-size masks may be worked on at a time.
+
+    Args:
+        size: (H, W).
+        bytes_of_pixel: that the work needs.
+    """
+    budget = GPU_MASK_BYTES if device.type == 'cuda' else CPU_MASK_BYTES
+    return max(1, budget // (size[0] * size[1] * bytes_of_pixel))
+
+
+class MaskRuns(NamedTuple):
+    """Where the pixels of masks change, columns first, on the host."""
+
+    owners: np.ndarray  # [R] number of the mask
+    places: np.ndarray  # [R] number of the pixel, in order
+    num_masks: int  # N
+    size: tuple[int, int]  # (H, W)
+
+
+def find_runs(masks: torch.Tensor) -> MaskRuns:
+    """Returns the runs of binary masks [N, H, W] (bool): all of them that leaves the device.
+
+    Example:
+        >>> runs = find_runs(torch.tensor([[[True, False], [True, True]]]))
+        >>> runs.places.tolist()
+        [0, 2, 3]
+    """
+    by_column = masks.transpose(1, 2).flatten(1)
+    before = F.pad(by_column[:, :-1], (1, 0))  # a mask begins with pixels that are not in it
+    runs = (by_column != before).nonzero().to(torch.int32).cpu().numpy()
+    return MaskRuns(runs[:, 0], runs[:, 1], len(masks), (masks.shape[1], masks.shape[2]))
+
+
+def encode_runs(runs: MaskRuns) -> list[RLE]:
+    """Returns the compressed RLE of each mask.
+
+    Example:
+        >>> encode_runs(find_runs(torch.ones(1, 2, 2, dtype=torch.bool)))
+        [{'size': [2, 2], 'counts': '04'}]
+    """
+    height, width = runs.size
+    ends = np.searchsorted(runs.owners, np.arange(runs.num_masks), side='right')
+    uncompressed = [
+        {
+            'size': [height, width],
+            'counts': np.diff(places, prepend=0, append=height * width).tolist(),
+        }
+        for places in np.split(runs.places, ends)[: runs.num_masks]
+    ]
+    encoded = coco_mask.frPyObjects(uncompressed, height, width) if uncompressed else []
+    return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
+
+
 def encode_masks(masks: torch.Tensor) -> list[RLE]:
     """Binary masks [N, H, W] (bool) as N compressed RLEs with text counts."""
+    if masks.device.type == 'cuda':
+        return encode_runs(find_runs(masks))
     # pycocotools reads columns first: H varies fastest.
-    by_column = masks.permute(0, 2, 1).contiguous().cpu().numpy().view(np.uint8)
+    by_column = masks.permute(0, 2, 1).contiguous().numpy().view(np.uint8)
     encoded = coco_mask.encode(by_column.transpose(2, 1, 0))
     return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
 
@@ -265,13 +360,34 @@ def keep_masks(
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:
-    """Turn a clip's prediction into RLE, holding one frame's full-size masks at a time."""
+    """Turn a clip's prediction into RLE, holding few frames' full-size masks at a time.
+
+    A thread compresses the masks of some frames while those of the next are made.
+    """
     masks = prediction.masks
-    by_frame = [encode_masks(masks.frame(index)) for index in range(masks.num_frames)]
+    count = masks.num_instances
+    device = prediction.scores.device
+    at_once = 1
+    if device.type == 'cuda':
+        at_once = max(1, masks_at_once(device, masks.size) // max(1, count))
+    rles: list[RLE] = []
+    with ThreadPoolExecutor(1, thread_name_prefix='encode') as pool:
+        waiting: deque[Future] = deque()
+        for start in range(0, masks.num_frames, at_once):
+            stop = min(start + at_once, masks.num_frames)
+            full = torch.cat([masks.frame(index) for index in range(start, stop)])
+            if device.type == 'cuda':
+                waiting.append(pool.submit(encode_runs, find_runs(full)))
+            else:
+                waiting.append(pool.submit(encode_masks, full))
+            while len(waiting) > 1:
+                rles += waiting.popleft().result()
+        while waiting:
+            rles += waiting.popleft().result()
     return VideoInstances(
         labels=prediction.labels.cpu().numpy(),
         scores=prediction.scores.float().cpu().numpy(),
         boxes=prediction.boxes.float().cpu().numpy(),
-        segmentations=[[frame[n] for frame in by_frame] for n in range(masks.num_instances)],
+        segmentations=[list(rles[n::count]) for n in range(count)],
         size=masks.size,
     )

@@ -291,7 +291,7 @@ def compare_tensors(
     features = model.extract_feat(theirs[None])
     head = model.bbox_head
     padding = batch_padding([metas], theirs.shape[2:], 1, theirs.device)
-    outputs = head(features, padding, model.frames_per_pass)
+    outputs = head(features, padding, model.frames_per_pass(theirs.shape[2:]))
     memory = outputs.memory
     bound = SMALL_MODEL if head.decoder.queries.num_embeddings < 100 else FULL_MODEL
 

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -12,11 +13,54 @@ def test_results_come_in_order(num_workers):
     ]
 
 
-def test_no_more_is_prepared_than_asked_for():
-    items = iter(range(100))
-    results = prefetch(lambda x: x, items, num_workers=2, ahead=5)
+def test_no_more_is_taken_than_asked_for():
+    fifth, seen = threading.Event(), []
+
+    def items():
+        for number in range(100):
+            seen.append(number)
+            if number == 4:
+                fifth.set()
+            yield number
+
+    results = prefetch(lambda x: x, items(), num_workers=2, ahead=5)
     assert next(results) == 0
-    assert next(items) == 5
+    assert fifth.wait(10)  # while the consumer has the first
+    time.sleep(0.05)
+    assert seen == list(range(5))
+    results.close()
+
+
+def test_the_first_result_waits_for_no_other():
+    gate = threading.Event()
+
+    def items():
+        yield 0
+        assert gate.wait(10)
+        yield 1
+
+    results = prefetch(lambda x: x, items(), num_workers=2, ahead=64)
+    assert next(results) == 0  # while the source has not given the second
+    gate.set()
+    assert list(results) == [1]
+
+
+def test_the_source_runs_beside_the_consumer_and_is_let_go():
+    threads, released = set(), threading.Event()
+
+    def items():
+        try:
+            while True:
+                threads.add(threading.get_ident())
+                yield 1
+        finally:
+            released.set()
+
+    results = prefetch(lambda x: x, items(), num_workers=1, ahead=2)
+    assert next(results) == 1
+    results.close()
+    assert released.wait(10)
+    assert threading.get_ident() not in threads
 
 
 def test_an_error_comes_at_its_turn():

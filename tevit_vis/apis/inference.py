@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,13 +25,22 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
-from tevit_vis.utils.devices import check_device
+from tevit_vis.utils.devices import (
+    check_amp,
+    check_device,
+    has_pinned_memory,
+    how_many_fit,
+    precision,
+)
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.prefetch import newest, prefetch
 from tevit_vis.video_io import FrameSource, VideoInput, open_source
 
-FRAMES_AHEAD = 64  # prepared before the model asks for them: 190 MB of 640x384, and the images
+FRAMES_AHEAD = 64  # prepared before the model asks for them, at most
+FRAME_BYTES = 20 << 20  # of one of them and its image, at 1080p
+AHEAD_PART = 0.1  # of the free memory
+NO_IMAGE = torch.empty(0)  # of a frame whose features are known
 LIVE_FRAMES_HELD = 2  # of a camera or live stream, where they add to the delay
 LOGGER = logging.getLogger('tevit_vis')
 
@@ -40,6 +51,8 @@ def init_model(
     device: str | None = None,
     cfg_options: Mapping | None = None,
     trust_checkpoint: bool = False,
+    amp: str | None = None,
+    compile: bool = False,  # noqa: A002  (torch's name for it)
 ) -> ClipDetector:
     """Build a model for inference.
 
@@ -53,18 +66,28 @@ def init_model(
         cfg_options: dotted config keys and their values.
         trust_checkpoint: also load checkpoints that hold Python objects; such a file may run
             code of whoever wrote it.
+        amp: ``'bf16'`` or ``'fp16'`` (on a GPU): the network's precision; scores, boxes and masks
+            stay in fp32. None is full precision.
+        compile: let torch.compile make kernels for backbone and neck. The first pass of each
+            size of frames then takes a minute or more; it pays for many frames of one size.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``CLASSES``.
 
     Raises:
-        InputError: a config, option, checkpoint or device that cannot be used.
+        InputError: a config, option, checkpoint, device or precision that cannot be used.
+
+    Example:
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are drawn
+        >>> model.num_classes
+        5
     """
     if not isinstance(config, Config):
         config = load_config(os.fspath(config), cfg_options)
     elif cfg_options:
         config = apply_options(copy.deepcopy(config), cfg_options)
     target = check_device(device)
+    amp_dtype = check_amp(amp, target)
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = dict(model_config.backbone)
@@ -81,7 +104,23 @@ def init_model(
     model.CLASSES = names or config_class_names(config, model.num_classes)
     if target.type == 'cpu':
         keep_freed_memory()
-    return prepare_for_inference(model, target)
+    model = prepare_for_inference(model, target)
+    model.amp_dtype = amp_dtype
+    if compile:
+        check_compiler(target)
+        model.compile_parts()
+        LOGGER.info('compile: the first pass of each size of frames takes a minute or more')
+    return model
+
+
+def check_compiler(device: torch.device) -> None:
+    """Check that torch.compile has a compiler.
+
+    Raises:
+        InputError: it has none.
+    """
+    if device.type == 'cpu' and not any(map(shutil.which, ('g++', 'clang++', 'c++'))):
+        raise InputError('compile: needs a C++ compiler on the CPU: install g++, or leave it out')
 
 
 def draw_weights(model: ClipDetector) -> None:
@@ -199,6 +238,11 @@ def stream_video(
 def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[np.ndarray, Frame]]:
     """Frames of a source beside what the model takes, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
+    pin_memory = has_pinned_memory(next(model.parameters()).device)
+
+    def prepare(image: np.ndarray) -> tuple[np.ndarray, Frame]:
+        frame = pipeline.from_array(image)
+        return image, frame.pinned() if pin_memory else frame
 
     def report(dropped: int, count: int) -> None:
         if dropped:
@@ -207,11 +251,17 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
             )
 
     return prefetch(
-        lambda image: (image, pipeline.from_array(image)),
+        prepare,
         newest(source, LIVE_FRAMES_HELD, report) if source.live else source,
         num_workers=2,
-        ahead=1 if source.live else FRAMES_AHEAD,
+        ahead=1 if source.live else frames_ahead(),
     )
+
+
+def frames_ahead() -> int:
+    """Returns how many frames are prepared ahead, for the memory that is free."""
+    cpu = torch.device('cpu')
+    return how_many_fit(cpu, FRAME_BYTES, least=1, most=FRAMES_AHEAD, part=AHEAD_PART)
 
 
 def streaming_windows(model: ClipDetector) -> Windows:
@@ -278,9 +328,19 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     images, metas = zip(*frames)
     clip = torch.stack(images)
     del images  # held only once
-    features = model.extract_feat(clip[None].to(device))
-    del clip
-    return encode_clip(model.predict_clip(features, metas))
+    with precision(device, model.amp_dtype):
+        features = model.extract_feat(clip[None].to(device, non_blocking=True))
+        del clip
+        prediction = model.predict_clip(features, metas)
+    return encode_clip(prediction)
+
+
+@dataclass
+class HeldFrame:
+    """A frame that a window may need, and its features once they are known."""
+
+    frame: Frame
+    levels: list[torch.Tensor] | None = None  # [1, 1, C, H_l, W_l] each
 
 
 def track_windows(
@@ -288,29 +348,41 @@ def track_windows(
 ) -> Iterator[FrameInstances]:
     """The instances of overlapping windows of a video, joined to tracks, frame by frame.
 
-    A frame passes backbone and neck once, its features held while a window may need them; with a
-    backbone that mixes the frames of a clip, it passes them in each of its windows.
+    A frame passes backbone and neck once, together with the others that its first window brings;
+    its features are held while a window may need them. With a backbone that mixes the frames of a
+    clip, it passes them in each of its windows.
 
     Args:
         frames: at least one, of one size.
         windows: how.
     """
     device = next(model.parameters()).device
-
-    def held(frame: Frame) -> tuple[Sequence[torch.Tensor], dict]:
-        image = frame.img[None, None].to(device)
-        return model.extract_feat(image) if model.frames_are_independent else [image], frame.meta
-
     stitcher = None
-    for numbers, window in cut_windows(map(held, frames), windows):
+    for numbers, window in cut_windows(map(HeldFrame, frames), windows):
         if stitcher is not None:  # before the model works: these frames are known
             yield from stitcher.close(before=numbers.start)
-        of_frames, metas = zip(*window)
-        levels: Sequence[torch.Tensor] = [torch.cat(level, 1) for level in zip(*of_frames)]
-        if not model.frames_are_independent:
-            levels = model.extract_feat(levels[0])
-        found = model.predict_clip(levels, metas)
+        with precision(device, model.amp_dtype):
+            levels = window_features(model, window, device)
+            found = model.predict_clip(levels, [held.frame.meta for held in window])
         stitcher = stitcher or Stitcher(windows, found.masks.size)
         stitcher.add(numbers, found.class_scores, found.boxes, found.masks.maps())
     if stitcher is not None:
         yield from stitcher.close()
+
+
+def window_features(
+    model: ClipDetector, window: Sequence[HeldFrame], device: torch.device
+) -> Sequence[torch.Tensor]:
+    """Returns the features [1, T, C, H_l, W_l] of a window, computing those that are not known."""
+    if not model.frames_are_independent:
+        images = torch.stack([held.frame.img for held in window])
+        return model.extract_feat(images[None].to(device, non_blocking=True))
+    new = [held for held in window if held.levels is None]
+    if new:
+        images = torch.stack([held.frame.img for held in new])
+        levels = model.extract_feat(images[None].to(device, non_blocking=True))
+        for held, *maps in zip(new, *(level.split(1, dim=1) for level in levels)):
+            # A map of its own lets go of the others with its frame.
+            held.levels = [each.clone() for each in maps] if len(new) > 1 else maps
+            held.frame = held.frame._replace(img=NO_IMAGE)
+    return [torch.cat(level, 1) for level in zip(*(held.levels or () for held in window))]

@@ -94,7 +94,8 @@ def total_loss(losses: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[s
     mmdet's ``_parse_losses`` asks the device once per loss, this function once.
 
     Args:
-        losses: by name, each a mean over what it holds; those without ``loss`` in their name are reported only.
+        losses: tensors by name, of which the means count; what has no ``loss`` in its name is
+            reported only.
     """
     means = {name: value.float().mean() for name, value in losses.items()}
     loss = torch.stack([value for name, value in means.items() if 'loss' in name]).sum()

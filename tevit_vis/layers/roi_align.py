@@ -40,9 +40,9 @@ def extract_roi_feats(
         [R, C, P, P].
     """
     levels = levels[: extractor.num_inputs]
-    if has_cuda_ops(rois.device) or not all(
-        _is_sum_of_rows(layer) for layer in extractor.roi_layers
-    ):
+    if has_cuda_ops(rois.device):
+        return _by_kernel(extractor, levels, rois)
+    if not all(_is_sum_of_rows(layer) for layer in extractor.roi_layers):
         return extractor([level.contiguous() for level in levels], rois)
     level_of_roi = extractor.map_roi_levels(rois, len(levels))
     size = extractor.roi_layers[0].output_size[0]
@@ -54,6 +54,27 @@ def extract_roi_feats(
         )
         feats = feats.index_copy(0, chosen, pooled)
     return feats.permute(0, 3, 1, 2)
+
+
+def _by_kernel(
+    extractor: nn.Module, levels: Sequence[torch.Tensor], rois: torch.Tensor
+) -> torch.Tensor:
+    """What mmdet's extractor gives, for which the host waits once instead of once per level."""
+    level_of_roi = extractor.map_roi_levels(rois, len(levels))
+    order = level_of_roi.argsort(stable=True)
+    counts = (level_of_roi[:, None] == torch.arange(len(levels), device=rois.device)).sum(0)
+    size = extractor.roi_layers[0].output_size
+    feats = [rois.new_zeros(0, levels[0].shape[1], *size)]
+    unused = []
+    for level, layer, some in zip(levels, extractor.roi_layers, rois[order].split(counts.tolist())):
+        if len(some):
+            feats.append(layer(level.contiguous(), some))
+        else:  # in training, all weights have part in the loss, as other processes expect
+            unused.append(level)
+    gathered = torch.cat(feats)
+    if gathered.requires_grad or not len(rois):
+        gathered = gathered + sum(level.sum() * 0 for level in unused)
+    return torch.empty_like(gathered).index_copy(0, order, gathered)
 
 
 def _is_sum_of_rows(layer: RoIAlign) -> bool:

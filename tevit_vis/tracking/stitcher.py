@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from tevit_vis.masks import ResizedMasks, encode_masks
+from tevit_vis.masks import ResizedMasks, encode_masks, masks_at_once
 from tevit_vis.structures import RLE, FrameInstances, VideoInstances
 
 from .windows import Windows
 
-MASKS_AT_ONCE = 16  # at full size: 130 MB of 1920x1080
 TINY = 1e-6  # keeps the IoU of two empty masks at 0
 
 
@@ -118,8 +117,9 @@ class Stitcher:
 
     def _match(self, overlaps: torch.Tensor) -> list[int]:
         """The track of each instance, new ones after the last, for soft IoU [M, N]."""
-        allowed = torch.where(overlaps > self.windows.min_iou, overlaps, torch.zeros_like(overlaps))
-        rows, columns = linear_sum_assignment(allowed.cpu().numpy(), maximize=True)
+        values = overlaps.cpu().numpy()
+        allowed = np.where(values > self.windows.min_iou, values, 0)
+        rows, columns = linear_sum_assignment(allowed, maximize=True)
         open_tracks = list(self.open)
         numbers = [-1] * overlaps.shape[1]
         for row, column in zip(rows.tolist(), columns.tolist()):
@@ -138,29 +138,48 @@ class Stitcher:
             before: the first frame of the next window.
         """
         stop = self.num_frames if before is None else min(before, self.num_frames)
-        closed = [self._closed_frame(frame) for frame in range(self.num_closed, stop)]
+        closed = self._closed_frames(range(self.num_closed, stop))
         self.num_closed = max(self.num_closed, stop)
         while self.seen and self.seen[0].frames.stop <= stop:
             self.seen.popleft()
         self.open = {number: track for number, track in self.open.items() if track.frames}
         return closed
 
-    def _closed_frame(self, frame: int) -> FrameInstances:
-        there = {number: track for number, track in self.open.items() if frame in track.frames}
-        sums = [track.frames.pop(frame) for track in there.values()]
+    def _closed_frames(self, frames: range) -> list[FrameInstances]:
+        """The tracks in these frames, which they leave. The device is asked for all at once."""
+        numbers: list[list[int]] = []
+        scores, boxes, logits = [], [], []
+        for frame in frames:
+            there = {n: track for n, track in self.open.items() if frame in track.frames}
+            numbers.append(list(there))
+            for track in there.values():
+                box, mask, count = track.frames.pop(frame)
+                scores.append(track.class_sum / track.num_windows)
+                boxes.append(box / count)
+                logits.append(mask / count)
+        masks = self._encode(logits)
+        all_scores, all_boxes = _rows(scores), _rows(boxes, 4)
+        ends = np.cumsum([0, *map(len, numbers)]).tolist()
+        return [
+            FrameInstances(
+                frame=frame,
+                tracks=tracks,
+                class_scores=all_scores[first:last],
+                boxes=all_boxes[first:last],
+                masks=masks[first:last],
+                size=self.size,
+            )
+            for frame, tracks, first, last in zip(frames, numbers, ends, ends[1:])
+        ]
+
+    def _encode(self, logits: list[torch.Tensor]) -> list[RLE]:
+        """The masks of maps [h, w], a few at full size at a time."""
         masks: list[RLE] = []
-        for start in range(0, len(sums), MASKS_AT_ONCE):
-            some = sums[start : start + MASKS_AT_ONCE]
-            means = torch.stack([logits / count for _, logits, count in some])
-            masks += encode_masks(ResizedMasks(means[:, None], self.size).frame(0))
-        return FrameInstances(
-            frame=frame,
-            tracks=list(there),
-            class_scores=_rows([track.class_sum / track.num_windows for track in there.values()]),
-            boxes=_rows([box / count for box, _, count in sums], 4),
-            masks=masks,
-            size=self.size,
-        )
+        at_once = masks_at_once(logits[0].device, self.size) if logits else 1
+        for start in range(0, len(logits), at_once):
+            maps = torch.stack(logits[start : start + at_once])[:, None]
+            masks += encode_masks(ResizedMasks(maps, self.size).frame(0))
+        return masks
 
 
 def _extend(

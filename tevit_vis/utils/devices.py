@@ -80,13 +80,18 @@ def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContex
 def free_memory(device: torch.device) -> int:
     """Returns the bytes that a device has free; on the CPU, what the system can give."""
     if device.type == 'cuda':
-        return torch.cuda.mem_get_info(device)[0]
+        return torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else UNKNOWN_FREE
     try:
         with open('/proc/meminfo', encoding='ascii') as file:
             sizes = dict(line.split(':') for line in file)
         return int(sizes['MemAvailable'].split()[0]) << 10
     except (OSError, KeyError, ValueError):
         return UNKNOWN_FREE
+
+
+def has_pinned_memory(device: torch.device) -> bool:
+    """Whether the host has memory from which the device copies while it computes."""
+    return device.type == 'cuda' and torch.cuda.is_available()
 
 
 def how_many_fit(device: torch.device, each: int, least: int, most: int, part: float) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Condition, Thread
+from queue import SimpleQueue
+from threading import Condition, Event, Semaphore, Thread
 from typing import TypeVar
 
 Item = TypeVar('Item')
@@ -17,42 +18,53 @@ def prefetch(
 ) -> Iterator[Result]:
     """Map ``function`` over ``items`` in order, by threads that run ahead of the consumer.
 
-    Threads suffice for frames, since OpenCV decodes and resizes outside Python's lock, and they
-    need no shared memory, of which containers often have little.
+    One more thread goes through ``items``, so that a video is decoded while the model works, and
+    the first result is given as soon as it is there. Threads suffice for frames, since OpenCV and
+    ffmpeg work outside Python's lock, and they need no shared memory, of which containers often
+    have little.
 
     Args:
-        num_workers: threads; 0 works in the caller's thread.
-        ahead: results held at most.
+        num_workers: threads that map; 0 works in the caller's thread.
+        ahead: items that were taken at most, the one that the consumer has among them.
 
     Raises:
         Exception: of ``function`` or of ``items``, at its item's turn.
+
+    Example:
+        >>> list(prefetch(lambda x: x * x, range(4), num_workers=2, ahead=2))
+        [0, 1, 4, 9]
     """
     if num_workers < 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(num_workers, thread_name_prefix='prefetch') as pool:
-        waiting: deque = deque()
-        fault = None
+    pool = ThreadPoolExecutor(num_workers, thread_name_prefix='prefetch')
+    taken: SimpleQueue = SimpleQueue()  # futures in order, then None or the source's error
+    room, stopped = Semaphore(ahead), Event()
+
+    def take() -> None:
+        source = iter(items)
         try:
-            source = iter(items)
-            while True:
-                try:
-                    item = next(source)
-                except StopIteration:
-                    break
-                except Exception as error:  # noqa: BLE001  (raised below, at its turn)
-                    fault = error
-                    break
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-            if fault is not None:
-                raise fault
+            while room.acquire() and not stopped.is_set():
+                taken.put(pool.submit(function, next(source)))
+        except StopIteration:
+            taken.put(None)
+        except Exception as error:  # noqa: BLE001  (raised below, at its turn)
+            taken.put(error)
         finally:
-            for future in waiting:
-                future.cancel()
+            getattr(source, 'close', lambda: None)()
+
+    # A daemon: a source that never answers again must not keep Python from ending.
+    Thread(target=take, name='prefetch_source', daemon=True).start()
+    try:
+        while (future := taken.get()) is not None:
+            if isinstance(future, Exception):
+                raise future
+            yield future.result()
+            room.release()  # the consumer asks for the next one: it is done with this
+    finally:
+        stopped.set()
+        room.release()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def newest(

@@ -59,7 +59,7 @@ model = dict(
         min_mask_score=0.001,  # below it, an instance is listed without masks
         # With length=5: the clip matching of SeqFormer's detectron2 port, for long videos.
         windows=dict(length=None, stride=1, min_iou=0.01, min_score=0.05),
-        frames_per_pass=2,  # bounds the memory of long videos; it changes no result
+        frames_per_pass=None,  # chosen for the device; it changes no result
     ),
 )
 del attention

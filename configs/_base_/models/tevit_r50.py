@@ -113,8 +113,8 @@ model = dict(
         # With length=10: for streams and videos without end. A backbone that mixes frames runs
         # anew for each window, so these overlap by a few frames only.
         windows=dict(length=None, stride=7, min_iou=0.05, min_score=0.05),
-        frames_per_pass=2,  # bound the memory of long videos; they change no result
-        rois_per_pass=512,
+        frames_per_pass=None,  # chosen for the device; they change no result
+        rois_per_pass=None,
     ),
 )
 del bbox_stage, mask_stage, train_stage, dynamic_conv, roi_extractor

@@ -109,7 +109,7 @@ model = dict(
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
         windows=dict(length=None, stride=7, min_iou=0.05, min_score=0.05),
         frames_per_pass=8,
-        rois_per_pass=512,
+        rois_per_pass=None,
     ),
 )
 del bbox_stage, mask_stage, train_stage, dynamic_conv, roi_extractor

@@ -16,9 +16,13 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
+from tevit_vis.utils.devices import how_many_fit
 from tevit_vis.utils.errors import whole_number
 
-FRAMES_PER_PASS = 2  # default of test_cfg.frames_per_pass
+# Defaults of test_cfg.frames_per_pass: the fewest cost a CPU least; a GPU wants many.
+CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 2, 32
+BYTES_PER_PIXEL = 2048  # of a frame's temporaries in backbone, neck and encoder, generously
+MEMORY_PART = 0.25  # of what a GPU has free, for the temporaries of a pass
 
 
 class ClipDetector(BaseDetector):
@@ -28,9 +32,12 @@ class ClipDetector(BaseDetector):
     videos, windows and streams. Subclasses set ``backbone``, ``neck`` and ``test_cfg``.
 
     ``test_cfg.frames_per_pass`` frames at a time go through backbone and neck: it bounds the
-    memory of a long video and changes results by rounding only.
+    memory of a long video and changes results by rounding only. Where it is None, the device and
+    its free memory decide.
     """
 
+    amp_dtype: torch.dtype | None = None  # number type of the network at inference, see `amp`
+    with_compiled_parts = False  # torch.compile: then parts of a clip are filled up to one size
     tells_what_it_compared = False  # whether there is supervise(), which adversaries need
 
     @property
@@ -38,11 +45,40 @@ class ClipDetector(BaseDetector):
         """Whether the features of a frame may be reused in another clip."""
         return not isinstance(self.backbone, TemporalBackbone)
 
-    @property
-    def frames_per_pass(self) -> int:
-        """Frames that go through backbone and neck at a time at inference."""
-        value = (self.test_cfg or {}).get('frames_per_pass', FRAMES_PER_PASS)
-        return whole_number('model.test_cfg.frames_per_pass', value, least=1)
+    def frames_per_pass(self, size: Sequence[int]) -> int:
+        """Frames that go through backbone and neck at a time at inference.
+
+        Args:
+            size: (H, W) of the network input.
+        """
+        value = (self.test_cfg or {}).get('frames_per_pass')
+        if value is not None:
+            return whole_number('model.test_cfg.frames_per_pass', value, least=1)
+        return self._chosen('frames_per_pass', size[0] * size[1])
+
+    def _chosen(self, name: str, pixels: int) -> int:
+        """A default for the device, chosen once for each size of frames: what is free of a GPU
+        shrinks with the first pass, since torch keeps it.
+        """
+        chosen = self.__dict__.setdefault('_chosen_defaults', {})
+        device = next(self.parameters()).device
+        if (name, pixels, device) not in chosen:
+            chosen[name, pixels, device] = self._default(name, pixels, device)
+        return chosen[name, pixels, device]
+
+    def _default(self, name: str, pixels: int, device: torch.device) -> int:
+        """The best ``test_cfg[name]`` for frames of so many pixels on a device."""
+        if device.type == 'cpu':
+            return CPU_FRAMES_PER_PASS
+        return how_many_fit(
+            device, pixels * BYTES_PER_PIXEL, least=1, most=GPU_FRAMES_PER_PASS, part=MEMORY_PART
+        )
+
+    def compile_parts(self) -> None:
+        """Let torch.compile make kernels for backbone and neck, for frames of fixed sizes."""
+        for part in (self.backbone, self.neck):
+            part.compile(dynamic=False)
+        self.with_compiled_parts = True
 
     def extract_feat(self, img: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Feature maps of clips.
@@ -55,14 +91,17 @@ class ClipDetector(BaseDetector):
         """
         num_clips, num_frames = img.shape[:2]
         frames = fold_frames(img)
-        frames_per_pass = len(frames) if self.training else self.frames_per_pass
+        at_once = len(frames) if self.training else self.frames_per_pass(img.shape[3:])
         if self.frames_are_independent:
             maps = by_parts(
-                lambda part: self._neck_maps(self.backbone(part)), [frames], frames_per_pass
+                lambda part: self._neck_maps(self.backbone(part)),
+                [frames],
+                at_once,
+                fill=self.with_compiled_parts,
             )
         else:
-            maps = self.backbone(frames, num_frames, frames_per_pass)
-            maps = by_parts(lambda *part: self._neck_maps(part), maps, frames_per_pass)
+            maps = self.backbone(frames, num_frames, at_once)
+            maps = by_parts(lambda *part: self._neck_maps(part), maps, at_once)
         return tuple(unfold_frames(level, num_clips) for level in maps)
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -101,24 +140,26 @@ class ClipDetector(BaseDetector):
             gt_ids: B lists of T tensors [G], equal for an instance in all frames of its clip.
         """
 
-    def simple_test(self, *args, **kwargs):
+    def forward_test(self, *args, **kwargs):
         """mmdet's entry for images, which says where clips go instead."""
         raise NotImplementedError(
             f'{type(self).__name__} predicts clips by extract_feat and predict_clip; '
             'videos by tevit_vis.apis.inference_video'
         )
 
-    aug_test = simple_test
+    simple_test = aug_test = forward_test
 
 
 def by_parts(
-    function: Callable, inputs: Sequence[torch.Tensor], frames_per_pass: int
+    function: Callable, inputs: Sequence[torch.Tensor], frames_per_pass: int, fill: bool = False
 ) -> list[torch.Tensor]:
     """Apply a per-frame function to a few frames at a time.
 
     Args:
         function: takes the parts of ``inputs``, returns a sequence of tensors [n, ...].
         inputs: [N, ...] each.
+        frames_per_pass: n, at most.
+        fill: repeat the last frame until the last part is as long as the others.
 
     Returns:
         What ``function`` would return for the whole ``inputs``; without gradient when N is more
@@ -129,13 +170,21 @@ def by_parts(
         return list(function(*inputs))
     outputs: list[torch.Tensor] = []
     for start in range(0, num_frames, frames_per_pass):
-        part = slice(start, start + frames_per_pass)
-        results = function(*(tensor[part] for tensor in inputs))
+        part = slice(start, min(start + frames_per_pass, num_frames))
+        parts = [tensor[part] for tensor in inputs]
+        if fill:
+            parts = [_filled(some, frames_per_pass) for some in parts]
+        results = function(*parts)
         # Written in place: joined afterwards, the features of a long video would be held twice.
         outputs = outputs or [_like_whole(result, num_frames) for result in results]
         for output, result in zip(outputs, results):
-            output[part] = result
+            output[part] = result[: len(output[part])]
     return outputs
+
+
+def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
+    """[n, ...] with its last frame repeated: [count, ...]."""
+    return torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])
 
 
 def _like_whole(part: torch.Tensor, num_frames: int) -> torch.Tensor:

@@ -45,4 +45,5 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         """See ``ClipDetector.predict_clip``."""
         geometry = FrameGeometry.of_clip(metas)
         padding = batch_padding([metas], geometry.padded, 1, features[0].device)
-        return self.bbox_head.predict(features, padding, geometry, self.frames_per_pass)
+        at_once = self.frames_per_pass(geometry.padded)
+        return self.bbox_head.predict(features, padding, geometry, at_once)

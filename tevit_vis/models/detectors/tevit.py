@@ -16,11 +16,14 @@ from tevit_vis.models.heads.clip_truths import gather_annotations
 from tevit_vis.models.heads.tevit_roi_head import StageOutput
 from tevit_vis.structures import ClipPrediction, FrameGeometry
 from tevit_vis.tracking import windows_of
+from tevit_vis.utils.devices import how_many_fit
 from tevit_vis.utils.errors import whole_number
 
-from .clip_detector import ClipDetector
+from .clip_detector import MEMORY_PART, ClipDetector
 
-ROIS_PER_PASS = 512  # default of test_cfg.rois_per_pass
+# Defaults of test_cfg.rois_per_pass, and bytes of a RoI's temporaries, generously.
+CPU_ROIS_PER_PASS, GPU_ROIS_PER_PASS = 512, 8192
+BYTES_PER_ROI = 1 << 20
 
 
 @DETECTORS.register_module()
@@ -68,8 +71,20 @@ class TeViT(ClipDetector, QueryInst):
     @property
     def rois_per_pass(self) -> int:
         """RoIs that go through the heads at a time at inference."""
-        value = (self.test_cfg or {}).get('rois_per_pass', ROIS_PER_PASS)
-        return whole_number('model.test_cfg.rois_per_pass', value, least=1)
+        value = (self.test_cfg or {}).get('rois_per_pass')
+        if value is not None:
+            return whole_number('model.test_cfg.rois_per_pass', value, least=1)
+        return self._chosen('rois_per_pass', pixels=0)
+
+    def _default(self, name: str, pixels: int, device: torch.device) -> int:
+        """See ``ClipDetector._default``."""
+        if name != 'rois_per_pass':
+            return super()._default(name, pixels, device)
+        if device.type == 'cpu':
+            return CPU_ROIS_PER_PASS
+        return how_many_fit(
+            device, BYTES_PER_ROI, CPU_ROIS_PER_PASS, GPU_ROIS_PER_PASS, part=MEMORY_PART
+        )
 
     @property
     def num_classes(self) -> int:

@@ -1,0 +1,132 @@
+"""All systems on tensors that pretend to be on a GPU: nothing is mixed, the host waits rarely."""
+
+import pytest
+import torch
+from clip_batches import batch
+from conftest import noise_frames
+from mmdet.models import build_detector
+from pretend import GPU, mark, mark_module, pretended_gpu
+from torch.optim.swa_utils import AveragedModel
+
+from tevit_vis.apis import inference_video
+from tevit_vis.apis.hooks import WeightAverageHook
+from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.train import TrainOptions, build_adversary
+
+SYSTEMS = ['tevit', 'seqformer', 'ifc', 'ms_sts']
+CONFIGS = dict(
+    tevit='tiny_config', seqformer='seqformer_config', ifc='ifc_config', ms_sts='ms_sts_config'
+)
+MODELS = dict(tevit='tiny_model', seqformer='seqformer', ifc='ifc', ms_sts='ms_sts')
+WAITS_OF_A_STEP = 8  # matching, the numbers of the losses, and RoIs by level
+WAITS_OF_A_CLIP = 12
+WAITS_OF_A_WINDOW = 10
+
+
+@pytest.fixture(params=SYSTEMS)
+def config(request):
+    return request.getfixturevalue(CONFIGS[request.param])
+
+
+@pytest.fixture(params=SYSTEMS)
+def model(request):
+    return request.getfixturevalue(MODELS[request.param])
+
+
+@pytest.fixture
+def trained(config):
+    """A model in training, on the CPU still."""
+    torch.manual_seed(3)
+    config.model.backbone.pop('init_cfg', None)
+    detector = build_detector(config.model)
+    detector.init_weights()
+    adversary = build_adversary(config, detector, TrainOptions(''))
+    model = TrainedModel(detector, torch.device('cpu'), None, False, adversary)
+    return model.train()
+
+
+@pytest.mark.parametrize(
+    'counts',
+    [[[2, 2, 2], [1, 1, 1]], [[0, 0, 0], [0, 0, 0]], [[3, 0, 1]]],
+    ids=['some', 'none', 'now and then'],
+)
+def test_training_stays_on_the_device(trained, counts):
+    clips = batch(counts)
+    with pretended_gpu() as gpu:
+        mark_module(trained)
+        trained.device = GPU
+        outputs = trained.train_step(clips)
+        outputs['loss'].backward()
+    assert gpu.faults == []
+    assert gpu.num_waits <= WAITS_OF_A_STEP, gpu.waits.most_common()
+    assert gpu.num_waits > 0  # the numbers for the log at least
+    with_gradient = [p.grad is not None for p in trained.parameters() if p.requires_grad]
+    assert all(with_gradient) or not sum(map(sum, counts))
+
+
+def test_averaged_weights_stay_on_the_device(trained):
+    hook = WeightAverageHook(0.9)
+    hook.averaged = AveragedModel(trained.module, multi_avg_fn=hook._average, use_buffers=True)
+    with pretended_gpu() as gpu:
+        mark_module(trained)
+        mark_module(hook.averaged)
+        for _ in range(2):
+            hook.averaged.update_parameters(trained.module)
+            hook.num_averaged += 1
+    assert gpu.faults == []
+
+
+def test_a_clip_stays_on_the_device(model):
+    model.test_cfg.windows.length = None
+    frames = noise_frames(5, 48, 80)
+    with pretended_gpu() as gpu:
+        mark_module(model)
+        found = inference_video(model, frames)
+    assert found.num_frames == 5
+    assert gpu.faults == []
+    assert 0 < gpu.num_waits <= WAITS_OF_A_CLIP, gpu.waits.most_common()
+
+
+def test_windows_stay_on_the_device(model):
+    model.test_cfg.windows.update(length=3, stride=2, min_score=0.01)
+    frames = noise_frames(7, 48, 80)
+    with pretended_gpu() as gpu:
+        mark_module(model)
+        found = inference_video(model, frames)
+    assert found.num_frames == 7
+    assert gpu.faults == []
+    assert 0 < gpu.num_waits <= 3 * WAITS_OF_A_WINDOW, gpu.waits.most_common()
+
+
+def test_the_gpus_way_finds_what_the_cpus_does(model):
+    """Pasting whole frames and runs on the device, against pixels in boxes and pycocotools."""
+    frames = noise_frames(4, 48, 80)
+    model.test_cfg.windows.length = None
+    expected = inference_video(model, frames)
+    with pretended_gpu():
+        mark_module(model)
+        found = inference_video(model, frames)
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert found.segmentations == expected.segmentations
+
+
+def test_planted_faults_are_found():
+    with pretended_gpu() as gpu:
+        on_gpu = mark(torch.ones(3))
+        on_gpu + torch.ones(3)
+        assert 'mixes devices' in gpu.faults[-1]
+        on_gpu.numpy()
+        assert 'numpy' in gpu.faults[-1]
+        torch.zeros(2, device='cuda')
+        assert 'without an index' in gpu.faults[-1]
+        assert len(gpu.faults) == 3
+        before = gpu.num_waits
+        assert on_gpu.sum() > 0
+        assert on_gpu.tolist() == [1, 1, 1]
+        assert on_gpu[on_gpu > 2].numel() == 0
+        assert gpu.num_waits == before + 3
+        moved = on_gpu.cpu()
+        assert moved.device.type == 'cpu'
+        assert moved.to(on_gpu.device).device == GPU
+        assert (on_gpu * 2 + moved.sum()).is_cuda  # numbers may come from anywhere
+        assert len(gpu.faults) == 3
