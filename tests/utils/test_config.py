@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from tevit_vis.utils.config import find_config, load_config
@@ -70,4 +72,70 @@ def test_a_config_that_is_no_python_is_named(tmp_path):
     path = tmp_path / 'bad.py'
     path.write_text('model = dict(\n')
     with pytest.raises(InputError, match='bad.py: config cannot be read'):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize('base', ['synthetic/tevit_tiny', 'synthetic/tevit_tiny.py'])
+def test_a_base_is_found_by_name(tmp_path, base):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{base}']\nmodel = dict(test_cfg=dict(frames_per_pass=3))\n")
+    config = load_config(str(path))
+    assert config.model.test_cfg.frames_per_pass == 3
+    assert config.model.type == 'TeViT'
+    beside = tmp_path / 'other.py'
+    beside.write_text("_base_ = 'mine.py'\n")
+    assert load_config(str(beside)).model.test_cfg.frames_per_pass == 3
+
+
+def test_a_base_that_is_not_there_is_named_with_the_nearest(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'synthetic/tevit_tinny'\n")
+    with pytest.raises(InputError, match='mine.py: .*_base_: .*did you mean synthetic/tevit_tiny'):
+        load_config(str(path))
+
+
+def own_config(tmp_path, module, content, extra=''):
+    (tmp_path / f'{module}.py').write_text(content)
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f"_base_ = 'synthetic/tevit_tiny'\ncustom_imports = dict(imports=['{module}']{extra})\n"
+    )
+    return str(path)
+
+
+def test_own_modules_beside_a_config_are_imported(tmp_path):
+    load_config(own_config(tmp_path, 'own_module_beside', 'NAME = "found"\n'))
+    assert sys.modules['own_module_beside'].NAME == 'found'
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        ('import not_installed_anywhere', "No module named 'not_installed_anywhere'"),
+        ('from mmdet.datasets import NoSuchThing', "cannot import name 'NoSuchThing'"),
+    ],
+)
+def test_own_modules_that_cannot_be_imported_are_named(tmp_path, content, words):
+    path = own_config(tmp_path, 'own_module_bad', f'{content}\n')
+    with pytest.raises(InputError, match=f'mine.py: custom_imports: own_module_bad .*{words}'):
+        load_config(path)
+    load_config(own_config(tmp_path, 'own_module_bad', content, ', allow_failed_imports=True'))
+
+
+def test_an_absent_own_module_is_named(tmp_path):
+    path = own_config(tmp_path, 'own_module', '')
+    (tmp_path / 'own_module.py').unlink()
+    with pytest.raises(InputError, match="own_module must be a module .*the config's folder"):
+        load_config(path)
+
+
+def test_a_bug_in_an_own_module_is_not_swallowed(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        load_config(own_config(tmp_path, 'own_module_bug', '1 / 0\n'))
+
+
+def test_the_line_of_a_configs_own_fault_is_told(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'synthetic/tevit_tiny'\n\nx = y + 1\n")
+    with pytest.raises(InputError, match="mine.py: config cannot be read: line 3: name 'y'"):
         load_config(str(path))

@@ -190,6 +190,7 @@ class ProgressBarHook(Hook):
         self.bar.close()
 
 
+@HOOKS.register_module()
 class ValidationHook(Hook):
     """Tests the model on a data set while it is trained.
 

@@ -36,6 +36,7 @@ class TrainedModel(nn.Module):
         distributed: average gradients over the processes of torch.distributed.
         adversary: a loss with a network of its own, called with the frames and the detector's
             ``ClipSupervision``. It is no part of the detector, nor of its weights.
+        find_unused_parameters: of torch's DDP, for own detectors that do not use all weights.
 
     Raises:
         InputError: another precision, or fp16 without a GPU.
@@ -48,6 +49,7 @@ class TrainedModel(nn.Module):
         amp: str | None,
         distributed: bool,
         adversary: nn.Module | None = None,
+        find_unused_parameters: bool = False,
     ) -> None:
         super().__init__()
         self.dtype = check_amp(amp, device)
@@ -59,7 +61,9 @@ class TrainedModel(nn.Module):
         self.averages_gradients = True  # over the processes; not where more iterations follow
         if distributed:
             self.parallel = DistributedDataParallel(
-                objective, device_ids=[device] if device.type == 'cuda' else None
+                objective,
+                device_ids=[device] if device.type == 'cuda' else None,
+                find_unused_parameters=find_unused_parameters,
             )
 
     def train_step(self, data: dict[str, Any], optimizer: object = None) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import copy
 import glob
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -42,6 +44,17 @@ __all__ = [
 ]
 # Priorities: averaging after the optimizer (40), validation after checkpoints (50), before logs.
 AVERAGING, VALIDATION = 45, 'LOW'
+# What mmcv's hooks import when they are built or begin.
+LOG_PACKAGES = {
+    'TensorboardLoggerHook': 'tensorboard',
+    'WandbLoggerHook': 'wandb',
+    'MlflowLoggerHook': 'mlflow',
+    'NeptuneLoggerHook': 'neptune',
+    'DvcliveLoggerHook': 'dvclive',
+    'ClearMLLoggerHook': 'clearml',
+    'SegmindLoggerHook': 'segmind',
+    'PaviLoggerHook': 'pavi',
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class TrainOptions:
     resume_from: str | None = None
     validate: bool = True
     device: str | None = None
-    timestamp: str | None = None
+    timestamp: str = field(default_factory=lambda: time.strftime('%Y%m%d_%H%M%S'))
     trust_checkpoint: bool = False
 
 
@@ -90,6 +103,7 @@ def train(
         InputError: what cannot be trained, or a checkpoint that cannot be written.
     """
     config = copy.deepcopy(config)  # mmcv's builders empty what they are given
+    check_log_hooks(config)
     device = _check_train_device(processes.device(options.device))
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     loader = build_train_loader(
@@ -107,12 +121,14 @@ def train(
     model = build_model(config, dataset.CLASSES, options, logger)
     if hook is not None:
         _check_classes(model, hook.dataset)
+    torch.backends.cudnn.benchmark = bool(config.get('cudnn_benchmark', False))
     trained = TrainedModel(
         model,
         device,
-        config.get('amp'),
+        training_amp(config),
         distributed=processes.count > 1,
         adversary=build_adversary(config, model, options),
+        find_unused_parameters=bool(config.get('find_unused_parameters', False)),
     )
     if device.type == 'cpu':
         keep_freed_memory()
@@ -147,6 +163,43 @@ def _check_train_device(name: str | None) -> torch.device:
             )
         torch.cuda.set_device(device)
     return device
+
+
+def training_amp(config: Config) -> str | None:
+    """The precision of training: ``amp``, or fp16 where mmdet's ``fp16`` section asks for it.
+
+    Raises:
+        InputError: both, of different precisions.
+    """
+    amp = config.get('amp')
+    if config.get('fp16') is None:
+        return amp
+    if amp not in (None, 'fp16'):
+        raise InputError(f'amp: must be fp16 or None beside an fp16 section, but is {amp!r}')
+    return 'fp16'
+
+
+def check_log_hooks(config: Config) -> None:
+    """Check what hooks of logs need, before anything is built.
+
+    Raises:
+        InputError: hooks that are no list of dicts, or a package that one of them needs.
+    """
+    hooks = config.log_config.get('hooks', [])
+    if not isinstance(hooks, (list, tuple)) or not all(
+        isinstance(hook, Mapping) and 'type' in hook for hook in hooks
+    ):
+        raise InputError(
+            'log_config.hooks: must be a list of dict(type=...), such as '
+            f"[dict(type='TextLoggerHook')], but is {hooks!r}"
+        )
+    for hook in hooks:
+        package = LOG_PACKAGES.get(hook['type'])
+        if package is not None and find_spec(package) is None:
+            raise InputError(
+                f'log_config.hooks: {hook["type"]} needs {package}, which is not installed: '
+                f'pip install {package}'
+            )
 
 
 def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) -> nn.Module | None:
@@ -212,7 +265,11 @@ def _build_runner(
         'hooks',
         lambda: runner.register_training_hooks(
             config.lr_config,
-            dict(type='ClipOptimizerHook', **config.get('optimizer_config', {})),
+            dict(
+                type='ClipOptimizerHook',
+                **config.get('optimizer_config', {}),
+                **(config.get('fp16') or {}),
+            ),
             config.checkpoint_config,
             config.log_config,
             custom_hooks_config=config.get('custom_hooks'),

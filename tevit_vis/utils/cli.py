@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from collections.abc import Callable
 
@@ -13,13 +14,39 @@ from tevit_vis.utils.errors import InputError
 
 
 class OptionAction(DictAction):
-    """mmcv's ``KEY=VALUE ...``, with an error in words for what has no ``=``."""
+    """mmcv's ``KEY=VALUE ...``, with an error in words for what has no ``=``; values may also be
+    written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
+    """
+
+    @staticmethod
+    def _parse_iterable(val: str) -> object:
+        try:
+            return literal(ast.parse(val.strip(), mode='eval').body)
+        except (SyntaxError, ValueError):
+            return DictAction._parse_iterable(val)
 
     def __call__(self, parser, namespace, values, option_string=None):
         for value in values:
             if '=' not in value:
                 parser.error(f'{option_string}: must be KEY=VALUE, but got {value!r}')
         super().__call__(parser, namespace, values, option_string)
+
+
+def literal(node: ast.expr) -> object:
+    """The value of a Python literal in which ``dict(key=value)`` may stand.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(node, ast.Call):
+        is_dict = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
+        if not is_dict or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError('only dict(key=value) may be called')
+        return {keyword.arg: literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = [literal(item) for item in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
+    return ast.literal_eval(node)
 
 
 def positive(text: str) -> int:

@@ -71,6 +71,34 @@ def _patch_mmcv_parallel() -> None:
         MMDistributedDataParallel._use_replicated_tensor_module = False
 
 
+def _find_bases_by_name() -> None:
+    """mmcv looks for ``_base_`` beside the config only; ours may also be named below ``configs/``,
+    as everywhere else: ``_base_ = 'synthetic/tevit_tiny'``.
+    """
+    from mmcv import Config
+
+    from tevit_vis.utils.config import find_base
+
+    read = Config._file2dict
+    Config._file2dict = staticmethod(lambda file, *args, **kw: read(find_base(file), *args, **kw))
+
+
+def _point_to_inference_video() -> None:
+    """mmdet's ``inference_detector`` fails on a detector of clips with a riddle of its own."""
+    import mmdet.apis
+    import mmdet.apis.inference
+
+    of_images = mmdet.apis.inference.inference_detector
+
+    def inference_detector(model, imgs):
+        if hasattr(model, 'predict_clip'):  # a detector of clips
+            model.forward_test()  # which says where clips go
+        return of_images(model, imgs)
+
+    inference_detector.__doc__ = of_images.__doc__
+    mmdet.apis.inference_detector = mmdet.apis.inference.inference_detector = inference_detector
+
+
 def _silence_mmcv_notice() -> None:
     """mmcv 1.x announces mmcv 2.0 at every import; this library is built on 1.x on purpose."""
     warnings.filterwarnings('ignore', message='On January 1, 2023, MMCV will release v2.0.0')
@@ -85,5 +113,7 @@ def apply_before_mmcv() -> None:
 
 
 def apply_after_mmcv() -> None:
-    """Patches of mmcv itself."""
+    """Patches of mmcv and mmdet."""
     _patch_mmcv_parallel()
+    _find_bases_by_name()
+    _point_to_inference_video()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module, invalidate_caches
 from pathlib import Path
-from typing import TypeVar
 
-from mmcv import Config
-from mmcv.utils import Registry
+from mmcv import Config, ConfigDict
 
+from tevit_vis.utils.building import build, one_line
+from tevit_vis.utils.config_keys import check_option, check_top_keys
 from tevit_vis.utils.errors import InputError
+
+__all__ = ['apply_options', 'build', 'find_config', 'load_config', 'one_line']
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Installed, the configs lie in the package; in a checkout, beside it.
@@ -25,7 +32,7 @@ CONFIG_FAULTS = (
     ImportError,
     OSError,
 )
-Built = TypeVar('Built')
+LOGGER = logging.getLogger('tevit_vis')
 CONFIG_FOLDERS = (PACKAGE / 'configs', PACKAGE.parent / 'configs')
 
 
@@ -39,17 +46,44 @@ def find_config(name: str) -> Path:
         for candidate in (folder / name, folder / f'{name}.py'):
             if candidate.is_file():
                 return candidate
-    known = [
-        str(path.relative_to(folder).with_suffix(''))
-        for folder in CONFIG_FOLDERS
-        for path in folder.glob('[!_]*/*.py')
-    ]
-    close = difflib.get_close_matches(name, known, n=3)
+    close = difflib.get_close_matches(name, known_configs(), n=3)
     hint = f'; did you mean {" or ".join(close)}?' if close else ''
     raise InputError(
         f'{name}: config must be a file or a name such as tevit/tevit_msgshift, '
         f'but there is none{hint}'
     )
+
+
+def find_base(path: str) -> str:
+    """Returns a config's base: the file itself, or the one of that name below ``configs/``.
+
+    Args:
+        path: where mmcv looks for it, the config's folder and the name joined.
+
+    Raises:
+        FileNotFoundError: there is neither; names the nearest.
+    """
+    if os.path.isfile(path):
+        return path
+    parts = Path(path).parts
+    for start in range(len(parts)):
+        name = Path(*parts[start:])
+        for folder in (Path(), *CONFIG_FOLDERS) if start == 0 else CONFIG_FOLDERS:
+            for candidate in (folder / name, folder / f'{name}.py'):
+                if candidate.is_file():
+                    return str(candidate)
+    close = difflib.get_close_matches('/'.join(parts[-2:]), known_configs(), n=3, cutoff=0.5)
+    hint = f'; did you mean {" or ".join(close)}?' if close else ''
+    raise FileNotFoundError(f'_base_: {path} must be a file or the name of a config{hint}')
+
+
+def known_configs() -> list[str]:
+    """Names of the configs that ship with the project, such as ``tevit/tevit_r50``."""
+    return [
+        str(path.relative_to(folder).with_suffix(''))
+        for folder in CONFIG_FOLDERS
+        for path in folder.glob('[!_]*/*.py')
+    ]
 
 
 def load_config(name: str, options: Mapping | None = None) -> Config:
@@ -64,13 +98,65 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
     """
     path = find_config(name)
     try:
-        config = Config.fromfile(str(path))
+        config = Config.fromfile(str(path), import_custom_modules=False)
     except CONFIG_FAULTS as error:
-        raise InputError(f'{path}: config cannot be read: {one_line(error)}') from error
+        raise InputError(
+            f'{path}: config cannot be read: {_line_of_config(error)}{one_line(error)}'
+        ) from error
+    check_top_keys(config, str(path))
+    import_custom_modules(config, path)
     for section in ('model', 'data'):
         if section not in config:
             raise InputError(f'{path}: config must have {section!r}, but has none')
     return apply_options(config, options or {})
+
+
+def _line_of_config(error: BaseException) -> str:
+    """'line N: ' where a config's own code failed; mmcv runs a copy of it in a folder for that."""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if Path(frame.f_code.co_filename).parent.parent == Path(tempfile.gettempdir()):
+            return f'line {line}: '
+    return ''
+
+
+def import_custom_modules(config: Config, path: Path) -> None:
+    """Import what ``custom_imports`` names; modules beside the config are found, too.
+
+    Raises:
+        InputError: a module, or one that it imports, is not there.
+    """
+    section = config.get('custom_imports') or {}
+    names = section.get('imports') or []
+    for name in [names] if isinstance(names, str) else names:
+        try:
+            _import_beside(name, path.resolve().parent)
+        except ImportError as error:
+            if section.get('allow_failed_imports'):
+                LOGGER.warning('%s: custom_imports: %s is left out: %s', path, name, error)
+                continue
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            why = (
+                "it is not in the config's folder, the working folder or PYTHONPATH"
+                if missing and f'{name}.'.startswith(f'{missing}.')
+                else one_line(error)
+            )
+            raise InputError(
+                f'{path}: custom_imports: {name} must be a module that can be imported, but: {why}'
+            ) from error
+
+
+def _import_beside(name: str, folder: Path) -> None:
+    """Import a module; where Python does not find it, from a folder or the working folder."""
+    try:
+        import_module(name)
+        return
+    except ModuleNotFoundError as error:
+        if error.name != name.split('.')[0]:
+            raise
+    # They stay there: workers and checkpoints may import the module again.
+    sys.path[:0] = [str(folder), os.getcwd()]
+    invalidate_caches()
+    import_module(name)
 
 
 def apply_options(config: Config, options: Mapping) -> Config:
@@ -83,7 +169,9 @@ def apply_options(config: Config, options: Mapping) -> Config:
         InputError: an unknown key, or a value that cannot stand there.
     """
     for key in options:
-        check_option(config, key)
+        check_option(config, key, options)
+    for key in options:
+        _open_sections(config, key)
     try:
         config.merge_from_dict(dict(options))
     except (KeyError, TypeError, IndexError) as error:
@@ -91,91 +179,13 @@ def apply_options(config: Config, options: Mapping) -> Config:
     return config
 
 
-def build(what: str, builder: Callable[[], Built]) -> Built:
-    """What ``builder`` makes of a part of a config.
-
-    Raises:
-        InputError: mmcv's registry finds no such type, or the type refuses its arguments.
-    """
-    try:
-        return builder()
-    except InputError as error:
-        # mmcv's registries raise it anew with a class's name in front: the first one is ours.
-        first = error
-        while isinstance(first.__context__, InputError):
-            first = first.__context__
-        raise first from None
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RuntimeError) as error:
-        raise InputError(f'config: {what} cannot be built: {one_line(error)}') from error
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return ' '.join(str(error).split()) or type(error).__name__
-
-
-def check_option(config: Config, option: str) -> None:
-    """Check that a dotted key is in the config, or is an argument of what the config builds there.
-
-    Raises:
-        InputError: it is neither; names the nearest key.
-    """
+def _open_sections(config: Config, key: str) -> None:
+    """Make a section that is None, such as ``grad_clip``, one that an option can go into."""
     node = config._cfg_dict
-    parts = option.split('.')
-    for depth, part in enumerate(parts):
-        if isinstance(node, Sequence) and not isinstance(node, str):
-            if not part.isdigit() or int(part) >= len(node):
-                raise InputError(
-                    f'--cfg-options {option}: {".".join(parts[:depth])} is a list of {len(node)}, '
-                    f'so {part!r} must be an index below that'
-                )
+    for part in key.split('.')[:-1]:
+        if isinstance(node, Mapping):
+            if node.get(part, {}) is None:
+                node[part] = ConfigDict()
+            node = node.get(part)
+        elif isinstance(node, Sequence) and not isinstance(node, str):
             node = node[int(part)]
-            continue
-        if not isinstance(node, Mapping):
-            raise InputError(
-                f'--cfg-options {option}: {".".join(parts[:depth])} is {node!r}, '
-                f'which has no key {part!r}'
-            )
-        if part not in node:
-            arguments = known_arguments(node.get('type'))
-            if part in arguments:
-                return
-            close = difflib.get_close_matches(part, [*node, *arguments], n=1)
-            hint = f'; did you mean {close[0]!r}?' if close else ''
-            where = '.'.join(parts[:depth]) or 'the config'
-            raise InputError(f'--cfg-options {option}: {where} has no key {part!r}{hint}')
-        node = node[part]
-
-
-def known_arguments(type_name: str | None) -> set[str]:
-    """Constructor arguments of the registered classes of that name, and of their bases."""
-    arguments: set[str] = set()
-    for registry in _registries():
-        built = registry.get(type_name) if type_name else None
-        for owner in inspect.getmro(built) if inspect.isclass(built) else ():
-            if '__init__' in vars(owner):
-                arguments |= set(inspect.signature(owner.__init__).parameters)
-    return arguments - {'self', 'args', 'kwargs'}
-
-
-def _registries() -> Iterable[Registry]:
-    from mmcv import cnn
-    from mmcv.runner import HOOKS, OPTIMIZERS, RUNNERS
-    from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS, BBOX_SAMPLERS
-    from mmdet.datasets import DATASETS, PIPELINES
-    from mmdet.models.builder import MODELS
-
-    return (
-        MODELS,
-        cnn.CONV_LAYERS,
-        cnn.NORM_LAYERS,
-        cnn.ACTIVATION_LAYERS,
-        DATASETS,
-        PIPELINES,
-        HOOKS,
-        OPTIMIZERS,
-        RUNNERS,
-        BBOX_ASSIGNERS,
-        BBOX_CODERS,
-        BBOX_SAMPLERS,
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from mmdet.core import BitmapMasks
@@ -36,6 +37,10 @@ class ClipDetector(BaseDetector):
     its free memory decide.
     """
 
+    # Keys of sections that have no type: see ``utils/config_keys.py``.
+    config_sections: ClassVar = {
+        'test_cfg': ('frames_per_pass', 'windows', 'drop_empty', 'min_mask_score', 'max_per_img')
+    }
     amp_dtype: torch.dtype | None = None  # number type of the network at inference, see `amp`
     with_compiled_parts = False  # torch.compile: then parts of a clip are filled up to one size
     tells_what_it_compared = False  # whether there is supervise(), which adversaries need

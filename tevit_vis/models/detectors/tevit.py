@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import ClassVar
 
 import torch
 from mmdet.models.builder import DETECTORS
@@ -33,6 +34,13 @@ class TeViT(ClipDetector, QueryInst):
     ``test_cfg.rois_per_pass`` RoIs at a time go through the heads: it bounds the memory of a long
     video and changes results by rounding only.
     """
+
+    config_sections: ClassVar = {
+        'test_cfg': (
+            *('frames_per_pass', 'rois_per_pass', 'windows', 'drop_empty', 'min_mask_score'),
+            *('rpn', 'rcnn'),
+        )
+    }
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Maps in fp32 for RoIAlign: bf16 has too few digits for its weights, and no kernel."""

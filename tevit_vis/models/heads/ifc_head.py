@@ -10,7 +10,7 @@ at stride 8.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,12 @@ from torch import nn
 
 from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
-from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
+from tevit_vis.layers.memory_bus import (
+    ClipQueryDecoder,
+    ClipQueryLayer,
+    MemoryBusEncoder,
+    PostNormLayer,
+)
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
@@ -58,6 +63,11 @@ class IFCHead(BaseModule):
         train_cfg: ``assigner``.
         test_cfg: not used here.
     """
+
+    config_sections: ClassVar = {
+        'encoder': (MemoryBusEncoder, PostNormLayer),
+        'decoder': (ClipQueryDecoder, ClipQueryLayer),
+    }
 
     def __init__(
         self,

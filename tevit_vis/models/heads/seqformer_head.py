@@ -9,7 +9,7 @@ H_l, W_l cells of a level.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from mmcv.cnn import bias_init_with_prob
@@ -18,9 +18,14 @@ from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner
 from mmdet.models.builder import HEADS, build_loss
 from torch import nn
 
-from tevit_vis.layers.clip_decoder import ClipDecoder, LayerQueries
+from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, LayerQueries
 from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
-from tevit_vis.layers.deform_encoder import ClipTokens, DeformEncoder, LevelTokens
+from tevit_vis.layers.deform_encoder import (
+    ClipTokens,
+    DeformEncoder,
+    DeformEncoderLayer,
+    LevelTokens,
+)
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
@@ -71,6 +76,11 @@ class SeqFormerHead(BaseModule):
         train_cfg: ``assigner``.
         test_cfg: ``max_per_img`` (query, class) pairs that are output, or queries of a window.
     """
+
+    config_sections: ClassVar = {
+        'encoder': (DeformEncoder, DeformEncoderLayer),
+        'decoder': (ClipDecoder, ClipDecoderLayer),
+    }
 
     def __init__(
         self,

@@ -1,0 +1,258 @@
+"""Which keys a config may have: those of what is built from each of its sections."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from mmcv import Config
+from mmcv.utils import Registry
+
+from tevit_vis.utils.errors import InputError
+
+# Sections without a `type`: classes by their registered names, and further keys. What mmdet's
+# configs may also have at the top, and this library reads or leaves alone, is listed with ''.
+SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    '': (
+        (),
+        (
+            *('model', 'data', 'optimizer', 'optimizer_config', 'lr_config', 'momentum_config'),
+            *('runner', 'checkpoint_config', 'log_config', 'evaluation', 'custom_hooks'),
+            *('custom_imports', 'amp', 'fp16', 'weight_average', 'log_level', 'load_from'),
+            *('resume_from', 'work_dir', 'auto_scale_lr', 'epochs', 'adversary', 'workflow'),
+            *('find_unused_parameters', 'cudnn_benchmark', 'dist_params', 'mp_start_method'),
+            *('opencv_num_threads',),
+        ),
+    ),
+    'checkpoint_config': (('CheckpointHook',), ()),
+    'optimizer_config': (('ClipOptimizerHook',), ('grad_clip', 'cumulative_iters')),
+    'optimizer_config.grad_clip': ((), ('max_norm', 'norm_type', 'error_if_nonfinite', 'foreach')),
+    'optimizer': ((), ('paramwise_cfg', 'constructor')),
+    'optimizer.paramwise_cfg': (
+        (),
+        (
+            *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'),
+            *('dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'),
+        ),
+    ),
+    'evaluation': (('ValidationHook',), ()),
+    'log_config': ((), ('interval', 'hooks')),
+    'weight_average': (('WeightAverageHook',), ()),
+    'fp16': ((), ('loss_scale',)),
+    'epochs': ((), ('total', 'lr_drops')),
+    'auto_scale_lr': ((), ('base_batch_size', 'enable')),
+    'adversary': ((), ('loss', 'optimizer')),
+    'custom_imports': ((), ('imports', 'allow_failed_imports')),
+    'data': ((), ('samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test')),
+    'model.test_cfg.rcnn': ((), ('max_per_img', 'mask_thr_binary')),
+    'model.test_cfg.windows': ((), ('length', 'stride', 'min_iou', 'min_score')),
+}
+FREE = ('optimizer.paramwise_cfg.custom_keys',)  # sections whose keys are the user's
+
+
+def check_option(config: Config, option: str, options: Mapping | None = None) -> None:
+    """Check that a dotted key is in the config, or is an argument of what the config builds there.
+
+    Args:
+        config: before the options.
+        option: the key.
+        options: all keys and their values: a ``type`` or ``policy`` among them counts.
+
+    Raises:
+        InputError: it is neither; names the nearest keys.
+    """
+    options = options or {}
+    node, owner = config._cfg_dict, None
+    parts = option.split('.')
+    for depth, part in enumerate(parts):
+        where = '.'.join(parts[:depth])
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            if not part.isdigit() or int(part) >= len(node):
+                raise InputError(
+                    f'--cfg-options {option}: {where} is a list of {len(node)}, '
+                    f'so {part!r} must be an index below that'
+                )
+            node = node[int(part)]
+            continue
+        if where in FREE:
+            return
+        if node is None:
+            node = {}
+        if not isinstance(node, Mapping):
+            raise InputError(
+                f'--cfg-options {option}: {where} is {node!r}, which has no key {part!r}'
+            )
+        known = section_keys(where, _with_chosen_class(node, where, options), owner)
+        if part not in node and known is not None and part not in known:
+            close = difflib.get_close_matches(part, sorted({*node, *known}), n=3)
+            hint = f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
+            raise InputError(
+                f'--cfg-options {option}: {where or "the config"} has no key {part!r}{hint}'
+            )
+        owner = (node.get('type') or owner, part)
+        node = node.get(part)
+
+
+def _with_chosen_class(node: Mapping, where: str, options: Mapping) -> Mapping:
+    """A section with the ``type`` or ``policy`` that the options give it."""
+    prefix = f'{where}.' if where else ''
+    chosen = {key: options.get(prefix + key) for key in ('type', 'policy')}
+    return {**node, **{key: value for key, value in chosen.items() if value is not None}}
+
+
+def section_keys(
+    where: str, node: Mapping, owner: tuple[object, str] | None = None
+) -> set[str] | None:
+    """Returns the keys that a section may have; None where nothing is known of it.
+
+    Args:
+        where: dotted path of the section.
+        node: its content.
+        owner: type name of the section around it, and this one's name there.
+
+    Example:
+        >>> 'max_keep_ckpts' in section_keys('checkpoint_config', {})
+        True
+        >>> 'gamma' in section_keys('lr_config', {'policy': 'step'})
+        True
+    """
+    classes, names = SECTIONS.get(where, ((), ()))
+    keys: set[str] = set(names)
+    for name in classes:
+        keys |= known_arguments(name) - {'dataset', 'processes', 'loss_scale'}
+    kind = node.get('type')
+    if isinstance(kind, str):
+        keys |= known_arguments(kind)
+    if isinstance(node.get('policy'), str):
+        keys |= known_arguments(_updater(node['policy'], where)) | {'policy'}
+    nested = _nested_keys(owner)
+    if nested is not None:
+        keys |= nested
+    if not keys and not node and nested is None:
+        return None  # a section that is not there yet, of which nothing is known
+    return keys
+
+
+def _updater(policy: str, where: str) -> str:
+    """mmcv's name of the hook of a policy, such as StepLrUpdaterHook."""
+    policy = policy.title() if policy == policy.lower() else policy
+    return f'{policy}{"Lr" if where == "lr_config" else "Momentum"}UpdaterHook'
+
+
+def _nested_keys(owner: tuple[object, str] | None) -> set[str] | None:
+    """Keys of a section that a class builds by itself: see its ``config_sections``."""
+    if owner is None or not isinstance(owner[0], str):
+        return None
+    for built in _registered(owner[0]):
+        sections = getattr(built, 'config_sections', {})
+        if owner[1] in sections:
+            keys: set[str] = set()
+            for part in sections[owner[1]]:
+                keys |= {part} if isinstance(part, str) else _arguments(part)
+            return keys
+    return None
+
+
+def known_arguments(type_name: str) -> set[str]:
+    """Constructor arguments of the registered classes of that name, and of their bases."""
+    arguments: set[str] = set()
+    for built in _registered(type_name):
+        arguments |= _arguments(built)
+    return arguments
+
+
+def _arguments(built: type) -> set[str]:
+    arguments: set[str] = set()
+    for owner in inspect.getmro(built):
+        if '__init__' in vars(owner) and owner not in (object, torch.nn.Module):
+            arguments |= set(inspect.signature(owner.__init__).parameters)
+    return arguments - {'self', 'args', 'kwargs'}
+
+
+def _registered(type_name: str) -> list[type]:
+    found = [registry.get(type_name) for registry in registries()]
+    return [built for built in found if inspect.isclass(built)]
+
+
+def nearest_registered(type_name: str, registry_name: str) -> str:
+    """Returns '; did you mean ...?' with names of a registry close to one that is not in it."""
+    names: set[str] = set()
+    for registry in registries():
+        if registry.name == registry_name:
+            names |= set(registry.module_dict)
+    close = difflib.get_close_matches(type_name, sorted(names), n=3)
+    return f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
+
+
+def registries() -> Iterable[Registry]:
+    """All registries that a config's types come from."""
+    from mmcv import cnn
+    from mmcv.cnn.bricks import registry as bricks
+    from mmcv.runner import HOOKS, OPTIMIZERS, RUNNERS
+    from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS, BBOX_SAMPLERS
+    from mmdet.core.bbox.iou_calculators.builder import IOU_CALCULATORS
+    from mmdet.core.bbox.match_costs.builder import MATCH_COST
+    from mmdet.datasets import DATASETS, PIPELINES
+    from mmdet.models.builder import MODELS
+    from mmdet.models.utils.builder import TRANSFORMER
+
+    return (
+        MODELS,
+        cnn.CONV_LAYERS,
+        cnn.NORM_LAYERS,
+        cnn.ACTIVATION_LAYERS,
+        cnn.UPSAMPLE_LAYERS,
+        bricks.ATTENTION,
+        bricks.DROPOUT_LAYERS,
+        bricks.FEEDFORWARD_NETWORK,
+        bricks.POSITIONAL_ENCODING,
+        TRANSFORMER,
+        DATASETS,
+        PIPELINES,
+        HOOKS,
+        OPTIMIZERS,
+        RUNNERS,
+        BBOX_ASSIGNERS,
+        BBOX_CODERS,
+        BBOX_SAMPLERS,
+        IOU_CALCULATORS,
+        MATCH_COST,
+    )
+
+
+def check_top_keys(config: Config, path: str) -> None:
+    """Check a config file's own names for typos of keys; other names are variables of the file.
+
+    Raises:
+        InputError: a name that is nearly a key, or a key whose meaning mmdet's runner alone has.
+    """
+    keys = SECTIONS[''][1]
+    for name in config:
+        if name in keys:
+            continue
+        close = difflib.get_close_matches(name, keys, n=1, cutoff=0.85)
+        if close:
+            raise InputError(
+                f'{path}: has no key {name!r}; did you mean {close[0]!r}? '
+                '(a variable of the file needs a name less like it)'
+            )
+    workflow = config.get('workflow')
+    if workflow is not None and [list(step) for step in workflow] != [['train', 1]]:
+        raise InputError(
+            f"{path}: workflow: must be [('train', 1)] or left out, but is {workflow}: "
+            'validation while training is `evaluation = dict(interval=...)`'
+        )
+    if (config.get('runner') or {}).get('type') == 'EpochBasedRunner':
+        raise InputError(
+            f'{path}: runner: must be ClipRunner, which counts iterations, but is '
+            'EpochBasedRunner: for N epochs write runner = dict(_delete_=True, '
+            "type='ClipRunner', max_iters=None) and epochs = dict(total=N, lr_drops=[...])"
+        )
+    if 'type' in (config.get('optimizer_config') or {}):
+        raise InputError(
+            f'{path}: optimizer_config.type: must be left out, but is '
+            f'{config.optimizer_config["type"]}: iterations are accumulated by '
+            'optimizer_config.cumulative_iters, half precision is amp'
+        )
