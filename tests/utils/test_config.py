@@ -109,17 +109,17 @@ def test_own_modules_beside_a_config_are_imported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('content', 'words'),
+    ('name', 'content', 'words'),
     [
-        ('import not_installed_anywhere', "No module named 'not_installed_anywhere'"),
-        ('from mmdet.datasets import NoSuchThing', "cannot import name 'NoSuchThing'"),
+        ('own_one', 'import not_installed_anywhere', "No module named 'not_installed_anywhere'"),
+        ('own_two', 'from mmdet.datasets import NoSuchThing', "cannot import name 'NoSuchThing'"),
     ],
 )
-def test_own_modules_that_cannot_be_imported_are_named(tmp_path, content, words):
-    path = own_config(tmp_path, 'own_module_bad', f'{content}\n')
-    with pytest.raises(InputError, match=f'mine.py: custom_imports: own_module_bad .*{words}'):
+def test_own_modules_that_cannot_be_imported_are_named(tmp_path, name, content, words):
+    path = own_config(tmp_path, name, f'{content}\n')
+    with pytest.raises(InputError, match=f'mine.py: custom_imports: {name} .*{words}'):
         load_config(path)
-    load_config(own_config(tmp_path, 'own_module_bad', content, ', allow_failed_imports=True'))
+    load_config(own_config(tmp_path, name, content, ', allow_failed_imports=True'))
 
 
 def test_an_absent_own_module_is_named(tmp_path):
