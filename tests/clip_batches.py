@@ -1,4 +1,4 @@
-"""Training batches for heads whose queries stand for a clip."""
+"""Training batches and metas of clips."""
 
 import numpy as np
 import torch
@@ -23,3 +23,16 @@ def batch(counts, height=64, width=128):
         clips['gt_ids'].append([torch.arange(n) for n in frames])
     img = torch.randn(len(counts), len(counts[0]), 3, height, width, generator=generator)
     return dict(img=img, **clips)
+
+
+def make_metas(count, height=64, width=96, scale=1.0):
+    shape = (height, width, 3)
+    return [
+        dict(
+            img_shape=shape,
+            pad_shape=shape,
+            ori_shape=(round(height / scale), round(width / scale), 3),
+            scale_factor=np.full(4, scale, np.float32),
+        )
+        for _ in range(count)
+    ]

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol, TypedDict
 import numpy as np
 import torch
 
+from tevit_vis.utils.errors import InputError
+
 
 class RLE(TypedDict):
     """A binary mask in COCO's compressed run-length encoding."""
@@ -256,6 +258,7 @@ class VideoInstances:
         _check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
         _check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
         _check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
+        check_finite_scores(self.scores)
         lengths = {len(track) for track in self.segmentations}
         if lengths - {self.num_frames}:
             raise ValueError(
@@ -315,6 +318,7 @@ class FrameInstances:
         _check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
         _check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
         _check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
+        check_finite_scores(self.class_scores)
 
     def above(self, score_thr: float) -> tuple[list[int], VideoInstances]:
         """The tracks whose best class scores at least ``score_thr``, best first: their numbers,
@@ -329,6 +333,19 @@ class FrameInstances:
             boxes=self.boxes[order][:, None],
             segmentations=[[self.masks[n]] for n in order],
             size=self.size,
+        )
+
+
+def check_finite_scores(scores: np.ndarray) -> None:
+    """Check what a model says of instances.
+
+    Raises:
+        InputError: a score is NaN or infinite.
+    """
+    if not np.isfinite(scores).all():
+        raise InputError(
+            "scores must be finite, but the model's are not: its weights diverged, or they need "
+            'more than fp16 (amp=bf16 or none)'
         )
 
 

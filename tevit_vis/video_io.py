@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,6 +190,30 @@ def upright(frames: Iterable[av.VideoFrame], where: str) -> Iterator[np.ndarray]
         yield image
 
 
+SECRET = re.compile(r'pass|pwd|token|secret|key|auth|sig', re.IGNORECASE)
+
+
+def public_url(url: str) -> str:
+    """Returns a URL without its password, and without values of its query that look secret.
+
+    Example:
+        >>> public_url('rtsp://me:hunter2@camera/1?token=abc&fps=5')
+        'rtsp://me:***@camera/1?token=***&fps=5'
+    """
+    scheme, separator, rest = url.partition('://')
+    place, slash, path = rest.partition('/')
+    user, at, host = place.rpartition('@')
+    if ':' in user:
+        user = f'{user.partition(":")[0]}:***'
+    start, question, query = path.partition('?')
+    shown = [
+        f'{name}{equals}***' if equals and SECRET.search(name) else pair
+        for pair in query.split('&')
+        for name, equals, _ in [pair.partition('=')]
+    ]
+    return f'{scheme}{separator}{user}{at}{host}{slash}{start}{question}{"&".join(shown)}'
+
+
 class VideoStream:
     """A stream by URL, decoded by PyAV (ffmpeg). One without a known length is live: its frames
     can be gone through once.
@@ -207,10 +232,11 @@ class VideoStream:
 
     def __init__(self, url: str, patience: float = 10.0) -> None:
         self.url = url
+        self.name = public_url(url)  # for messages
         self.patience = patience
         container = self._open()
         if not container.streams.video:
-            raise InputError(f'{url}: stream must have video, but has none')
+            raise InputError(f'{self.name}: stream must have video, but has none')
         rate = container.streams.video[0].average_rate
         self.fps = float(rate) if rate else None
         self.live = container.duration is None
@@ -220,32 +246,33 @@ class VideoStream:
         try:
             return av.open(self.url, timeout=(self.patience, self.patience))
         except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(f'{self.url}: stream must be there, but: {_reason(error)}') from None
+            raise InputError(f'{self.name}: stream must be there, but: {_reason(error)}') from None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self.opened is None and self.live:
-            raise InputError(f'{self.url}: a live stream can be gone through once only')
+            raise InputError(f'{self.name}: a live stream can be gone through once only')
         container, self.opened = self.opened or self._open(), None
         count = 0
         with container:
             stream = container.streams.video[0]
             stream.thread_type = 'SLICE' if self.live else 'AUTO'  # AUTO holds frames back
             try:
-                for image in upright(container.decode(stream), self.url):
+                for image in upright(container.decode(stream), self.name):
                     yield image
                     count += 1
             except (av.error.FFmpegError, InputError) as error:
                 stalled = isinstance(error, (av.error.ExitError, av.error.TimeoutError))
                 why = f'nothing came for {self.patience:g} s' if stalled else _reason(error)
                 if stalled:  # the decoder may still have some
-                    for image in upright(stream.decode(None), self.url):
+                    for image in upright(stream.decode(None), self.name):
                         yield image
                         count += 1
-                LOGGER.warning('%s: ended after %d frames: %s', self.url, count, why)
+                LOGGER.warning('%s: ended after %d frames: %s', self.name, count, why)
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, 'strerror', None) or str(error)
+    """What ffmpeg says, without the address that it may repeat."""
+    return getattr(error, 'strerror', None) or str(error).split("'")[0]
 
 
 class Camera:

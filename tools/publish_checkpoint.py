@@ -7,12 +7,14 @@ Prints the file's SHA-256. --full keeps single precision.
 
 import argparse
 import os
+from collections.abc import Mapping
 
 import torch
 
 from tevit_vis.apis.journal import file_digest
-from tevit_vis.utils.checkpoints import read_checkpoint, weights_of
+from tevit_vis.utils.checkpoints import check_finite, read_checkpoint, weights_of
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_beside
 
 
@@ -25,14 +27,34 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def in_half_precision(weights: Mapping, path: str) -> dict:
+    """The weights in fp16.
+
+    Raises:
+        InputError: fp16 cannot hold one.
+    """
+    halved = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
+    lost = [name for name, value in halved.items() if not torch.isfinite(value).all()]
+    if lost:
+        largest = float(weights[lost[0]].abs().max())
+        raise InputError(
+            f'{path}: weights must be below 65504 to be stored in half precision, but {lost[0]} '
+            f'has {largest:g} (and {len(lost) - 1} more are too large): add --full'
+        )
+    return halved
+
+
 def main() -> None:
     args = parse_args()
     check_writable(args.out, not_over=[args.checkpoint])
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
-    weights = {
-        name: value.half() if value.is_floating_point() and not args.full else value
-        for name, value in weights_of(checkpoint, args.checkpoint).items()
-    }
+    weights = weights_of(checkpoint, args.checkpoint)
+    check_finite(weights, args.checkpoint)
+    if not args.full:
+        weights = in_half_precision(weights, args.checkpoint)
     meta = checkpoint.get('meta', {})
     kept = {
         key: meta[key] for key in ('CLASSES', 'iter', 'seed', 'tevit_vis_version') if key in meta

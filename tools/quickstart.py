@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import torch
 from tqdm import tqdm
 
 matplotlib.use('Agg')
@@ -29,8 +30,10 @@ from tevit_vis.datasets import build_dataset
 from tevit_vis.datasets.synthetic import SyntheticWorld
 from tevit_vis.datasets.synthetic_files import make_synthetic
 from tevit_vis.evaluation.ytvis_eval import Evaluation
+from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import positive, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
+from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.files import read_json_lines
 from tevit_vis.video_io import open_source
 from tevit_vis.visualization.video import draw_video
@@ -57,6 +60,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--iters', type=positive, help='of training (default: of the config)')
     parser.add_argument('--device', help='default: a GPU if there is one')
     return parser.parse_args()
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device that was asked for, or the best one that can also train."""
+    if name is not None:
+        return check_device(name)
+    device = check_device(None)
+    if device.type == 'cuda' and not has_cuda_ops(device):
+        print(
+            'a GPU is here, but mmcv-full was built without CUDA ops, which training needs: '
+            'this runs on the CPU (README, "When the build fails")'
+        )
+        return torch.device('cpu')
+    return device
 
 
 def test(config, checkpoint: str | None, out: Path, device: str | None) -> Evaluation:
@@ -107,6 +124,7 @@ def draw_held_out(model, config, out: Path) -> None:
 
 def main() -> None:
     args = parse_args()
+    device = str(choose_device(args.device))
     suffix = '' if args.system == 'tevit' else f'_{args.system}'
     out = Path(args.out or f'outputs/quickstart{suffix}')
     print(f'1/5 making videos: {FRESH_VIDEOS} to train on, {HELD_OUT_VIDEOS} to test on')
@@ -124,21 +142,21 @@ def main() -> None:
 
     start = 'the checkpoint that ships with the project' if config.load_from else 'drawn weights'
     print(f'2/5 testing {start}')
-    before = test(config, config.load_from, out / 'results_before.json', args.device)
+    before = test(config, config.load_from, out / 'results_before.json', device)
 
     print(f'3/5 training for {config.runner.max_iters} iterations')
     logger = logging.getLogger('quickstart')
-    options = TrainOptions(str(out), validate=False, device=args.device, timestamp='train')
+    options = TrainOptions(str(out), validate=False, device=device, timestamp='train')
     (out / 'train.log.json').unlink(missing_ok=True)
     train(config, options, logger)
 
     print('4/5 testing again')
-    after = test(config, str(out / 'latest.pth'), out / 'results.json', args.device)
+    after = test(config, str(out / 'latest.pth'), out / 'results.json', device)
 
     print('5/5 drawing')
     scores = {'before': before.stats, 'after': after.stats}
     draw_curve(out / 'train.log.json', scores, out / 'curve.png')
-    model = init_model(config, str(out / 'latest.pth'), args.device)
+    model = init_model(config, str(out / 'latest.pth'), device)
     draw_held_out(model, config, out / 'overlay.mp4')
 
     print_scores(scores)

@@ -10,6 +10,8 @@ import argparse
 import hashlib
 import os
 
+import torch
+
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
@@ -17,6 +19,7 @@ from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import build_dataset
 from tevit_vis.utils.cli import add_model_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import build, load_config
+from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
 
 
@@ -53,8 +56,11 @@ def main() -> None:
         args.checkpoint,
         device=processes.device(args.device),
         trust_checkpoint=args.trust_checkpoint,
+        amp=args.amp,
+        compile=args.compile,
     )
     identity = {
+        'amp': str(args.amp),
         'config': hashlib.sha256(repr((config.model, test.pipeline)).encode()).hexdigest(),
         'checkpoint': file_digest(args.checkpoint),
         'annotation file': file_digest(test.ann_file),
@@ -64,12 +70,12 @@ def main() -> None:
     journal = ResultsJournal(args.out, identity)
     try:
         count = write_submission(model, dataset, journal, args.resume, workers, processes)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, torch.OutOfMemoryError) as error:
         kept = len(journal.finished())
         raise InputError(
-            f'interrupted: {kept} of {len(dataset)} videos are kept in {journal.folder}; '
-            'go on with --resume'
-        ) from None
+            f'{device_fault(error) or "interrupted"}; {kept} of {len(dataset)} videos are kept in '
+            f'{journal.folder}: go on with --resume'
+        ) from error
     if processes.is_first:
         print(f'{args.out}: {count} entries for {len(dataset)} videos')
         if scored:

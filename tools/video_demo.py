@@ -8,7 +8,6 @@ does not grow with the video; Ctrl-C ends it, and keeps what was drawn.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,8 +24,8 @@ from tevit_vis.structures import FrameInstances
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.cli import add_model_arguments, positive, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_json
-from tevit_vis.video_io import FrameSource, open_source
+from tevit_vis.utils.files import check_writable, json_text, write_json
+from tevit_vis.video_io import FrameSource, open_source, public_url
 from tevit_vis.visualization.video import draw_stream, draw_video
 
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
@@ -76,6 +75,8 @@ def main() -> None:
         args.device,
         cfg_options=args.cfg_options,
         trust_checkpoint=args.trust_checkpoint,
+        amp=args.amp,
+        compile=args.compile,
     )
     set_windows(model, args, source)
     if windows_of(model.test_cfg) and not args.json:
@@ -97,7 +98,9 @@ def set_windows(model: ClipDetector, args: argparse.Namespace, source: FrameSour
     if args.stride:
         windows.stride = args.stride
     if args.json and source.live:
-        raise InputError(f'--json: {args.input} must have an end, but may have none: use --jsonl')
+        raise InputError(
+            f'--json: {public_url(args.input)} must have an end, but may have none: use --jsonl'
+        )
     for option in ('jsonl', 'max_frames'):
         if getattr(args, option) and (args.json or not windows_of(model.test_cfg)):
             name = option.replace('_', '-')
@@ -118,9 +121,8 @@ def demo_stream(model: ClipDetector, source: FrameSource, args: argparse.Namespa
         def watched() -> Iterator[tuple[np.ndarray, FrameInstances]]:
             for image, found in islice(stream_video(model, source), args.max_frames):
                 if lines:
-                    lines.write(
-                        json.dumps(frame_to_json(found, model.CLASSES, windows.min_score)) + '\n'
-                    )
+                    line = frame_to_json(found, model.CLASSES, windows.min_score)
+                    lines.write(json_text(line, args.jsonl) + '\n')
                     lines.flush()
                 yield image, found
                 bar.update()

@@ -3,9 +3,8 @@ import gc
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch
+from clip_batches import batch, make_metas
 from mmdet.models import build_detector
-from test_tevit import make_metas
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.inference import predict_video

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch
+from clip_batches import batch, make_metas
 from mmcv.runner import build_optimizer
 from mmdet.models import build_detector
-from test_tevit import make_metas
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.runner import TrainedModel

@@ -1,24 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from clip_batches import make_metas
 from mmdet.core import BitmapMasks
 from mmdet.models import build_detector
 
 from tevit_vis.masks import encode_clip
 from tevit_vis.models.heads.tevit_roi_head import boxes_to_rois
-
-
-def make_metas(count, height=64, width=96, scale=1.0):
-    shape = (height, width, 3)
-    return [
-        dict(
-            img_shape=shape,
-            pad_shape=shape,
-            ori_shape=(round(height / scale), round(width / scale), 3),
-            scale_factor=np.full(4, scale, np.float32),
-        )
-        for _ in range(count)
-    ]
 
 
 def test_rois_count_frames_fastest():

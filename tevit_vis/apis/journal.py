@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_json
+from tevit_vis.utils.files import check_writable, json_text, write_json
 
 
 class ResultsJournal:
@@ -78,7 +78,7 @@ class ResultsJournal:
         Args:
             writer: name of the file of this process and run.
         """
-        line = json.dumps({'video_id': video_id, 'entries': entries}) + '\n'
+        line = json_text({'video_id': video_id, 'entries': entries}, self.out) + '\n'
         with open(self.folder / f'{writer}.jsonl', 'a', encoding='utf-8') as file:
             file.write(line)
             file.flush()

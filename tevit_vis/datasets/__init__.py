@@ -1,13 +1,11 @@
 """Data sets of videos, registered in mmdet's registries."""
 
-from mmdet.datasets import build_dataset
-
 from tevit_vis.annotations import Video
 
 from .coco_clips import CocoClipDataset
 from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
-from .joint import JointDataset
+from .joint import JointDataset, ResampledDataset, build_dataset
 from .loader import Draw, TrainClip, build_train_loader
 from .pipelines import ResizeShortSide
 from .ytvis import YouTubeVISDataset
@@ -19,6 +17,7 @@ __all__ = [
     'Frame',
     'FramePipeline',
     'JointDataset',
+    'ResampledDataset',
     'ResizeShortSide',
     'TrainClip',
     'Video',

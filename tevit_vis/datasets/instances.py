@@ -81,6 +81,11 @@ class InstanceTable:
         )  # frame of each row
         return np.unique(begins[~self.crowd[self.annotation[rows]]])
 
+    def labels_of_frame(self, frame: int) -> np.ndarray:
+        """The labels in a frame, crowds left out."""
+        rows = self.annotation[slice(*self.first_row[frame : frame + 2])]
+        return np.unique(self.labels[rows[~self.crowd[rows]]])
+
     def of_frame(self, frame: int, size: tuple[int, int]) -> FrameInstances:
         """The instances of a frame of (height, width) ``size``."""
         first, last = self.first_row[frame : frame + 2]

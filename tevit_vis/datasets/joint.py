@@ -1,23 +1,137 @@
-"""Several data sets as one."""
+"""Several data sets as one, and one data set whose items come more often than once.
+
+mmdet's ``ConcatDataset``, ``RepeatDataset`` and ``ClassBalancedDataset`` take plain numbers for
+items; ours bring a seed. ``build_dataset`` understands mmdet's configs of them all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from mmdet.datasets import DATASETS, build_dataset
+from mmdet.datasets import DATASETS, ClassBalancedDataset
+from mmdet.datasets import build_dataset as build_one
 
 from tevit_vis.annotations import Video
-from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.errors import InputError, whole_number
 
 from .loader import Draw, TrainClip
+
+
+def build_dataset(config: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
+    """Returns the data set of a config.
+
+    Args:
+        config: of one of our data sets, or mmdet's config around such ones: a list of configs, a
+            list of ``ann_file``, ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``.
+
+    Raises:
+        InputError: a wrapper that cannot be around clips, or a key that it does not have.
+
+    Example:
+        >>> build_dataset([])
+        Traceback (most recent call last):
+        tevit_vis.utils.errors.InputError: data.train.datasets: must name a data set, but ...
+    """
+    if isinstance(config, (list, tuple)):
+        return JointDataset(config)
+    kind = config.get('type')
+    if kind == 'ConcatDataset':
+        _check_keys(config, 'datasets', optional=('separate_eval',))
+        return JointDataset(config['datasets'])
+    if kind == 'RepeatDataset':
+        _check_keys(config, 'dataset', 'times')
+        base = build_dataset(config['dataset'])
+        times = whole_number('data.train.times', config['times'], least=1)
+        return ResampledDataset(base, np.tile(np.arange(len(base)), times))
+    if kind == 'ClassBalancedDataset':
+        _check_keys(config, 'dataset', 'oversample_thr', optional=('filter_empty_gt',))
+        base = build_dataset(config['dataset'])
+        balanced = ClassBalancedDataset(
+            base, config['oversample_thr'], config.get('filter_empty_gt', True)
+        )
+        return ResampledDataset(base, np.array(balanced.repeat_indices))
+    if kind == 'MultiImageMixDataset':
+        raise InputError(
+            'data.train: must be videos as they are, but is a MultiImageMixDataset, whose '
+            'transforms mix images: clips cannot be mixed'
+        )
+    if isinstance(config.get('ann_file'), (list, tuple)):
+        return JointDataset(_one_per_file(config))
+    return build_one(config)
+
+
+def _check_keys(config: Mapping, *keys: str, optional: Sequence[str] = ()) -> None:
+    given = set(config) - {'type'}
+    if set(keys) - given or given - {*keys, *optional}:
+        raise InputError(
+            f'data.train: {config["type"]} must have {" and ".join(keys)}, '
+            f'but has {", ".join(sorted(given)) or "nothing"}'
+        )
+
+
+def _one_per_file(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A config with lists of ``ann_file``, and perhaps ``img_prefix``, as one config per file."""
+    files, folders = config['ann_file'], config.get('img_prefix')
+    if isinstance(folders, (list, tuple)) and len(folders) != len(files):
+        raise InputError(
+            f'data.train.img_prefix: must be one folder, or one for each of the {len(files)} '
+            f'files of ann_file, but got {len(folders)}'
+        )
+    parts = []
+    for number, file in enumerate(files):
+        part = dict(copy.deepcopy(config), ann_file=file)
+        if isinstance(folders, (list, tuple)):
+            part['img_prefix'] = folders[number]
+        parts.append(part)
+    return parts
+
+
+class ResampledDataset:
+    """The items of a data set in another number: some more often than once.
+
+    Args:
+        dataset: of training clips.
+        items: [N] numbers of its items.
+    """
+
+    def __init__(self, dataset: Any, items: np.ndarray) -> None:
+        self.dataset = dataset
+        self.items = items
+        self.flag = dataset.flag[items]
+
+    def __getattr__(self, name: str) -> Any:
+        """What else is asked for, such as ``CLASSES`` and ``videos``, is the data set's."""
+        if name == 'dataset':  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, item: int | Draw) -> TrainClip:
+        """A training clip, see ``YouTubeVISDataset``."""
+        return self.dataset[_at(item, int(self.items[_number(item)]))]
+
+    def get_cat_ids(self, item: int) -> list[int]:
+        """Labels of the key frame of an item."""
+        return self.dataset.get_cat_ids(int(self.items[item]))
+
+
+def _number(item: int | Draw) -> int:
+    return item.index if isinstance(item, Draw) else item
+
+
+def _at(item: int | Draw, number: int) -> int | Draw:
+    """An item of another number, with the same seed."""
+    return Draw(number, item.seed) if isinstance(item, Draw) else number
 
 
 @DATASETS.register_module()
 class JointDataset:
     """Training clips of several data sets, one after the other.
-
-    mmdet's and torch's ``ConcatDataset`` take plain numbers for items; ours bring a seed.
 
     Args:
         datasets: their configs.
@@ -42,6 +156,7 @@ class JointDataset:
             raise InputError(
                 f'data.train.datasets: clip_length must be the same in all, but is {lengths}'
             )
+        self.clip_length = lengths[0]
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.flag = np.concatenate([dataset.flag for dataset in self.datasets])
 
@@ -51,6 +166,11 @@ class JointDataset:
         return tuple(self.categories.values())
 
     @property
+    def ann_file(self) -> str:
+        """Of all data sets, for messages."""
+        return ', '.join(dataset.ann_file for dataset in self.datasets)
+
+    @property
     def videos(self) -> list[Video]:
         """Of all data sets."""
         return [video for dataset in self.datasets for video in dataset.videos]
@@ -58,9 +178,17 @@ class JointDataset:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
+    def _place(self, number: int) -> tuple[Any, int]:
+        """The data set of an item, and its number there."""
+        place = int(np.searchsorted(self.ends, number, side='right'))
+        return self.datasets[place], number - (int(self.ends[place - 1]) if place else 0)
+
     def __getitem__(self, item: int | Draw) -> TrainClip:
         """A training clip, see ``YouTubeVISDataset``."""
-        index = item.index if isinstance(item, Draw) else item
-        place = int(np.searchsorted(self.ends, index, side='right'))
-        index -= int(self.ends[place - 1]) if place else 0
-        return self.datasets[place][Draw(index, item.seed) if isinstance(item, Draw) else index]
+        dataset, number = self._place(_number(item))
+        return dataset[_at(item, number)]
+
+    def get_cat_ids(self, item: int) -> list[int]:
+        """Labels of the key frame of an item."""
+        dataset, number = self._place(item)
+        return dataset.get_cat_ids(number)

@@ -136,6 +136,12 @@ class YouTubeVISDataset:
             item = Draw(item, int(np.random.randint(2**31)))
         return self.load_clip(item)
 
+    def get_cat_ids(self, item: int) -> list[int]:
+        """Labels of the instances of an item's key frame, for mmdet's ``ClassBalancedDataset``."""
+        place = int(np.searchsorted(self.first_key, item, side='right')) - 1
+        frame = int(self.first_frame[place]) + int(self.key_frames[item])
+        return self.instances.labels_of_frame(frame).tolist()
+
     def load_clip(self, draw: Draw) -> TrainClip:
         """The clip of a key frame; the seed decides on its other frames and all transforms."""
         place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1

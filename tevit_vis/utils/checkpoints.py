@@ -110,6 +110,7 @@ def take_weights(model: nn.Module, checkpoint: Mapping, path: str) -> TakenWeigh
             f'{path}: load_from must have weights in common with the model, but has none '
             f"(its first key: {next(iter(weights), None)}; the model's: {next(iter(wanted))})"
         )
+    check_finite({key: weights[key] for key in taken}, path)
     model.load_state_dict({**wanted, **{key: weights[key] for key in taken}})
     return TakenWeights(
         path,
@@ -148,7 +149,29 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
             if keys
         ]
         raise InputError(f'{path}: checkpoint does not fit the model: {"; ".join(parts)}')
+    check_finite(weights, path)
     model.load_state_dict(weights)
+
+
+def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
+    """Check that no weight is NaN or infinite.
+
+    Raises:
+        InputError: names the first that is.
+    """
+    bad = [
+        key
+        for key, value in weights.items()
+        if isinstance(value, torch.Tensor)
+        and value.is_floating_point()
+        and not torch.isfinite(value).all()
+    ]
+    if bad:
+        raise InputError(
+            f'{path}: weights must be finite, but {len(bad)} of {len(weights)} are not '
+            f'(first: {bad[0]}): its training diverged, or they were stored in half precision '
+            'and are too large for it; take an earlier checkpoint'
+        )
 
 
 def _shape(value: object) -> list[int] | str:

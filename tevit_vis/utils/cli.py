@@ -111,7 +111,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    add_precision_arguments(parser)
     add_trust_argument(parser)
+
+
+def add_precision_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--amp`` and ``--compile``."""
+    parser.add_argument(
+        '--amp',
+        choices=['bf16', 'fp16'],
+        help='precision of the network (default: fp32; fp16 needs a GPU)',
+    )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='torch.compile backbone and neck: the first pass of each size of frames takes a '
+        'minute or more, later ones less time',
+    )
 
 
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tevit_vis.utils.errors import InputError
@@ -62,11 +63,47 @@ def read_json_lines(path: str | os.PathLike) -> list[Any]:
 def write_json(content: object, path: str | os.PathLike) -> None:
     """Write beside, then rename: ``path`` never holds half a file."""
 
+    text = json_text(content, path)
+
     def write(unfinished: str) -> None:
         with open(unfinished, 'w', encoding='utf-8') as file:
-            json.dump(content, file)
+            file.write(text)
 
     write_beside(path, write)
+
+
+def json_text(content: object, path: str | os.PathLike) -> str:
+    """Returns a value as JSON, in which all numbers are finite: no other program reads NaN.
+
+    Args:
+        path: the file that it is for, named in errors.
+
+    Raises:
+        InputError: a number is NaN or infinite.
+
+    Example:
+        >>> json_text({'score': 0.5}, 'results.json')
+        '{"score": 0.5}'
+    """
+    try:
+        return json.dumps(content, allow_nan=False)
+    except ValueError:
+        raise InputError(
+            f'{os.fspath(path)}: numbers must be finite, but {_not_finite(content)}; nothing was '
+            'written'
+        ) from None
+
+
+def _not_finite(content: object, where: str = '') -> str:
+    """Where the first number is that is not finite, and which one."""
+    if isinstance(content, float):
+        return f'{where or "the value"} is {content}' if not math.isfinite(content) else ''
+    items: Iterable = ()
+    if isinstance(content, Mapping):
+        items = ((f'{where}.{key}' if where else str(key), value) for key, value in content.items())
+    elif isinstance(content, (list, tuple)):
+        items = ((f'{where}[{number}]', value) for number, value in enumerate(content))
+    return next(filter(None, (_not_finite(value, place) for place, value in items)), '')
 
 
 def write_beside(path: str | os.PathLike, write: Callable[[str], object]) -> None:
