@@ -5,12 +5,16 @@ import torch
 from tevit_vis.masks import (
     ResizedMasks,
     RoIMasks,
+    _paste_whole_frames,
     decode_rle,
     encode_clip,
     encode_masks,
+    encode_runs,
+    find_runs,
     mask_areas,
     mask_boxes,
     mask_extents,
+    masks_at_once,
     overlap_shares,
     paste_masks,
     rle_pixels,
@@ -166,3 +170,54 @@ def test_masks_in_boxes_become_maps_of_the_same_shape():
             assert (common / union > 0.95).all()
     nothing = RoIMasks(disc.expand(0, 2, 28, 28), (97, 130), boxes[:0], 0.5)
     assert nothing.maps().shape == (0, 2, 25, 33)
+
+
+def random_masks():
+    generator = torch.Generator().manual_seed(0)
+    for size in ((7, 9), (1, 1), (64, 50), (120, 90)):
+        noise = torch.rand(3, *size, generator=generator)
+        yield torch.cat([noise > 0.5, noise > 0.99, noise < 2, noise > 2, noise > 0.1])
+
+
+def test_runs_found_on_the_device_are_those_of_pycocotools():
+    for masks in random_masks():
+        assert encode_runs(find_runs(masks)) == encode_masks(masks)
+        for one in masks.split(1):
+            assert encode_runs(find_runs(one)) == encode_masks(one)
+    assert encode_runs(find_runs(torch.zeros(0, 4, 5, dtype=torch.bool))) == []
+
+
+def test_runs_know_their_masks_where_some_are_empty():
+    masks = torch.zeros(4, 3, 4, dtype=torch.bool)
+    masks[1, 0, 0] = masks[3, 2, 3] = True
+    decoded = [decode_rle(rle) for rle in encode_runs(find_runs(masks))]
+    assert (np.stack(decoded) == masks.numpy()).all()
+
+
+def test_pasting_whole_frames_gives_what_pasting_in_boxes_does():
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(9, 28, 28, generator=generator)
+    corners = torch.rand(9, 2, 2, generator=generator).sort(1).values
+    boxes = (corners * torch.tensor([130.0, 97.0]) * 1.4 - 20).flatten(1)
+    boxes[0] = torch.tensor([-9.0, 1, -2, 5])  # outside
+    boxes[1] = torch.tensor([6.0, 4, 3, 6])  # no area
+    size = (97, 130)
+    expected = paste_masks(probabilities, boxes, size)
+    on_frame = expected.flatten(1).any(1)
+    assert on_frame[2:].any()
+    assert not on_frame[:2].any()
+    on_frame = on_frame | torch.tensor([False, False] + [True] * 7)
+    found = _paste_whole_frames(probabilities, boxes, on_frame, size)
+    inside = expected > 0
+    torch.testing.assert_close(found[inside], expected[inside], atol=1e-5, rtol=0)
+    # mmdet's CPU form cuts what fades out by half a cell beyond a large box.
+    assert 0 < found[~inside].max() < 0.5
+    assert _paste_whole_frames(probabilities[:0], boxes[:0], on_frame[:0], size).shape == (0, *size)
+
+
+def test_fewer_masks_at_a_time_where_they_are_large():
+    cpu, gpu = torch.device('cpu'), torch.device('cuda', 0)
+    assert masks_at_once(cpu, (1080, 1920)) == 8
+    assert masks_at_once(cpu, (20_000, 20_000)) == 1
+    assert masks_at_once(gpu, (1080, 1920)) == 64
+    assert masks_at_once(gpu, (1080, 1920), bytes_of_pixel=16) == 16

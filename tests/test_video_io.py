@@ -9,7 +9,7 @@ from conftest import noise_frames, write_frames
 
 from tevit_vis import video_io
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import VideoStream, open_source
+from tevit_vis.video_io import VideoStream, open_source, public_url
 from tevit_vis.video_writer import VideoWriter
 
 
@@ -266,3 +266,31 @@ def test_a_camera_is_read_until_it_ends(monkeypatch, caplog):
     assert 'camera 0: ended after 4 frames' in caplog.text
     with pytest.raises(InputError, match='camera 3: must be a camera of this machine, but none'):
         open_source(3)
+
+
+@pytest.mark.parametrize(
+    ('url', 'shown'),
+    [
+        ('rtsp://me:hunter2@camera:554/live', 'rtsp://me:***@camera:554/live'),
+        ('rtsp://me:p@ss@camera/live', 'rtsp://me:***@camera/live'),
+        (
+            'rtsp://camera/live?user=me&password=x&fps=5',
+            'rtsp://camera/live?user=me&password=***&fps=5',
+        ),
+        ('http://host/a?X-Token=abc', 'http://host/a?X-Token=***'),
+        ('http://host/v.mp4', 'http://host/v.mp4'),
+        ('rtsp://me@camera', 'rtsp://me@camera'),
+    ],
+)
+def test_passwords_of_urls_are_not_shown(url, shown):
+    assert public_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    'url', ['rtsp://me:hunter2@localhost:1/live', 'http://me:hunter2@localhost:1/v.mp4?key=hunter2']
+)
+def test_a_stream_that_is_not_there_is_named_without_its_password(url, caplog):
+    with pytest.raises(InputError, match='stream must be there') as caught:
+        VideoStream(url, patience=0.5)
+    assert 'localhost:1' in str(caught.value)
+    assert 'hunter2' not in str(caught.value) + caplog.text

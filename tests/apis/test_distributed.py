@@ -1,8 +1,11 @@
+import atexit
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from tevit_vis.apis.distributed import ALONE, Processes
 
@@ -50,3 +53,33 @@ def test_processes_leave_their_group_before_python_ends(tmp_path):
     done = subprocess.run([*launch, script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ['joined True', 'left True']
+
+
+def test_lost_processes_are_noticed_and_slow_ones_waited_for(monkeypatch):
+    groups = {}
+    for name, value in dict(RANK=1, WORLD_SIZE=2, LOCAL_RANK=1, MASTER_ADDR='localhost').items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(
+        dist, 'init_process_group', lambda name, timeout: groups.update(all=timeout)
+    )
+    monkeypatch.setattr(
+        dist, 'new_group', lambda backend, timeout: groups.update({backend: timeout})
+    )
+    monkeypatch.setattr(dist, 'get_rank', lambda: 1)
+    monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(atexit, 'register', lambda _: None)
+    Processes.join()
+    assert groups['all'] <= timedelta(hours=1)  # an exchange of gradients
+    assert groups['gloo'] >= timedelta(days=1)  # a long video of another process
+
+
+def test_waiting_goes_by_the_patient_group(monkeypatch):
+    group, seen = object(), []
+    monkeypatch.setattr(dist, 'all_reduce', lambda tensor, group: seen.append(group))
+    monkeypatch.setattr(
+        dist, 'broadcast_object_list', lambda box, src, group: seen.append((group, box[0]))
+    )
+    processes = Processes(0, 2, 0, group)
+    processes.wait()
+    assert processes.from_first(lambda: 5) == 5
+    assert seen == [group, (group, 5)]

@@ -1,7 +1,10 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
+from tevit_vis.layers import deform_attention
 from tevit_vis.layers.deform_attention import (
     DeformAttention,
     sample_by_rows,
@@ -81,3 +84,28 @@ def test_the_kernel_gives_the_cpus_numbers():
     )
     sampled = sample_by_kernel(value.cuda(), SHAPES, locations.cuda(), weights.cuda())
     torch.testing.assert_close(sampled.cpu(), sample_by_rows(value, SHAPES, locations, weights))
+
+
+def test_the_kernel_runs_on_the_gpu_of_its_tensors(monkeypatch):
+    """mmcv's kernel takes the current GPU, so that is set to the tensors' around it."""
+    value, locations, weights = draw(torch.float32)
+    guarded, calls = [], []
+
+    @contextmanager
+    def device_of(tensor):
+        guarded.append(tensor)
+        yield
+        guarded.pop()
+
+    class Kernel:
+        @staticmethod
+        def apply(values, sizes, starts, places, shares, im2col_step):
+            calls.append((guarded[-1] is value, len(values), im2col_step))
+            return sample_by_rows(values, SHAPES, places, shares)
+
+    monkeypatch.setattr(torch.cuda, 'device_of', device_of)
+    monkeypatch.setattr(deform_attention, 'MultiScaleDeformableAttnFunction', Kernel)
+    monkeypatch.setattr(deform_attention, 'FRAMES_PER_KERNEL', 1)
+    found = deform_attention.sample_by_kernel(value, SHAPES, locations, weights)
+    torch.testing.assert_close(found, sample_by_rows(value, SHAPES, locations, weights))
+    assert calls == [(True, 1, 1)] * len(value)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from test_clip_transformer import (
     CHANNELS,
     FRAMES,
@@ -17,6 +18,7 @@ from tevit_vis.layers.split_attention import (
     BoxTemporalAttention,
     SplitAttention,
     TemporalAttention,
+    attend_by_parts,
     on_finer_grids,
     on_finer_grids_masked,
 )
@@ -198,3 +200,27 @@ def test_gradients_in_float64():
         if inputs:  # and with padding
             inputs[0][0, 1, 2:5] = True
             assert torch.autograd.gradcheck(lambda x: module.double()(x, *inputs), x)  # noqa: B023
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_no_kernel_gets_more_places_than_it_can_count(masked, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    sides = [torch.randn(70_000, 1, frames, 2, generator=generator) for frames in (2, 3, 3)]
+    mask = torch.rand(70_000, 1, 1, 3, generator=generator) > 0.3 if masked else None
+    if masked:
+        mask[..., 0] = True
+    attend, counts = F.scaled_dot_product_attention, []
+
+    def counted(*args, **kwargs):
+        counts.append(len(args[0]))
+        return attend(*args, **kwargs)
+
+    expected = attend(*sides, attn_mask=mask)
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', counted)
+    found = attend_by_parts(sides, mask)
+    torch.testing.assert_close(found, expected)
+    assert counts == [65_535, 4_465]
+    counts.clear()
+    attention = TemporalAttention(embed_dims=2, num_heads=1, head_dims=2)
+    attention(torch.randn(1, 2, 70_000, 2), torch.randn(1, 3, 70_000, 2), None)
+    assert max(counts) <= 65_535

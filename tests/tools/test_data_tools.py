@@ -31,6 +31,18 @@ def call(monkeypatch, capsys):
 
 
 @pytest.fixture
+def call_fails(call):
+    """Run a tool that ends with an error; returns its line."""
+
+    def run(tool, *arguments):
+        with pytest.raises(SystemExit) as caught:
+            call(tool, *arguments)
+        return str(caught.value)
+
+    return run
+
+
+@pytest.fixture
 def results(train_files, tmp_path):
     """A perfect submission for the tiny data set."""
     entries = json.loads(train_files[0].read_text())['annotations']
@@ -228,3 +240,14 @@ def test_check_dataset_takes_coco_files(call, tmp_path, capsys):
     with pytest.raises(SystemExit, match='coco.json: 1 faults'):
         call('data/check_dataset.py', path)
     assert 'annotations[0]: "category_id" must be one of the categories' in capsys.readouterr().out
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(call_fails, call, tmp_path):
+    path, out = tmp_path / 'large.pth', tmp_path / 'small.pth'
+    torch.save(dict(state_dict={'a': torch.ones(2), 'b.scale': torch.tensor([1e6, 2.0])}), path)
+    line = call_fails('publish_checkpoint.py', path, out)
+    assert 'below 65504 to be stored in half precision, but b.scale has 1e+06' in line
+    assert not out.exists()
+    assert '2 weights' in call('publish_checkpoint.py', path, out, '--full')
+    torch.save(dict(state_dict={'a': torch.tensor([float('nan')])}), path)
+    assert 'weights must be finite' in call_fails('publish_checkpoint.py', path, out, '--full')

@@ -64,3 +64,20 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match='output must be writable'):
         check_writable(tmp_path / 'file' / 'below')
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        ([{'score': float('nan')}], r'\[0\].score is nan'),
+        ({'a': [1.0, {'b': float('inf')}]}, r'a\[1\].b is inf'),
+        (float('-inf'), 'the value is -inf'),
+    ],
+)
+def test_numbers_that_are_not_finite_are_not_written(tmp_path, content, words):
+    path = tmp_path / 'results.json'
+    path.write_text('before')
+    with pytest.raises(InputError, match=f'results.json: numbers must be finite, but .*{words}'):
+        write_json(content, path)
+    assert path.read_text() == 'before'
+    assert list(tmp_path.iterdir()) == [path]
