@@ -1,4 +1,4 @@
-"""CPU seconds, wall seconds and peak memory of a model, part by part.
+"""CPU seconds, wall seconds and peak memory of a model, part by part; its parameters and FLOPs.
 
     OMP_NUM_THREADS=2 python tools/benchmark.py tevit/tevit_msgshift --frames 5 --size 640x360
 
@@ -14,11 +14,20 @@ from collections import defaultdict
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tevit_vis.apis import init_model
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.masks import encode_clip
-from tevit_vis.utils.cli import add_config_arguments, run_tool, tool_parser
+from tevit_vis.utils.cli import (
+    add_config_arguments,
+    add_precision_arguments,
+    frame_size,
+    positive,
+    run_tool,
+    tool_parser,
+)
+from tevit_vis.utils.devices import precision
 
 
 class PartTimer:
@@ -63,7 +72,19 @@ def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
 
 
 @torch.inference_mode()
-def run_clip(model: torch.nn.Module, images: np.ndarray, timer: PartTimer) -> None:
+def count_flops(model: torch.nn.Module, images: np.ndarray) -> int:
+    """Floating-point operations of a clip, as torch counts them: products of matrices,
+    convolutions and attention; what deformable attention and RoIAlign sample is not counted.
+    """
+    with FlopCounterMode(display=False) as counter:
+        run_clip(model, images, PartTimer(next(model.parameters()).device), encode=False)
+    return counter.get_total_flops()
+
+
+@torch.inference_mode()
+def run_clip(
+    model: torch.nn.Module, images: np.ndarray, timer: PartTimer, encode: bool = True
+) -> None:
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
     timer.begin('all')
     timer.begin('preprocessing')
@@ -72,12 +93,14 @@ def run_clip(model: torch.nn.Module, images: np.ndarray, timer: PartTimer) -> No
     metas = [frame.meta for frame in frames]
     del frames
     timer.end('preprocessing')
-    features = model.extract_feat(clip)
-    del clip
-    prediction = model.predict_clip(features, metas)
+    with precision(timer.device, model.amp_dtype):
+        features = model.extract_feat(clip)
+        del clip
+        prediction = model.predict_clip(features, metas)
     del features
     timer.begin('masks to RLE')
-    encode_clip(prediction)
+    if encode:
+        encode_clip(prediction)
     timer.end('masks to RLE')
     timer.end('all')
 
@@ -86,18 +109,28 @@ def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_config_arguments(parser)
     parser.add_argument('--checkpoint')
-    parser.add_argument('--frames', type=int, default=5, help='default: %(default)s')
-    parser.add_argument('--size', default='640x360', help='of the frames (default: %(default)s)')
+    parser.add_argument('--frames', type=positive, default=5, help='default: %(default)s')
+    parser.add_argument(
+        '--size', type=frame_size, default=(640, 360), help='of the frames (default: 640x360)'
+    )
     parser.add_argument('--repeat', type=int, default=3, help='default: %(default)s')
     parser.add_argument('--device', default='cpu', help='default: %(default)s')
+    add_precision_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     torch.manual_seed(0)
-    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
-    width, height = map(int, args.size.split('x'))
+    model = init_model(
+        args.config,
+        args.checkpoint,
+        args.device,
+        args.cfg_options,
+        amp=args.amp,
+        compile=args.compile,
+    )
+    width, height = args.size
     images = np.random.default_rng(0).integers(0, 256, (args.frames, height, width, 3), np.uint8)
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     runs = []
@@ -114,11 +147,19 @@ def main() -> None:
                 module._forward_pre_hooks.clear()
         runs.append(timer.seconds)
     counted = runs[1:] or runs
-    print(f'{args.config}, {args.frames} frames of {args.size}, {torch.get_num_threads()} threads')
+    million = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    print(
+        f'{args.config}, {args.frames} frames of {width}x{height}, {args.amp or "fp32"}, '
+        f'{torch.get_num_threads()} threads'
+    )
+    print(f'{million:.1f} million parameters', end='')
+    print('' if args.compile else f', {count_flops(model, images) / 1e9:.0f} GFLOPs a clip')
     print(f'{"part":16} {"CPU s":>8} {"wall s":>8}')
     for name in sorted(counted[0], key=lambda name: -counted[0][name][0]):
         cpu, wall = (statistics.median(run[name][i] for run in counted) for i in (0, 1))
         print(f'{name:16} {cpu:8.2f} {wall:8.2f}')
+    seconds = statistics.median(run['all'][1] for run in counted)
+    print(f'{args.frames / seconds:.2f} frames per second')
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f'peak memory {peak / 2**20:.2f} GB ({loaded / 2**20:.2f} after loading)')
     if args.device != 'cpu':

@@ -86,7 +86,7 @@ def test_items_that_do_not_wait_are_dropped_from_the_oldest_on():
     def camera():
         yield from range(5)
         read.set()
-        gate.wait(10)
+        gate.wait(0.5)  # the consumer may need the sixth before it opens the gate
         yield 5
 
     gate = threading.Event()

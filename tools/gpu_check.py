@@ -1,0 +1,145 @@
+"""Is this GPU ready: what is there, does it give the CPU's numbers, how fast is it.
+
+    python tools/gpu_check.py [--quick] [--device cuda] [--out gpu_check.json]
+
+Looks at driver, torch, mmcv's ops and memory; compares every system with the CPU (outputs, tracks,
+losses, gradients; TF32 off); measures fp32, TF32, bf16, fp16 and torch.compile side by side, from
+a video file to the drawn one; with two GPUs, two processes with nccl. Ends in tables, which also
+go to --out as JSON, and with exit code 1 where numbers differ. --quick takes the small models.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import torch
+
+from tevit_vis.apis.gpu_check import (
+    FULL,
+    MODES,
+    SMALL,
+    check_two_processes,
+    compare_system,
+    comparison_rows,
+    describe_device,
+    measure_speed,
+    measure_training,
+)
+from tevit_vis.utils.cli import run_tool, tool_parser
+from tevit_vis.utils.devices import check_device
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import check_writable, write_json
+
+GRADIENT_BOUND = 1e-3  # of two processes against one
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('--quick', action='store_true', help='small models, few lengths')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    parser.add_argument('--out', default='gpu_check.json', help='default: %(default)s')
+    parser.add_argument(
+        '--systems', nargs='+', choices=list(SMALL), default=list(SMALL), help='default: all'
+    )
+    parser.add_argument('--frames', nargs='+', type=int, help='default: 5 10 36; with --quick: 5')
+    parser.add_argument('--modes', nargs='+', choices=list(MODES), help='default: all')
+    parser.add_argument('--two-processes', action='store_true', help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
+    """Print a table.
+
+    Args:
+        title: above it.
+        rows: its values by name.
+        columns: format of each value, by name.
+    """
+    print(f'\n{title}')
+    lines = [[name.replace('_', ' ') for name in columns]]
+    for row in rows:
+        values = [format(row[name], form) if name in row else '-' for name, form in columns.items()]
+        lines.append(values)
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line, fault in zip(lines, ['', *(row.get('fault', '') for row in rows)]):
+        print('  '.join(text.rjust(width) for text, width in zip(line, widths)) + f'  {fault}')
+
+
+def run_two_processes(device: torch.device) -> dict | None:
+    """Gradients of two processes against those of one; None where there is one GPU only."""
+    if device.type == 'cuda' and torch.cuda.device_count() < 2:
+        return None
+    launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    done = subprocess.run(
+        [sys.executable, *launch, __file__, '--two-processes', '--device', device.type],
+        capture_output=True,
+        text=True,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
+    if done.returncode or not lines:
+        raise InputError(f'two processes failed:\n{done.stderr[-2000:]}')
+    return json.loads(lines[-1])
+
+
+def main() -> None:
+    args = parse_args()
+    if args.two_processes:
+        print(json.dumps(check_two_processes(args.device)), flush=True)
+        return
+    check_writable(args.out)
+    device = check_device(args.device)
+    report = dict(device=describe_device(device))
+    for name, value in report['device'].items():
+        print(f'{name.replace("_", " "):12} {value}')
+
+    comparisons = [row for system in args.systems for row in compare_system(system, device)]
+    report['comparisons'] = comparison_rows(comparisons)
+    columns = dict(system='', quantity='', difference='.1e', bound='.0e', passed='')
+    shown = [row for row in report['comparisons'] if not row['passed']]
+    worst = {
+        row.system: max(r.difference / r.bound for r in comparisons if r.system == row.system)
+        for row in comparisons
+    }
+    show('Beyond the bound, against the CPU:' if shown else 'Equal to the CPU.', shown, columns)
+    for system, part in worst.items():
+        print(f'{system}: the largest difference is {part:.0%} of its bound')
+
+    report['two_processes'] = run_two_processes(device)
+    if report['two_processes'] is None:
+        print('\nTwo processes: not tried, one GPU is here')
+    else:
+        print(f'\nTwo processes against one, gradients: {report["two_processes"]}')
+
+    configs = SMALL if args.quick else FULL
+    modes = args.modes or (['fp32', 'bf16'] if args.quick and device.type == 'cpu' else list(MODES))
+    lengths = args.frames or ([5] if args.quick else [5, 10, 36])
+    repeats = 1 if args.quick else 3
+    report['speed'] = [
+        measure_speed(system, configs[system], device, mode, frames, repeats)
+        for system in args.systems
+        for mode in modes
+        for frames in lengths
+    ]
+    parts = {f'{part}_part': '.0%' for part in ('decoding', 'rle', 'drawing')}
+    columns = dict(system='', mode='', frames='', fps='.1f', model_fps='.1f', **parts)
+    show('Videos of 640x360, frames per second:', report['speed'], dict(columns, peak_mb='.0f'))
+
+    report['training'] = [
+        measure_training(system, configs[system], device, amp, frames, steps=2 if args.quick else 5)
+        for system in args.systems
+        for amp in (None, 'bf16', 'fp16')
+        for frames in lengths[: 1 if args.quick else 2]
+        if not (amp == 'fp16' and device.type == 'cpu')
+    ]
+    columns = dict(system='', mode='', frames='', seconds='.3f', peak_mb='.0f')
+    show('Training steps of one clip, seconds:', report['training'], columns)
+    write_json(report, args.out)
+    print(f'\n{args.out}')
+    two = report['two_processes'] or {}
+    if shown or any(value > GRADIENT_BOUND for value in two.values()):
+        raise InputError(f"{device}: numbers must be the CPU's, but some are not: see above")
+
+
+if __name__ == '__main__':
+    run_tool(main)
