@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Lint, types and tests, after installing what they need: bash tools/run_tests.sh [--fast] [pytest options]
-# --fast leaves out what is marked slow (full-size models).
+# --fast leaves out what is marked slow (full-size models). Tests run in two processes of one thread
+# each; -n 0 among the pytest options runs them in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup_env.sh tests quickstart
 . tools/find_python.sh
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+export OMP_NUM_THREADS=1
 
 options=()
 if [ "${1:-}" = --fast ]; then
@@ -18,4 +19,4 @@ echo '== ruff'
 echo '== mypy'
 "$PYTHON" -m mypy
 echo '== pytest'
-"$PYTHON" -m pytest "${options[@]}" "$@"
+"$PYTHON" -m pytest -n 2 "${options[@]}" "$@"

@@ -26,6 +26,13 @@ class FullPrecisionLinear(nn.Linear):
         torch.float32
     """
 
+    @classmethod
+    def of(cls, linear: nn.Linear) -> FullPrecisionLinear:
+        """Returns a layer with another one's weights, not copies of them."""
+        layer = nn.utils.skip_init(cls, linear.in_features, linear.out_features)
+        layer.weight, layer.bias = linear.weight, linear.bias
+        return layer
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See ``nn.Linear``."""
         with full_precision(x.device):

@@ -29,8 +29,8 @@ class STQIHead(DIIHead):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         # Under the same names; what they return stays in fp32 when the rest runs in less.
-        self.fc_cls = FullPrecisionLinear(self.fc_cls.in_features, self.fc_cls.out_features)
-        self.fc_reg = FullPrecisionLinear(self.fc_reg.in_features, self.fc_reg.out_features)
+        self.fc_cls = FullPrecisionLinear.of(self.fc_cls)
+        self.fc_reg = FullPrecisionLinear.of(self.fc_reg)
 
     def attend_within_frames(self, queries: torch.Tensor) -> torch.Tensor:
         """Self-attention over the queries of each frame: [B, T, Q, C] -> [B, T, Q, C]."""
