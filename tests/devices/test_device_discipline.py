@@ -1,5 +1,7 @@
 """All systems on tensors that pretend to be on a GPU: nothing is mixed, the host waits rarely."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from clip_batches import batch
@@ -9,7 +11,7 @@ from pretend import GPU, mark, mark_module, pretended_gpu
 from torch.optim.swa_utils import AveragedModel
 
 from tevit_vis.apis import inference_video
-from tevit_vis.apis.hooks import WeightAverageHook
+from tevit_vis.apis.hooks import ClipOptimizerHook, WeightAverageHook
 from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.apis.train import TrainOptions, build_adversary
 
@@ -130,3 +132,37 @@ def test_planted_faults_are_found():
         assert moved.to(on_gpu.device).device == GPU
         assert (on_gpu * 2 + moved.sum()).is_cuda  # numbers may come from anywhere
         assert len(gpu.faults) == 3
+
+
+def test_accumulated_steps_stay_on_the_device(trained):
+    """Two iterations make a step: gradients are clipped and every optimizer moves."""
+    hook = ClipOptimizerHook(cumulative_iters=2, grad_clip=dict(max_norm=1.0))
+    hook.initialized, hook.divisible_iters, hook.remainder_iters = True, 2, 0
+    parts = {'model': trained.module, 'adversary': trained.adversary}
+    runner = SimpleNamespace(
+        model=trained,
+        resumed=None,
+        iter=0,
+        max_iters=2,
+        _max_iters=2,
+        meta={},
+        log_buffer=SimpleNamespace(update=lambda *_: None),
+    )
+    before = [parameter.detach().clone() for parameter in trained.parameters()]
+    with pretended_gpu() as gpu:
+        mark_module(trained)
+        trained.device = GPU
+        runner.optimizers = {
+            name: torch.optim.AdamW(part.parameters(), 1e-2)
+            for name, part in parts.items()
+            if part is not None
+        }
+        hook.before_run(runner)
+        for runner.iter in range(2):
+            hook.before_train_iter(runner)
+            runner.outputs = trained.train_step(batch([[2, 2]]))
+            hook.after_train_iter(runner)
+    assert gpu.faults == []
+    assert gpu.num_waits <= 2 * WAITS_OF_A_STEP + 2, gpu.waits.most_common()
+    moved = [(new != old).any() for new, old in zip(trained.parameters(), before)]
+    assert sum(moved) > 0.9 * len(moved)

@@ -53,8 +53,11 @@ class TrainedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = check_amp(amp, device)
-        self.module = module.to(device)
-        self.adversary = adversary.to(device) if adversary is not None else None
+        # As gradients of convolutions come, which DDP would otherwise copy into another layout.
+        self.module = module.to(device, memory_format=torch.channels_last)
+        self.adversary = None
+        if adversary is not None:
+            self.adversary = adversary.to(device, memory_format=torch.channels_last)
         self.device = device
         objective = module if self.adversary is None else AgainstAdversary(module, self.adversary)
         self.parallel: nn.Module = objective
