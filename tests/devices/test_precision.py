@@ -114,6 +114,15 @@ def test_averages_leave_whole_numbers_alone(caplog):
     torch.testing.assert_close(average.weight.data, torch.full((3,), 0.25 * second + 0.75 * 3))
 
 
+def test_a_table_of_indices_outlives_a_long_run():
+    """At a decay of .9999 a fifth of Swin's indices were one less after an average of their own."""
+    index = torch.arange(100_000)
+    average, hook = index.clone(), WeightAverageHook(0.9999)
+    hook.num_averaged = 1_000_000
+    hook._average([average], [index], None)
+    assert torch.equal(average, index)
+
+
 def test_the_average_reaches_its_decay():
     hook = WeightAverageHook(0.9)
     hook.num_averaged = 10_000

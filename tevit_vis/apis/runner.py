@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -23,6 +23,8 @@ from tevit_vis.utils.devices import check_amp, precision
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import write_beside
 from tevit_vis.utils.seeds import mixed_seed
+
+Trained = TypeVar('Trained', bound=nn.Module)
 
 
 class TrainedModel(nn.Module):
@@ -53,11 +55,10 @@ class TrainedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = check_amp(amp, device)
-        # As gradients of convolutions come, which DDP would otherwise copy into another layout.
-        self.module = module.to(device, memory_format=torch.channels_last)
-        self.adversary = None
+        self.module = _as_gradients_lie(module.to(device))
         if adversary is not None:
-            self.adversary = adversary.to(device, memory_format=torch.channels_last)
+            adversary = _as_gradients_lie(adversary.to(device))
+        self.adversary = adversary
         self.device = device
         objective = module if self.adversary is None else AgainstAdversary(module, self.adversary)
         self.parallel: nn.Module = objective
@@ -93,6 +94,14 @@ class TrainedModel(nn.Module):
         if isinstance(value, list):
             return [self._on_device(item) for item in value]
         return value
+
+
+def _as_gradients_lie(module: Trained) -> Trained:
+    """A module with its convolutions' weights channels-last, as their gradients come: DDP would
+    copy each of those into the layout of its weight.
+    """
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def total_loss(losses: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:

@@ -120,11 +120,9 @@ class STQIHead(DIIHead):
         )
         if not len(rows):
             return dict(losses, loss_bbox=boxes.sum() * 0, loss_iou=boxes.sum() * 0)
-        matched, box_weights = boxes[rows], torch.ones_like(gt_boxes)
-        return dict(
+        matched = boxes[rows]
+        return dict(  # without weights, for which mmdet's GIoULoss would ask the device
             losses,
-            loss_bbox=self.loss_bbox(
-                matched / sizes, gt_boxes / sizes, box_weights, avg_factor=count
-            ),
-            loss_iou=self.loss_iou(matched, gt_boxes, box_weights, avg_factor=count),
+            loss_bbox=self.loss_bbox(matched / sizes, gt_boxes / sizes, avg_factor=count),
+            loss_iou=self.loss_iou(matched, gt_boxes, avg_factor=count),
         )
