@@ -10,7 +10,7 @@ import tevit_vis
 PACKAGE = Path(tevit_vis.__file__).parent
 # Each layer may import itself and those before it.
 LAYERS = [
-    ['utils', 'structures', 'version'],
+    ['utils', 'structures', 'version', 'rle'],
     ['masks', 'video_io', 'video_writer', 'layers'],
     ['annotations'],
     [

@@ -7,14 +7,38 @@ Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout. Train
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from tevit_vis.masks import rle_pixels, to_rle
+from tevit_vis.masks import to_rle
+from tevit_vis.rle import MAX_PIXELS, check_size, is_number, is_whole, rle_faults, shorten
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import read_json
+
+
+class Note(NamedTuple):
+    """Something of an entry that was changed or left out, and is to be said."""
+
+    what: str  # of its kind, the same for all such entries
+    where: str  # file and entry
+
+
+def note_lines(notes: Sequence[Note]) -> list[str]:
+    """Returns a line for each kind of notes, with the first entry and how many there are.
+
+    Example:
+        >>> note_lines([Note('boxes are odd', 'a.json: annotations[3]')] * 2)
+        ['a.json: annotations[3]: boxes are odd (and 1 more)']
+    """
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(note.what, []).append(note.where)
+    return [
+        f'{places[0]}: {what}' + (f' (and {len(places) - 1} more)' if len(places) > 1 else '')
+        for what, places in kinds.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,9 @@ def parse_videos(content: dict, path: str) -> list[Video]:
         InputError: names the first entry that breaks a rule.
     """
     entries = content.get('videos')
+    layout = other_layout(content)
+    if layout:
+        raise InputError(f'{path}: {layout}')
     if not isinstance(entries, list) or not entries:
         found = 'an empty list' if entries == [] else type(entries).__name__
         raise InputError(
@@ -77,6 +104,34 @@ def parse_videos(content: dict, path: str) -> list[Video]:
     return list(videos.values())
 
 
+def other_layout(content: Mapping[str, Any]) -> str:
+    """Returns what a file is that is not in YouTube-VIS layout, and what to do with it; an empty
+    text for one that is, or may be.
+
+    Example:
+        >>> other_layout({'images': [], 'annotations': []})[:19]
+        'is a COCO file of i'
+    """
+    videos, images = content.get('videos'), content.get('images')
+    first = videos[0] if isinstance(videos, list) and videos else None
+    has_names = isinstance(first, Mapping) and 'file_names' in first
+    if isinstance(images, list) and isinstance(videos, list) and not has_names:
+        return (
+            'is a CocoVID file (images with "video_id"): it must be in YouTube-VIS layout, with '
+            'the "file_names" of each video and the "segmentations" of each track'
+        )
+    if isinstance(images, list) and images and not videos:
+        return (
+            'is a COCO file of images: to train on them as videos of one frame, or as clips of '
+            'random views, add --cfg-options data.train.type=CocoImageDataset (or CocoClipDataset)'
+        )
+    if 'shapes' in content and 'imagePath' in content:
+        return 'is a labelme file of one image: it must be in YouTube-VIS layout'
+    if '_via_img_metadata' in content:
+        return 'is a VIA project: it must be in YouTube-VIS layout'
+    return ''
+
+
 def parse_video(entry: object, where: str) -> Video:
     """One entry of ``videos``, checked.
 
@@ -87,20 +142,34 @@ def parse_video(entry: object, where: str) -> Video:
         InputError: it breaks a rule.
     """
     if not isinstance(entry, dict):
-        raise InputError(f'{where} must be an object, but got {entry!r}')
-    for key in ('id', 'width', 'height'):
-        if not isinstance(entry.get(key), int) or (key != 'id' and entry[key] < 1):
-            raise InputError(f'{where}: "{key}" must be a whole number, but got {entry.get(key)!r}')
+        raise InputError(f'{where} must be an object, but got {shorten(entry)}')
+    if not is_whole(entry.get('id')):
+        found = shorten(entry.get('id'))
+        raise InputError(f'{where}: "id" must be a whole number, but got {found}')
+    for key in ('width', 'height'):
+        if not is_whole(entry.get(key)) or entry[key] < 1:
+            found = shorten(entry.get(key))
+            raise InputError(f'{where}: "{key}" must be a whole number, but got {found}')
+    try:
+        check_size([entry['height'], entry['width']])
+    except ValueError:
+        found = f'{shorten(entry["width"])} and {shorten(entry["height"])}'
+        raise InputError(
+            f'{where}: "width" and "height" must make at most {MAX_PIXELS} pixels, but are {found}'
+        ) from None
     names = entry.get('file_names')
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise InputError(
-            f'{where}: "file_names" must be a list of file names, one per frame, but got {names!r}'
+            f'{where}: "file_names" must be a list of file names, one per frame, '
+            f'but got {shorten(names)}'
         )
     if entry.get('length', len(names)) != len(names):
         raise InputError(
             f'{where}: "length" must be the number of file_names, {len(names)}, '
-            f'but got {entry["length"]!r}'
+            f'but got {shorten(entry["length"])}'
         )
+    if any('\0' in name for name in names):
+        raise InputError(f'{where}: "file_names" must be texts without NUL, but one has it')
     return Video(entry['id'], '\0'.join(names), len(names), entry['height'], entry['width'])
 
 
@@ -113,14 +182,21 @@ def file_categories(content: Mapping[str, Any], path: str) -> dict[int, str]:
     found: dict[int, str] = {}
     entries = content.get('categories') or []
     if not isinstance(entries, list):
-        raise InputError(f'{path}: "categories" must be a list, but got {entries!r}')
+        raise InputError(f'{path}: "categories" must be a list, but got {shorten(entries)}')
+    names: dict[str, int] = {}
     for index, entry in enumerate(entries):
         where = f'{path}: categories[{index}]'
-        fits = isinstance(entry, dict) and isinstance(entry.get('id'), int)
+        fits = isinstance(entry, dict) and is_whole(entry.get('id'))
         if not fits or not isinstance(entry.get('name'), str):
             raise InputError(
-                f'{where} must have a number "id" and a text "name", but got {entry!r}'
+                f'{where} must have a number "id" and a text "name", but got {shorten(entry)}'
             )
+        if entry['name'] in names:
+            raise InputError(
+                f'{where}: "name" must be unique, but {shorten(entry["name"])} is also that of '
+                f'category {names[entry["name"]]}'
+            )
+        names[entry['name']] = entry['id']
         if entry['id'] in found:
             raise InputError(f'{where}: "id" must be unique, but {entry["id"]} is not')
         found[entry['id']] = entry['name']
@@ -138,7 +214,9 @@ def annotation_entries(content: Mapping[str, Any], path: str) -> list[dict]:
         raise InputError(f'{path}: "annotations" must be a list, but got {type(entries).__name__}')
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise InputError(f'{path}: annotations[{index}] must be an object, but got {entry!r}')
+            raise InputError(
+                f'{path}: annotations[{index}] must be an object, but got {shorten(entry)}'
+            )
     return entries
 
 
@@ -149,7 +227,7 @@ def check_annotation(
     categories: Container[int],
     seen: set,
 ) -> None:
-    """The ids of an annotation.
+    """The ids of an annotation, and whether it is a crowd.
 
     Args:
         where: names file and entry in errors.
@@ -160,29 +238,38 @@ def check_annotation(
         InputError: it repeats an id, or names a video or category that is not there.
     """
     own = entry.get('id')
-    if own is not None and not isinstance(own, (int, str)):
-        raise InputError(f'{where}: "id" must be a number, but got {own!r}')
+    if own is not None and not (is_whole(own) or isinstance(own, str)):
+        raise InputError(f'{where}: "id" must be a number, but got {shorten(own)}')
     if own is not None and own in seen:
-        raise InputError(f'{where}: "id" must be unique, but {own!r} is not')
+        raise InputError(f'{where}: "id" must be unique, but {shorten(own)} is not')
     seen.add(own)
     for key, known, what in (
         ('video_id', videos, 'a video of the file'),
         ('category_id', categories, 'one of the categories'),
     ):
         value = entry.get(key)
-        if not isinstance(value, int) or value not in known:
-            raise InputError(f'{where}: "{key}" must be {what}, but got {value!r}')
+        if not is_whole(value) or value not in known:
+            raise InputError(f'{where}: "{key}" must be {what}, but got {shorten(value)}')
+    crowd = entry.get('iscrowd', 0)
+    if isinstance(crowd, (list, dict)) or crowd not in (0, 1):
+        raise InputError(f'{where}: "iscrowd" must be 0 or 1, but got {shorten(crowd)}')
 
 
-def frame_masks(entry: Mapping[str, Any], video: Video, where: str) -> list[RLE | None]:
+def frame_masks(
+    entry: Mapping[str, Any], video: Video, where: str, notes: list[Note] | None = None
+) -> list[RLE | None]:
     """The masks of an annotation as compressed RLE, one or None per frame of its video.
 
+    Args:
+        notes: gets what is left out of masks.
+
     Raises:
-        InputError: too few or too many, of another size, or neither RLE nor polygons.
+        InputError: too few or too many, of another size, neither RLE nor polygons, or with runs
+            or coordinates that cannot be.
     """
     masks = entry.get('segmentations')
     if not isinstance(masks, list) or len(masks) != video.num_frames:
-        found = len(masks) if isinstance(masks, list) else repr(masks)
+        found = len(masks) if isinstance(masks, list) else shorten(masks)
         raise InputError(
             f'{where}: "segmentations" must have one mask or null for each of the '
             f'{video.num_frames} frames of video {video.id}, but got {found}'
@@ -200,24 +287,24 @@ def frame_masks(entry: Mapping[str, Any], video: Video, where: str) -> list[RLE 
                 f'{where}: segmentations[{t}] must have the size [height, width] of its video, '
                 f'{[video.height, video.width]}, but has {list(rle["size"])}'
             )
+        if isinstance(mask, list) and notes is not None and any(len(p) < 6 for p in mask):
+            notes.append(
+                Note(
+                    'polygons of less than three points are left out',
+                    f'{where}: segmentations[{t}]',
+                )
+            )
         track.append(rle)
-    return track
-
-
-def check_runs(track: list[RLE | None], video: Video, where: str) -> None:
-    """See that the runs of each mask add up to the pixels of a frame.
-
-    Raises:
-        InputError: they do not.
-    """
     present = [t for t, rle in enumerate(track) if rle is not None]
-    pixels = rle_pixels([rle['counts'] for rle in track if rle is not None])
-    for t, count in zip(present, pixels.tolist()):
-        if count != video.height * video.width:
+    pixels = [video.height * video.width] * len(present)
+    texts = [rle['counts'] for rle in track if rle is not None]
+    for t, fault in zip(present, rle_faults(texts, pixels)):
+        if fault:
             raise InputError(
                 f'{where}: segmentations[{t}] must have runs for the {video.width}x{video.height} '
-                f'pixels of its video, but they are for {count} pixels'
+                f'pixels of its video, but: {fault}'
             )
+    return track
 
 
 def frame_values(
@@ -235,7 +322,7 @@ def frame_values(
     if values is None:
         return None
     if not isinstance(values, list) or len(values) != video.num_frames:
-        found = len(values) if isinstance(values, list) else repr(values)
+        found = len(values) if isinstance(values, list) else shorten(values)
         raise InputError(
             f'{where}: "{key}" must have one entry for each of the {video.num_frames} frames of '
             f'video {video.id}, but got {found}'
@@ -245,8 +332,11 @@ def frame_values(
         if value is not None and not (
             isinstance(numbers, list)
             and len(numbers) == size
-            and all(isinstance(number, (int, float)) for number in numbers)
+            and all(map(is_number, numbers))
+            and (size > 1 or value >= 0)
         ):
             what = 'a number' if size == 1 else f'{size} numbers'
-            raise InputError(f'{where}: {key}[{t}] must be {what} or null, but got {value!r}')
+            raise InputError(
+                f'{where}: {key}[{t}] must be {what} or null, but got {shorten(value)}'
+            )
     return values

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
+from tevit_vis.rle import check_counts, check_polygons, check_size, shorten
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances
 
 MASKS_AT_ONCE = 63  # of one call of pycocotools
@@ -253,54 +254,33 @@ def decode_rle(rle: RLE) -> np.ndarray:
     return coco_mask.decode(rle).astype(bool)
 
 
-def to_rle(mask: dict | list, height: int | None = None, width: int | None = None) -> RLE:
-    """An RLE, compressed or not, or polygons [[x, y, x, y, ...], ...], as a compressed RLE.
+def to_rle(mask: object, height: int, width: int) -> RLE:
+    """Returns a mask of a file as a compressed RLE.
+
+    Args:
+        mask: an RLE, compressed or not, or polygons [[x, y, x, y, ...], ...].
+        height, width: of the frame.
 
     Raises:
-        ValueError: neither of these, or polygons without the frame's size.
+        ValueError: neither of these, or numbers that cannot be. Whether runs add up is not looked
+            at: see ``rle.rle_faults``, for many at once.
+
+    Example:
+        >>> to_rle({'size': [3, 4], 'counts': [7, 2, 3]}, 3, 4)
+        {'size': [3, 4], 'counts': '723'}
     """
-    is_rle = isinstance(mask, dict) and {'size', 'counts'} <= set(mask)
-    if not is_rle and not (
-        isinstance(mask, list) and all(isinstance(p, list) and len(p) >= 6 for p in mask)
-    ):
-        raise ValueError(f'it is {str(mask)[:60]!r}')
-    if isinstance(mask, dict) and isinstance(mask['counts'], str):
-        return {'size': list(mask['size']), 'counts': mask['counts']}
-    if isinstance(mask, list) and (height is None or width is None):
-        raise ValueError('polygons need the height and width of the frame')
-    encoded = coco_mask.frPyObjects(
-        mask, *(mask['size'] if isinstance(mask, dict) else (height, width))
-    )
-    merged = encoded if isinstance(encoded, dict) else coco_mask.merge(encoded)
-    return {'size': list(merged['size']), 'counts': merged['counts'].decode()}
-
-
-def rle_pixels(texts: Sequence[str]) -> np.ndarray:
-    """Pixels that the runs of compressed RLEs add up to: height x width, if they are whole.
-
-    COCO's code: 5 bits a character, bit 32 says that more follow, bit 16 of the last one is the
-    sign; from the fourth run on, the difference to the run before the last is coded.
-    """
-    lengths = np.array([len(text) for text in texts], np.int64)
-    codes = np.frombuffer(''.join(texts).encode(), np.uint8).astype(np.int64) - 48
-    if not len(codes):
-        return np.zeros(len(texts), np.int64)
-    owner = np.repeat(np.arange(len(texts)), lengths)
-    last = (codes & 32) == 0  # character of its number
-    first = np.concatenate([[True], last[:-1] | (owner[1:] != owner[:-1])])
-    number = np.cumsum(first) - 1
-    place = np.arange(len(codes)) - np.flatnonzero(first)[number]
-    values = np.add.reduceat((codes & 31) << (5 * np.minimum(place, 11)), np.flatnonzero(first))
-    ends = np.concatenate([np.flatnonzero(first)[1:], [len(codes)]]) - 1
-    negative = (codes[ends] & 16) > 0
-    values -= negative.astype(np.int64) << (5 * np.minimum(place[ends] + 1, 12))
-    # A run counts once for itself and once for each later run that is coded by difference to it.
-    owner = owner[first]
-    starts = np.searchsorted(owner, np.arange(len(texts)))
-    counts = np.bincount(owner, minlength=len(texts))
-    rank = np.arange(len(owner)) - starts[owner]
-    times = np.where(rank == 0, 1, (counts[owner] - 1 - rank) // 2 + 1)
-    return np.bincount(owner, weights=values * times, minlength=len(texts)).astype(np.int64)
+    if isinstance(mask, dict):
+        if not {'size', 'counts'} <= set(mask):
+            raise ValueError(f'it is {shorten(mask)}')
+        size = check_size(mask['size'])
+        if isinstance(mask['counts'], str):
+            return {'size': list(size), 'counts': mask['counts']}
+        counts = check_counts(mask['counts'])
+        encoded = coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)
+    else:
+        polygons = check_polygons(mask, height, width)
+        encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return {'size': list(encoded['size']), 'counts': encoded['counts'].decode()}
 
 
 def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:

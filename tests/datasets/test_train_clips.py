@@ -107,7 +107,7 @@ def test_rle_of_both_kinds_and_polygons_give_the_same_instances(train_files, wit
 def test_masks_of_no_area_or_thinner_than_a_pixel_are_left_out(train_files):
     def change(content):
         first, late, _ = content['annotations']
-        first['areas'] = [0, 400, -1, None]  # null: the mask's own
+        first['areas'] = [0, 400, 0, None]  # null: the mask's own
         first['bboxes'][1] = [6, 10, 0.5, 20]
         late['segmentations'] = [None] * 4
 

@@ -12,16 +12,21 @@ from PIL import Image
 from terminaltables import AsciiTable
 
 from tevit_vis.annotations import (
+    Note,
     Video,
     annotation_entries,
     file_categories,
-    frame_masks,
+    note_lines,
+    other_layout,
     parse_video,
 )
-from tevit_vis.masks import mask_areas, mask_boxes
 from tevit_vis.utils.errors import InputError
 
-from .instances import parse_annotation
+from .instances import (
+    ParsedAnnotation,
+    parse_annotation,
+    usable_warnings,
+)
 
 BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's
 
@@ -76,6 +81,10 @@ class DatasetCheck:
 
     def _check_videos(self, on_video: Callable[[], object]) -> None:
         entries = self.content.get('videos')
+        layout = other_layout(self.content)
+        if layout:
+            self.faults.append(f'{self.path}: {layout}')
+            return
         if not isinstance(entries, list) or not entries:
             self.faults.append(f'{self.path}: "videos" must be a list with at least one video')
             return
@@ -113,20 +122,29 @@ class DatasetCheck:
     def _check_annotations(self) -> None:
         entries = self._note(lambda: annotation_entries(self.content, self.path), [])
         seen: set = set()
+        all_rows: list[tuple[int, int, np.ndarray, bytes]] = []
+        crowd: list[bool] = []
+        notes: list[Note] = []
         for index, entry in enumerate(entries):
             where = f'{self.path}: annotations[{index}]'
-            rows = self._note(
+            parsed = self._note(
                 lambda: parse_annotation(entry, where, self.videos, self.categories, seen),  # noqa: B023
                 None,
             )
-            if rows is None:
+            if parsed is None:
                 continue
+            rows = parsed.rows
+            all_rows += [(t, index, box, text) for t, box, text in rows]
+            crowd.append(bool(entry.get('iscrowd', 0)))
+            notes += parsed.notes
             self.instances[entry['category_id']] += 1
             self.instances_per_video[entry['video_id']] += 1
             self.num_masks += len(rows)
-            self._compare_with_masks(entry, where)
+            self._compare_with_masks(entry, where, parsed)
             if not rows:
                 self.warnings.append(f'{where}: has no mask to train with in any frame')
+        self.warnings += note_lines(notes)
+        self.warnings += usable_warnings(all_rows, crowd, self.path)
         for category, name in self.categories.items():
             if entries and not self.instances[category]:
                 self.warnings.append(f'{self.path}: category {category} ({name}) has no instance')
@@ -134,11 +152,12 @@ class DatasetCheck:
         if entries and without:
             self.warnings.append(f'{self.path}: {without} videos have no instance')
 
-    def _compare_with_masks(self, entry: Mapping[str, Any], where: str) -> None:
+    def _compare_with_masks(
+        self, entry: Mapping[str, Any], where: str, parsed: ParsedAnnotation
+    ) -> None:
         """Empty masks, and areas and boxes that are not those of the masks."""
-        track = frame_masks(entry, self.videos[entry['video_id']], where)
-        areas, boxes = mask_areas(track), mask_boxes(track)
-        for t, rle in enumerate(track):
+        areas, boxes = parsed.areas, parsed.boxes
+        for t, rle in enumerate(parsed.track):
             if rle is None:
                 continue
             there = f'{where}: segmentations[{t}]'

@@ -8,22 +8,27 @@ Letters: F frames of all videos, R masks of all frames, A annotations.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tevit_vis.annotations import (
+    Note,
     Video,
     annotation_entries,
     check_annotation,
-    check_runs,
     frame_masks,
     frame_values,
+    note_lines,
 )
 from tevit_vis.masks import mask_areas, mask_boxes
 from tevit_vis.structures import RLE
+
+BOX_AGREES = 0.5  # IoU with the box around the mask
+LOGGER = logging.getLogger('tevit_vis')
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ def parse_instances(
     """The ``annotations`` of a file, checked; none at all is a table without rows.
 
     As in the official code, masks of no area or in a box narrower than a pixel are left out, and
-    boxes and areas are those of the file where it has them; others are computed.
+    boxes and areas are those of the file where it has them; others are computed. Boxes that
+    contradict their masks are those of the masks. What is not taken as it is, is logged.
 
     Args:
         content: of the file.
@@ -123,15 +129,48 @@ def parse_instances(
     by_id = {video.id: video for video in videos}
     label_of = {category: label for label, category in enumerate(categories)}
     rows: list[tuple[int, int, np.ndarray, bytes]] = []
-    labels, crowd = [], []
+    labels, crowd, notes = [], [], []
     seen: set = set()
     for index, entry in enumerate(annotation_entries(content, path)):
         where = f'{path}: annotations[{index}]'
-        for t, box, text in parse_annotation(entry, where, by_id, label_of, seen):
+        parsed = parse_annotation(entry, where, by_id, label_of, seen)
+        for t, box, text in parsed.rows:
             rows.append((starts[entry['video_id']] + t, index, box, text))
+        notes += parsed.notes
         labels.append(label_of[entry['category_id']])
         crowd.append(bool(entry.get('iscrowd', 0)))
+    for line in (*note_lines(notes), *usable_warnings(rows, crowd, path)):
+        LOGGER.warning('%s', line)
     return InstanceTable(rows, labels, crowd, int(first_frame[-1]))
+
+
+def usable_warnings(
+    rows: Sequence[tuple[int, int, np.ndarray, bytes]], crowd: Sequence[bool], path: str
+) -> list[str]:
+    """What keeps a whole data set from being learned from: all crowds, or all next to nothing."""
+    lines = []
+    if crowd and all(crowd):
+        lines.append(
+            f'{path}: all {len(crowd)} annotations are crowds ("iscrowd": 1): there is nothing to '
+            'train on, and nothing to score against'
+        )
+    sizes = [(box[2:] - box[:2]).max() for _, _, box, _ in rows]
+    if sizes and max(sizes) <= 2:
+        lines.append(
+            f'{path}: all {len(sizes)} masks are a pixel or two: coordinates must be pixels, '
+            'not shares of the frame'
+        )
+    return lines
+
+
+class ParsedAnnotation(NamedTuple):
+    """An annotation as training and checks take it. T frames."""
+
+    rows: list[tuple[int, np.ndarray, bytes]]  # frame, box x1 y1 x2 y2, RLE text of masks to train
+    track: list[RLE | None]  # T masks
+    areas: np.ndarray  # [T] pixels of the masks
+    boxes: np.ndarray  # [T, 4] x y width height around the masks
+    notes: list[Note]
 
 
 def parse_annotation(
@@ -140,8 +179,8 @@ def parse_annotation(
     videos: Mapping[int, Video],
     categories: Container[int],
     seen: set,
-) -> list[tuple[int, np.ndarray, bytes]]:
-    """The masks to train with of one annotation: (frame of its video, box x1 y1 x2 y2, RLE text).
+) -> ParsedAnnotation:
+    """One annotation, checked.
 
     Args:
         entry: of the file's ``annotations``.
@@ -155,16 +194,53 @@ def parse_annotation(
     """
     check_annotation(entry, where, videos, categories, seen)
     video = videos[entry['video_id']]
-    track = frame_masks(entry, video, where)
-    check_runs(track, video, where)
-    areas = _filled(frame_values(entry, 'areas', 1, video, where), mask_areas(track))
-    boxes = _filled(frame_values(entry, 'bboxes', 4, video, where), mask_boxes(track))
+    notes: list[Note] = []
+    track = frame_masks(entry, video, where, notes)
+    own_areas, own_boxes = mask_areas(track), mask_boxes(track)
+    areas = _filled(frame_values(entry, 'areas', 1, video, where), own_areas)
+    boxes = _filled(frame_values(entry, 'bboxes', 4, video, where), own_boxes)
     rows = []
-    for t, (rle, area, (x, y, width, height)) in enumerate(zip(track, areas, boxes)):
-        if rle is not None and area > 0 and width >= 1 and height >= 1:
+    for t, (rle, area, box) in enumerate(zip(track, areas, boxes)):
+        if rle is None or not own_areas[t]:
+            continue
+        if box_iou(box, own_boxes[t]) < BOX_AGREES:
+            hint = _box_hint(box, own_boxes[t], video)
+            if hint or min(box[2:]) >= 1:  # else the file says that there is next to nothing
+                kind = f'"bboxes" contradict the masks{hint}; the masks win'
+                notes.append(Note(kind, f'{where}: bboxes[{t}]'))
+                box = own_boxes[t].tolist()
+        x, y, width, height = box
+        if area > 0 and width >= 1 and height >= 1:
             corners = np.array([x, y, x + width, y + height], np.float32)
             rows.append((t, corners, rle['counts'].encode()))
-    return rows
+    return ParsedAnnotation(rows, track, own_areas, own_boxes, notes)
+
+
+def box_iou(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Intersection over union of two boxes x y width height.
+
+    Example:
+        >>> box_iou([0, 0, 2, 2], [1, 0, 2, 2])
+        0.3333333333333333
+    """
+    sides = [
+        min(ours[n] + ours[n + 2], theirs[n] + theirs[n + 2]) - max(ours[n], theirs[n])
+        for n in (0, 1)
+    ]
+    common = max(sides[0], 0.0) * max(sides[1], 0.0)
+    either = ours[2] * ours[3] + theirs[2] * theirs[3] - common
+    return float(common / either) if either > 0 else 0.0
+
+
+def _box_hint(box: Sequence[float], around_mask: Sequence[float], video: Video) -> str:
+    """What a box that contradicts its mask seems to be."""
+    x1, y1, x2, y2 = box
+    if box_iou([x1, y1, x2 - x1, y2 - y1], around_mask) > BOX_AGREES:
+        return ' (they look like x1 y1 x2 y2; x y width height is right)'
+    scaled = [x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height]
+    if box_iou(scaled, around_mask) > BOX_AGREES:
+        return ' (they look like shares of the frame; pixels are right)'
+    return ''
 
 
 def _filled(values: list | None, computed: np.ndarray) -> list:

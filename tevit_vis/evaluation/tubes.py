@@ -21,6 +21,7 @@ from tevit_vis.annotations import (
     parse_videos,
 )
 from tevit_vis.masks import mask_areas, overlap_shares
+from tevit_vis.rle import check_size, is_number, is_whole, rle_faults, shorten
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
@@ -111,10 +112,13 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
 
 def _occlusion_of(entry: dict, where: str) -> float | None:
     levels = entry.get('occlusion') or []
+    if not isinstance(levels, list):
+        raise InputError(f'{where}: "occlusion" must be a list, but got {shorten(levels)}')
     for t, level in enumerate(levels):
-        if level is not None and level not in OCCLUSION:
+        if level is not None and (not isinstance(level, str) or level not in OCCLUSION):
             raise InputError(
-                f'{where}: occlusion[{t}] must be {", ".join(OCCLUSION)} or null, but got {level!r}'
+                f'{where}: occlusion[{t}] must be {", ".join(OCCLUSION)} or null, '
+                f'but got {shorten(level)}'
             )
     return occlusion_score(levels)
 
@@ -158,39 +162,60 @@ def check_prediction(entry: dict, lengths: dict[int, int], where: str) -> list[R
         InputError: it cannot be scored.
     """
     if not isinstance(entry, dict):
-        raise InputError(f'{where}: entry must be an object, but got {entry!r}')
+        raise InputError(f'{where}: entry must be an object, but got {shorten(entry)}')
     score = entry.get('score')
-    if not isinstance(score, (int, float)) or math.isnan(score):
-        raise InputError(f'{where}: "score" must be a number, but got {score!r}')
+    if not is_number(score):
+        raise InputError(f'{where}: "score" must be a number, but got {shorten(score)}')
     masks = _masks_of(entry, lengths, where)
+    present, pixels = [], []
     for t, mask in enumerate(masks):
-        if mask is not None and not _is_compressed(mask):
-            raise InputError(
-                f'{where}: segmentations[{t}] must be null or a compressed RLE with text '
-                f'"counts", as the server wants it, but got {str(mask)[:60]}'
-            )
+        if mask is None:
+            continue
+        try:
+            pixels.append(_compressed_pixels(mask))
+        except ValueError as error:
+            raise InputError(f'{where}: segmentations[{t}] {error}') from None
+        present.append(t)
+    for t, fault in zip(present, rle_faults([masks[t]['counts'] for t in present], pixels)):
+        if fault:
+            raise InputError(f'{where}: segmentations[{t}] must be a whole RLE, but: {fault}')
     return masks
 
 
 def _masks_of(entry: dict, lengths: dict[int, int], where: str) -> list:
     video = entry.get('video_id')
-    if video not in lengths:
-        raise InputError(f'{where}: "video_id" must be a video of the file, but got {video!r}')
-    if not isinstance(entry.get('category_id'), int):
-        found = entry.get('category_id')
-        raise InputError(f'{where}: "category_id" must be a whole number, but got {found!r}')
+    if not is_whole(video) or video not in lengths:
+        found = shorten(video)
+        raise InputError(f'{where}: "video_id" must be a video of the file, but got {found}')
+    if not is_whole(entry.get('category_id')):
+        found = shorten(entry.get('category_id'))
+        raise InputError(f'{where}: "category_id" must be a whole number, but got {found}')
     masks = entry.get('segmentations')
     if not isinstance(masks, list) or len(masks) != lengths[video]:
-        found = len(masks) if isinstance(masks, list) else masks
+        found = str(len(masks)) if isinstance(masks, list) else shorten(masks)
         raise InputError(
             f'{where}: "segmentations" must have one mask or null for each of the '
-            f'{lengths[video]} frames, but got {found!r}'
+            f'{lengths[video]} frames, but got {found}'
         )
     return masks
 
 
-def _is_compressed(mask: object) -> bool:
-    return isinstance(mask, dict) and isinstance(mask.get('counts'), str) and 'size' in mask
+def _compressed_pixels(mask: object) -> int:
+    """Pixels of the frame of a compressed RLE.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(mask, dict) or not isinstance(mask.get('counts'), str):
+        raise ValueError(
+            'must be null or a compressed RLE with text "counts", as the server wants it, '
+            f'but got {shorten(mask)}'
+        )
+    try:
+        height, width = check_size(mask.get('size'))
+    except ValueError as error:
+        raise ValueError(f'must have a size, but: {error}') from None
+    return height * width
 
 
 def track_areas(tracks: Sequence[list[RLE | None]]) -> list[np.ndarray]:
