@@ -168,8 +168,12 @@ def parse_video(entry: object, where: str) -> Video:
             f'{where}: "length" must be the number of file_names, {len(names)}, '
             f'but got {shorten(entry["length"])}'
         )
-    if any('\0' in name for name in names):
-        raise InputError(f'{where}: "file_names" must be texts without NUL, but one has it')
+    names = [name.replace('\\', '/') for name in names]  # of Windows
+    for t, name in enumerate(names):
+        if '\0' in name or name.startswith('/') or '..' in name.split('/'):
+            raise InputError(
+                f'{where}: file_names[{t}] must lie in the image folder, but is {shorten(name)}'
+            )
     return Video(entry['id'], '\0'.join(names), len(names), entry['height'], entry['width'])
 
 

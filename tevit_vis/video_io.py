@@ -19,6 +19,7 @@ import av
 import cv2
 import mmcv
 import numpy as np
+from PIL import Image
 
 from tevit_vis.utils.errors import InputError
 
@@ -44,6 +45,7 @@ class FrameSource(Protocol):
     def __iter__(self) -> Iterator[np.ndarray]: ...
 
 
+ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height change places
 VideoInput = Union[str, int, os.PathLike, Sequence, np.ndarray, FrameSource]
 LOGGER = logging.getLogger('tevit_vis')
 
@@ -138,7 +140,7 @@ class VideoFile:
 
     def _open(self) -> av.container.InputContainer:
         try:
-            return av.open(self.path)
+            return av.open(self.path, metadata_errors='replace')
         except av.error.FFmpegError as error:
             raise InputError(f'{self.path}: video cannot be decoded: {error.strerror}') from None
 
@@ -244,7 +246,8 @@ class VideoStream:
 
     def _open(self) -> av.container.InputContainer:
         try:
-            return av.open(self.url, timeout=(self.patience, self.patience))
+            timeout = (self.patience, self.patience)
+            return av.open(self.url, timeout=timeout, metadata_errors='replace')
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f'{self.name}: stream must be there, but: {_reason(error)}') from None
 
@@ -326,6 +329,33 @@ def read_image(path: str) -> np.ndarray:
     return image
 
 
+def image_size(path: str) -> tuple[int, int]:
+    """Returns (W, H) of an image file as ``read_image`` would give it, from its header alone.
+
+    Raises:
+        InputError: the file is absent or is no image.
+    """
+    with image_faults(path), Image.open(path) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
+
+
+def turned_hint(path: str, wanted: tuple[int, int]) -> str:
+    """Returns words for an image whose stored size is the wanted (W, H), and its displayed one not.
+
+    A file says how it is to be turned (EXIF orientation), and it is read so everywhere.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            stored = image.size
+    except (OSError, ValueError, SyntaxError):
+        return ''
+    if turned and stored == wanted:
+        return ': it is stored so, but its EXIF orientation turns it'
+    return ''
+
+
 @contextmanager
 def image_faults(path: str) -> Iterator[None]:
     """Turn what mmcv and OpenCV raise on a bad image file into an ``InputError``."""
@@ -333,7 +363,7 @@ def image_faults(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise InputError(f'{path}: frame must be an image file, but there is none') from None
-    except (OSError, AttributeError, cv2.error):
+    except (OSError, AttributeError, SyntaxError, ValueError, cv2.error):
         raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None
 
 

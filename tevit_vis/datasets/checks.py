@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from terminaltables import AsciiTable
 
 from tevit_vis.annotations import (
@@ -21,6 +20,7 @@ from tevit_vis.annotations import (
     parse_video,
 )
 from tevit_vis.utils.errors import InputError
+from tevit_vis.video_io import image_size, read_image, turned_hint
 
 from .instances import (
     ParsedAnnotation,
@@ -39,6 +39,7 @@ class DatasetCheck:
         path: names the file in faults.
         root: image folder, or None to leave images out.
         on_video: called after each video.
+        headers_only: read no more of an image than its size: faster, but a damaged one passes.
 
     Attributes:
         faults: a line each, with file and entry; they keep a data set from being used.
@@ -51,10 +52,12 @@ class DatasetCheck:
         path: str,
         root: str | None,
         on_video: Callable[[], object] = lambda: None,
+        headers_only: bool = False,
     ) -> None:
         self.content = content
         self.path = path
         self.root = root
+        self.headers_only = headers_only
         self.faults: list[str] = []
         self.warnings: list[str] = []
         self.videos: dict[int, Video] = {}
@@ -104,20 +107,33 @@ class DatasetCheck:
             self.warnings.append(f'{where}: "file_names" has the same file twice')
         for t, name in enumerate(names if self.root is not None else ()):
             path = os.path.join(self.root or '', name)
+            there = f'{where}: file_names[{t}]'
             try:
-                with Image.open(path) as image:  # reads the header only
-                    size = image.size
-            except FileNotFoundError:
-                yield f'{where}: file_names[{t}]: {path} is not there'
+                width, height = self._image_size(path)
+            except InputError as error:
+                yield f'{there}: {error}'
                 continue
-            except OSError:
-                yield f'{where}: file_names[{t}]: {path} is no image'
-                continue
-            if size != (video.width, video.height):
+            if (width, height) != (video.width, video.height):
                 yield (
-                    f'{where}: file_names[{t}]: {path} must be {video.width}x{video.height}, '
-                    f'but is {size[0]}x{size[1]}'
+                    f'{there}: {path} must be {video.width}x{video.height}, '
+                    f'but is {width}x{height}{turned_hint(path, (video.width, video.height))}'
                 )
+
+    def _image_size(self, path: str) -> tuple[int, int]:
+        """(W, H) as training and testing see the image: turned as its EXIF orientation says.
+
+        Raises:
+            InputError: it is not there, is no image or, unless only headers are read, is damaged.
+        """
+        if not os.path.isfile(path):
+            raise InputError(f'{path} is not there')
+        try:
+            if self.headers_only:
+                return image_size(path)
+            height, width = read_image(path).shape[:2]
+        except InputError:
+            raise InputError(f'{path} is no image') from None
+        return width, height
 
     def _check_annotations(self) -> None:
         entries = self._note(lambda: annotation_entries(self.content, self.path), [])

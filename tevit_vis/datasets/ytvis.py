@@ -15,6 +15,7 @@ from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
+from tevit_vis.video_io import turned_hint
 
 from .categories import choose_categories
 from .clip_sampler import build_clip_sampler
@@ -169,6 +170,7 @@ class YouTubeVISDataset:
             raise InputError(
                 f'{path}: frame {index} of video {video.id} must be {video.width}x{video.height} '
                 f'as {self.ann_file} says, but it is {width}x{height}'
+                f'{turned_hint(path, (video.width, video.height))}'
             )
 
     def frame_path(self, video: Video, index: int) -> str:

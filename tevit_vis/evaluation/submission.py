@@ -103,6 +103,7 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
     lengths = {key: video.num_frames for key, video in videos.items()}
     categories = file_categories(content, 'annotation file')
     faults = []
+    counts: Counter = Counter()
     for index, entry in enumerate(results):
         where = f'{origin}: [{index}]'
         try:
@@ -110,6 +111,7 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
         except InputError as error:
             faults.append(str(error))
             continue
+        counts[entry['video_id'], entry['category_id']] += 1
         if categories and entry['category_id'] not in categories:
             faults.append(
                 f'{where}: "category_id" must be one of the categories, or the entry counts '
@@ -125,7 +127,6 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
             )
         if not any(track):
             faults.append(f'{where}: has no mask in any frame')
-    counts = Counter((e.get('video_id'), e.get('category_id')) for e in results if dict is type(e))
     most = MAX_PREDICTIONS[-1]
     faults += [
         f'{origin}: video {video}, category {category}: at most {most} entries count, '

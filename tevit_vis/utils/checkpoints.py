@@ -12,6 +12,22 @@ from torch import nn
 
 from tevit_vis.utils.errors import InputError
 
+# What torch, pickle and zipfile raise on files that are damaged or something else.
+NOT_A_CHECKPOINT = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    OverflowError,
+    MemoryError,
+    AssertionError,
+    zipfile.BadZipFile,
+)
+
 
 def read_checkpoint(path: str, trust: bool = False) -> dict:
     """Load a checkpoint file on the CPU.
@@ -42,7 +58,7 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
                 '(trust_checkpoint=True in Python)'
             ) from None
         raise InputError(f'{path}: is no checkpoint, or a truncated one') from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, ModuleNotFoundError) as error:
+    except NOT_A_CHECKPOINT as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f'{path}: is no checkpoint, or a truncated one ({reason})') from None
     if not isinstance(checkpoint, Mapping):
@@ -175,4 +191,13 @@ def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
 
 
 def _shape(value: object) -> list[int] | str:
-    return list(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+    """The shape of a weight; the kind of anything that cannot be one, such as a sparse tensor."""
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    if value.layout != torch.strided:
+        return 'a sparse tensor'
+    if value.is_quantized:
+        return 'a quantised tensor'
+    if value.is_meta:
+        return 'a tensor without values'
+    return list(value.shape)

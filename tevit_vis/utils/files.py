@@ -6,11 +6,14 @@ import errno
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tevit_vis.utils.errors import InputError
+
+SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
 def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike] = ()) -> None:
@@ -47,11 +50,28 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
     """
     try:
         with open(path, encoding='utf-8') as file:
-            return json.load(file)
+            text = file.read()
+        content = json.loads(text)
     except FileNotFoundError:
         raise InputError(f'{path}: {what} must be there, but it is not') from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise InputError(f'{path}: {what} must be JSON, but is nested too deeply') from None
+    except (OSError, ValueError) as error:  # text that is no UTF-8, no JSON, numbers too long
         raise InputError(f'{path}: {what} must be JSON, but: {error}') from None
+    if SURROGATE.search(text) and not _is_whole_text(content):
+        raise InputError(
+            f'{path}: {what} must hold whole characters, but has half of one (\\ud...)'
+        )
+    return content
+
+
+def _is_whole_text(content: object) -> bool:
+    """Whether all texts of a JSON value can be written: an escape may name half a character."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_json_lines(path: str | os.PathLike) -> list[Any]:

@@ -22,6 +22,11 @@ def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('annotations', metavar='ANN.json')
     parser.add_argument('root', nargs='?', help='folder that file_names are relative to')
+    parser.add_argument(
+        '--headers-only',
+        action='store_true',
+        help='do not decode images: faster, but a damaged one passes',
+    )
     parser.add_argument('--shown', type=int, default=50, help='lines of each kind (default: 50)')
     return parser.parse_args()
 
@@ -43,7 +48,9 @@ def main() -> None:
     videos = content.get('videos')
     total = len(videos) if isinstance(videos, list) else 0
     with tqdm(total=total, unit='video', desc='check', disable=not args.root) as bar:
-        check = DatasetCheck(content, args.annotations, args.root, on_video=bar.update)
+        check = DatasetCheck(
+            content, args.annotations, args.root, bar.update, headers_only=args.headers_only
+        )
     show('fault', check.faults, args.shown)
     show('warning', check.warnings, args.shown)
     print(check.summary())
