@@ -83,39 +83,75 @@ class RoIMasks(LogitMasks):
 
 @dataclass(frozen=True)
 class ResizedMasks(LogitMasks):
-    """Masks that fill the frame: each logit map is resized to it, bilinearly; a pixel belongs to
+    """Masks on maps over the frame: each logit map is resized to it, bilinearly; a pixel belongs to
     the mask where its logit is positive.
+
+    Args:
+        cells: (y, x) cells that the frame covers from the first one on, which may be parts: what
+            lies beyond is padding. None says that it covers the whole map.
     """
+
+    cells: tuple[float, float] | None = None
 
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
         if not self.num_instances:
             return self.logits.new_zeros(0, *self.size, dtype=torch.bool)
-        logits = self.logits[None, :, index].float()
-        return F.interpolate(logits, self.size, mode='bilinear', align_corners=False)[0] > 0
+        return resize_to_frame(self.logits[:, index], self.size, self.cells) > 0
 
     def maps(self) -> torch.Tensor:
         """The logits [N, T, h, w] as they are."""
         return self.logits
 
 
-def mask_extents(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def resize_to_frame(
+    maps: torch.Tensor, size: tuple[int, int], cells: tuple[float, float] | None
+) -> torch.Tensor:
+    """Resize maps [N, h, w] bilinearly to a frame: [N, H, W] fp32.
+
+    Args:
+        size: (H, W).
+        cells: (y, x) that the frame covers, see ``ResizedMasks``.
+
+    Example:
+        >>> maps = torch.tensor([[[0.0, 2.0, 4.0]]])
+        >>> resize_to_frame(maps, (1, 5), (1, 2.5))[0, 0].tolist()  # half a cell for each pixel
+        [0.0, 0.5, 1.5, 2.5, 3.5]
+    """
+    maps = maps[None].float()
+    height, width = cells or maps.shape[2:]
+    if height == int(height) and width == int(width):
+        maps = maps[:, :, : int(height), : int(width)]
+        return F.interpolate(maps, size, mode='bilinear', align_corners=False)[0]
+    y, x = (  # where the pixels lie on the map, from -1 to 1 over all of its cells
+        (torch.arange(side, device=maps.device) + 0.5) * (2 * covered / (side * count)) - 1
+        for side, covered, count in zip(size, (height, width), maps.shape[2:])
+    )
+    grid = torch.stack([x.expand(size), y[:, None].expand(size)], -1)[None]
+    return F.grid_sample(maps, grid.to(maps), padding_mode='border', align_corners=False)[0]
+
+
+def mask_extents(
+    masks: torch.Tensor, size: tuple[int, int], cells: tuple[float, float] | None = None
+) -> torch.Tensor:
     """Boxes around small masks, in pixels of the frame; zeros around empty ones.
 
     Args:
         masks: [N, T, h, w] bool.
         size: (H, W) of the frame.
+        cells: (y, x) that the frame covers, see ``ResizedMasks``.
 
     Returns:
         [N, T, 4] float, x1 y1 x2 y2.
     """
+    covered = cells or masks.shape[2:]
     boxes = []
-    for dim, pixels in ((2, size[1]), (3, size[0])):  # columns, then rows
-        there = masks.any(dim)  # [N, T, cells]
-        cells = there.shape[2]
+    for dim, pixels, count in ((2, size[1], covered[1]), (3, size[0], covered[0])):
+        there = masks.any(dim)  # [N, T, cells]: of columns, then of rows
         first = there.int().argmax(2)
-        last = cells - there.flip(2).int().argmax(2)
-        boxes += [first * pixels / cells, last * pixels / cells * there.any(2)]
+        last = there.shape[2] - there.flip(2).int().argmax(2)
+        ends = (last * pixels / count).clamp(max=pixels) * there.any(2)
+        boxes += [first * pixels / count, ends]
     return torch.stack([boxes[0], boxes[2], boxes[1], boxes[3]], -1)
 
 

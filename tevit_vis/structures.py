@@ -43,8 +43,8 @@ class FrameGeometry:
         >>> geometry = FrameGeometry((360, 640), (90, 160), (96, 160), (0.25, 0.25))
         >>> geometry.boxes_to_frame(torch.tensor([[40.0, 0.0, 160.0, 90.0]])).tolist()
         [[160.0, 0.0, 640.0, 360.0]]
-        >>> geometry.crop_to_image(torch.zeros(1, 12, 20), stride=8).shape
-        torch.Size([1, 12, 20])
+        >>> geometry.cells(torch.zeros(1, 12, 20), stride=8)
+        (11.25, 20.0)
         >>> geometry.crop_to_image(torch.zeros(1, 24, 40), stride=4).shape
         torch.Size([1, 23, 40])
     """
@@ -87,7 +87,7 @@ class FrameGeometry:
                 original=tuple(meta['ori_shape'][:2]),
                 resized=tuple(meta['img_shape'][:2]),
                 padded=tuple(meta['pad_shape'][:2]),
-                scale=(float(meta['scale_factor'][0]), float(meta['scale_factor'][1])),
+                scale=_scale_of(meta),
             )
             for meta in metas
         }
@@ -106,8 +106,24 @@ class FrameGeometry:
         height, width = self.resized
         return boxes * boxes.new_tensor([width / self.scale[0], height / self.scale[1]] * 2)
 
+    def cells(self, maps: torch.Tensor, stride: int) -> tuple[float, float]:
+        """(y, x) cells of maps over the padded input that the frame covers; the last may be a part.
+
+        PARITY(SeqFormer, IFC): where nothing was padded, the whole map is the frame, also where
+        its last cells reach beyond the input.
+
+        Args:
+            maps: [..., h, w], of which nothing or what ``crop_to_image`` says was cut off.
+            stride: pixels of the network's input along a cell.
+        """
+        y, x = (
+            resized / stride if resized < padded else float(count)
+            for resized, padded, count in zip(self.resized, self.padded, maps.shape[-2:])
+        )
+        return y, x
+
     def crop_to_image(self, maps: torch.Tensor, stride: int) -> torch.Tensor:
-        """The cells of maps over the padded input that the unpadded frame would have.
+        """The cells of maps over the padded input that hold a pixel of the frame.
 
         Args:
             maps: [..., h, w].
@@ -334,6 +350,13 @@ class FrameInstances:
             segmentations=[[self.masks[n]] for n in order],
             size=self.size,
         )
+
+
+def _scale_of(meta: Mapping) -> tuple[float, float]:
+    """(x, y) of mmdet's ``scale_factor``, which is one number where nothing was resized."""
+    factors = np.ravel(meta.get('scale_factor', 1.0))
+    factors = factors if len(factors) > 1 else np.tile(factors, 2)
+    return float(factors[0]), float(factors[1])
 
 
 def check_finite_scores(scores: np.ndarray) -> None:

@@ -54,11 +54,18 @@ class Stitcher:
     Args:
         windows: whose thresholds count.
         size: (H, W) of the original frames.
+        cells: (y, x) of the maps that a frame covers, see ``masks.ResizedMasks``.
     """
 
-    def __init__(self, windows: Windows, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        windows: Windows,
+        size: tuple[int, int],
+        cells: tuple[float, float] | None = None,
+    ) -> None:
         self.windows = windows
         self.size = size
+        self.cells = cells
         self.open: dict[int, Track] = {}  # by number
         self.num_tracks = 0  # that there ever were
         self.seen: deque[SeenWindow] = deque()
@@ -178,7 +185,7 @@ class Stitcher:
         at_once = masks_at_once(logits[0].device, self.size) if logits else 1
         for start in range(0, len(logits), at_once):
             maps = torch.stack(logits[start : start + at_once])[:, None]
-            masks += encode_masks(ResizedMasks(maps, self.size).frame(0))
+            masks += encode_masks(ResizedMasks(maps, self.size, self.cells).frame(0))
         return masks
 
 

@@ -220,13 +220,14 @@ class IFCHead(BaseModule):
         features = geometry.crop_to_image(outputs.features, FEATURE_STRIDE)
         logits = self.mask_logits(features, outputs.queries[-1][:, kept])[0]
         scores, labels = class_scores.max(1)
+        cells = geometry.cells(logits, FEATURE_STRIDE)
         return ClipPrediction(
             queries=kept,
             labels=labels,
             scores=scores,
             class_scores=class_scores,
-            boxes=mask_extents(logits > 0, geometry.original),
-            masks=ResizedMasks(logits, geometry.original),
+            boxes=mask_extents(logits > 0, geometry.original, cells),
+            masks=ResizedMasks(logits, geometry.original, cells),
         )
 
 

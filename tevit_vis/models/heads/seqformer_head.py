@@ -312,6 +312,7 @@ class SeqFormerHead(BaseModule):
                 outputs.memory.split(frames_per_pass), last.references[0].split(frames_per_pass)
             )
         ]
+        maps = torch.cat(logits, 1)[which]
         boxes = bbox_cxcywh_to_xyxy(last.boxes[0][:, queries])  # [T, N, 4]
         return ClipPrediction(
             queries=queries,
@@ -319,5 +320,5 @@ class SeqFormerHead(BaseModule):
             scores=scores,
             class_scores=probabilities[queries],
             boxes=geometry.relative_boxes_to_frame(boxes).transpose(0, 1),
-            masks=ResizedMasks(torch.cat(logits, 1)[which], geometry.original),
+            masks=ResizedMasks(maps, geometry.original, geometry.cells(maps, MASK_STRIDE)),
         )
