@@ -271,15 +271,16 @@ def test_a_camera_is_read_until_it_ends(monkeypatch, caplog):
 @pytest.mark.parametrize(
     ('url', 'shown'),
     [
-        ('rtsp://me:hunter2@camera:554/live', 'rtsp://me:***@camera:554/live'),
-        ('rtsp://me:p@ss@camera/live', 'rtsp://me:***@camera/live'),
+        ('rtsp://me:hunter2@camera:554/live', 'rtsp://***@camera:554/live'),
+        ('rtsp://me:p@ss@camera/live', 'rtsp://***@camera/live'),
         (
             'rtsp://camera/live?user=me&password=x&fps=5',
             'rtsp://camera/live?user=me&password=***&fps=5',
         ),
         ('http://host/a?X-Token=abc', 'http://host/a?X-Token=***'),
         ('http://host/v.mp4', 'http://host/v.mp4'),
-        ('rtsp://me@camera', 'rtsp://me@camera'),
+        ('rtsp://token@camera', 'rtsp://***@camera'),
+        ('http://host/a?session=x#token=y', 'http://host/a?session=***#***'),
     ],
 )
 def test_passwords_of_urls_are_not_shown(url, shown):

@@ -19,7 +19,7 @@ from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
 from tevit_vis.rle import check_counts, check_polygons, check_size, shorten
-from tevit_vis.structures import RLE, ClipPrediction, VideoInstances
+from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_finite
 
 MASKS_AT_ONCE = 63  # of one call of pycocotools
 CPU_MASK_BYTES = 64 << 20  # of the full-size masks that are worked on at a time
@@ -400,9 +400,12 @@ def encode_clip(prediction: ClipPrediction) -> VideoInstances:
                 rles += waiting.popleft().result()
         while waiting:
             rles += waiting.popleft().result()
+    # The sum of the logits comes along: it is not finite where one of them is not.
+    scores = torch.cat([prediction.scores.float(), masks.logits.float().sum()[None]]).cpu().numpy()
+    check_finite(masks=scores[-1:])
     return VideoInstances(
         labels=prediction.labels.cpu().numpy(),
-        scores=prediction.scores.float().cpu().numpy(),
+        scores=scores[:-1],
         boxes=prediction.boxes.float().cpu().numpy(),
         segmentations=[list(rles[n::count]) for n in range(count)],
         size=masks.size,

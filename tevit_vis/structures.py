@@ -36,7 +36,7 @@ class FrameGeometry:
         scale: (x, y), pixels of the network's input per pixel of the original frame.
 
     Raises:
-        ValueError: the sizes contradict each other: the frame was cropped, or padded on the left
+        InputError: the sizes contradict each other: the frame was cropped, or padded on the left
             or at the top.
 
     Example:
@@ -58,14 +58,14 @@ class FrameGeometry:
         for axis, name in ((0, 'height'), (1, 'width')):
             original, resized = self.original[axis], self.resized[axis]
             if not 0 < resized <= self.padded[axis]:
-                raise ValueError(
-                    f'FrameGeometry: the padded {name} must be at least the {resized} pixels of '
-                    f'the resized frame, but is {self.padded[axis]}'
+                raise InputError(
+                    f'data.test.pipeline: the padded {name} must be at least the {resized} pixels '
+                    f'of the resized frame, but is {self.padded[axis]}'
                 )
             scaled = original * self.scale[1 - axis]
             if abs(scaled - resized) > 0.51:  # a scale may be given before sizes are rounded
-                raise ValueError(
-                    f'FrameGeometry: the resized {name} must be the {original} pixels of the '
+                raise InputError(
+                    f'data.test.pipeline: the resized {name} must be the {original} pixels of the '
                     f'frame x scale {self.scale[1 - axis]:g} = {scaled:.1f}, but is {resized}: '
                     'a test pipeline may resize and pad, not crop'
                 )
@@ -79,7 +79,7 @@ class FrameGeometry:
                 ``pad_shape`` and ``scale_factor`` = (x, y, x, y).
 
         Raises:
-            ValueError: frames that differ, that were flipped, or whose sizes contradict each
+            InputError: frames that differ, that were flipped, or whose sizes contradict each
                 other.
         """
         found = {
@@ -92,9 +92,11 @@ class FrameGeometry:
             for meta in metas
         }
         if len(found) != 1:
-            raise ValueError(f'metas: the frames of a clip must share a geometry, but got {found}')
+            raise InputError(
+                f'data.test.pipeline: the frames of a clip must share a geometry, but got {found}'
+            )
         if any(meta.get('flip') for meta in metas):
-            raise ValueError('metas: frames must not be flipped for a test, but flip is True')
+            raise InputError('data.test.pipeline: frames must not be flipped, but flip is True')
         return found.pop()
 
     def boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
@@ -140,6 +142,10 @@ class FrameGeometry:
 
 class ClipMasks(Protocol):
     """Small masks of a clip that become full-size one frame at a time (see `masks.py`)."""
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """[N, T, h, w]."""
 
     @property
     def num_instances(self) -> int:
@@ -274,7 +280,7 @@ class VideoInstances:
         _check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
         _check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
         _check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
-        check_finite_scores(self.scores)
+        check_finite(scores=self.scores, boxes=self.boxes)
         lengths = {len(track) for track in self.segmentations}
         if lengths - {self.num_frames}:
             raise ValueError(
@@ -334,7 +340,7 @@ class FrameInstances:
         _check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
         _check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
         _check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
-        check_finite_scores(self.class_scores)
+        check_finite(scores=self.class_scores, boxes=self.boxes)
 
     def above(self, score_thr: float) -> tuple[list[int], VideoInstances]:
         """The tracks whose best class scores at least ``score_thr``, best first: their numbers,
@@ -359,17 +365,21 @@ def _scale_of(meta: Mapping) -> tuple[float, float]:
     return float(factors[0]), float(factors[1])
 
 
-def check_finite_scores(scores: np.ndarray) -> None:
+def check_finite(**outputs: np.ndarray) -> None:
     """Check what a model says of instances.
 
+    Args:
+        outputs: by their names.
+
     Raises:
-        InputError: a score is NaN or infinite.
+        InputError: one has a number that is NaN or infinite.
     """
-    if not np.isfinite(scores).all():
-        raise InputError(
-            "scores must be finite, but the model's are not: its weights diverged, or they need "
-            'more than fp16 (amp=bf16 or none)'
-        )
+    for name, values in outputs.items():
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{name} must be finite, but the model's are not: its weights diverged, or they "
+                'need more than fp16 (amp=bf16 or none)'
+            )
 
 
 def _check_shape(owner: str, name: str, found: tuple, wanted: tuple) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,28 +191,35 @@ def upright(frames: Iterable[av.VideoFrame], where: str) -> Iterator[np.ndarray]
         yield image
 
 
-SECRET = re.compile(r'pass|pwd|token|secret|key|auth|sig', re.IGNORECASE)
+# Names in the query of a URL whose values may be shown.
+HARMLESS = {
+    *('fps', 'width', 'height', 'resolution', 'channel', 'subtype', 'stream', 'profile', 'codec'),
+    *('format', 'quality', 'transport', 'camera', 'start', 'end', 'user', 'v'),
+}
 
 
 def public_url(url: str) -> str:
-    """Returns a URL without its password, and without values of its query that look secret.
+    """Returns a URL without what may be secret: its user and password, its fragment, and the
+    values of its query but for a few names.
 
     Example:
         >>> public_url('rtsp://me:hunter2@camera/1?token=abc&fps=5')
-        'rtsp://me:***@camera/1?token=***&fps=5'
+        'rtsp://***@camera/1?token=***&fps=5'
     """
     scheme, separator, rest = url.partition('://')
+    rest, hash_sign, _ = rest.partition('#')
     place, slash, path = rest.partition('/')
-    user, at, host = place.rpartition('@')
-    if ':' in user:
-        user = f'{user.partition(":")[0]}:***'
+    _, at, host = place.rpartition('@')
     start, question, query = path.partition('?')
+    pairs = [pair.partition('=') for pair in query.split('&')]
     shown = [
-        f'{name}{equals}***' if equals and SECRET.search(name) else pair
-        for pair in query.split('&')
-        for name, equals, _ in [pair.partition('=')]
+        f'{name}{equals}{value if name.lower() in HARMLESS else "***" if equals else ""}'
+        for name, equals, value in pairs
     ]
-    return f'{scheme}{separator}{user}{at}{host}{slash}{start}{question}{"&".join(shown)}'
+    return (
+        f'{scheme}{separator}{"***" if at else ""}{at}{host}{slash}{start}{question}'
+        f'{"&".join(shown)}{"#***" if hash_sign else ""}'
+    )
 
 
 class VideoStream:

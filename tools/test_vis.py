@@ -10,8 +10,6 @@ import argparse
 import hashlib
 import os
 
-import torch
-
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
@@ -70,10 +68,13 @@ def main() -> None:
     journal = ResultsJournal(args.out, identity)
     try:
         count = write_submission(model, dataset, journal, args.resume, workers, processes)
-    except (KeyboardInterrupt, torch.OutOfMemoryError) as error:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        why = 'interrupted' if isinstance(error, KeyboardInterrupt) else device_fault(error)
+        if why is None:
+            raise
         kept = len(journal.finished())
         raise InputError(
-            f'{device_fault(error) or "interrupted"}; {kept} of {len(dataset)} videos are kept in '
+            f'{why}; {kept} of {len(dataset)} videos are kept in '
             f'{journal.folder}: go on with --resume'
         ) from error
     if processes.is_first:

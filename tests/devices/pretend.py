@@ -173,10 +173,12 @@ def pretended_gpu():
 
     def checked_align(maps, rois, *args):
         check_kernel_inputs(maps, rois)
+        assert len(rois), 'a kernel cannot be launched for no RoI'
         return mark(align(maps, rois, *args))
 
     def checked_forward(layer, maps, rois):
         check_kernel_inputs(maps, rois)
+        assert len(rois), 'a kernel cannot be launched for no RoI'
         return mark(forward(layer, maps, rois))
 
     def on_gpu(device):

@@ -55,8 +55,8 @@ def trained(config):
 
 @pytest.mark.parametrize(
     'counts',
-    [[[2, 2, 2], [1, 1, 1]], [[0, 0, 0], [0, 0, 0]], [[3, 0, 1]]],
-    ids=['some', 'none', 'now and then'],
+    [[[2, 2, 2], [1, 1, 1]], [[0, 0, 0], [0, 0, 0]], [[3, 0, 1]], [[0, 0, 0], [1, 0, 0]]],
+    ids=['some', 'none', 'now and then', 'in one clip'],
 )
 def test_training_stays_on_the_device(trained, counts):
     clips = batch(counts)

@@ -198,8 +198,33 @@ def test_outputs_that_are_not_finite_end_in_a_line(system, length, request):
         model.neck.requires_grad_(False)
         for parameter in model.neck.parameters():
             parameter.fill_(float('nan'))
-    with pytest.raises(InputError, match="scores must be finite, but the model's are not"):
+    with pytest.raises(InputError, match="(scores|masks) must be finite, but the model's are not"):
         inference_video(model, noise_frames(3, 48, 80))
+
+
+@pytest.mark.parametrize('length', [None, 2])
+@pytest.mark.parametrize(
+    ('system', 'part'),
+    [
+        ('tiny_model', 'roi_head.mask_head.1.conv_logits'),
+        ('seqformer', 'bbox_head.controller.4'),
+        ('ifc', 'bbox_head.mask_weights.4'),
+    ],
+)
+def test_masks_that_are_not_finite_end_in_a_line(system, part, length, request):
+    model = request.getfixturevalue(system)
+    model.test_cfg.windows.update(length=length, stride=1)
+    with torch.inference_mode():
+        model.get_submodule(part).bias.fill_(float('nan'))
+    with pytest.raises(InputError, match="masks must be finite, but the model's are not"):
+        inference_video(model, noise_frames(3, 48, 80))
+
+
+def test_boxes_that_are_not_finite_end_in_a_line(tiny_model):
+    with torch.inference_mode():
+        tiny_model.roi_head.bbox_head[-1].fc_reg.bias.fill_(float('nan'))
+    with pytest.raises(InputError, match="(masks|boxes) must be finite, but the model's are not"):
+        inference_video(tiny_model, noise_frames(3, 48, 80))
 
 
 def test_gradients_are_exchanged_at_steps_only(monkeypatch, seqformer_config):

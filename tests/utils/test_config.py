@@ -94,6 +94,14 @@ def test_a_base_that_is_not_there_is_named_with_the_nearest(tmp_path):
         load_config(str(path))
 
 
+@pytest.mark.parametrize('base', ['./my_base/synthetic/tevit_tiny.py', '/none/tevit/tevit_r50.py'])
+def test_a_path_that_is_not_there_is_no_name(tmp_path, base):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = '{base}'\n")
+    with pytest.raises(InputError, match='mine.py: .*_base_: .*must be a file'):
+        load_config(str(path))
+
+
 def own_config(tmp_path, module, content, extra=''):
     (tmp_path / f'{module}.py').write_text(content)
     path = tmp_path / 'mine.py'

@@ -45,6 +45,12 @@ def value_of(config, key):
         (TEVIT, 'runner.max_iters', 5),
         (TEVIT, 'model.neck.upsample_cfg.mode', 'bilinear'),
         (TEVIT, 'fp16.loss_scale', 'dynamic'),
+        (TEVIT, 'model.backbone.init_cfg.prefix', 'backbone.'),
+        (TEVIT, 'model.train_cfg.rcnn.0.soft_mask_target', True),
+        (TEVIT, 'model.roi_head.bbox_roi_extractor.roi_layer.aligned', True),
+        ('ms_sts/ms_sts_r50_ytvis19', 'adversary.optimizer.paramwise_cfg.bias_lr_mult', 2.0),
+        (TEVIT, 'custom_hooks', [dict(type='ProgressBarHook', priority='LOW')]),
+        (TEVIT, 'log_config.hooks.0.priority', 'LOW'),
     ],
 )
 def test_what_is_built_takes_the_key(name, option, value):
@@ -78,6 +84,31 @@ def test_a_policy_or_type_among_the_options_counts():
     with pytest.raises(InputError, match="lr_config has no key 'step'"):
         load_config('synthetic/tevit_tiny', {'lr_config.step': 1})  # CosineAnnealing
     load_config(TEVIT, {'optimizer.type': 'SGD', 'optimizer.momentum': 0.9})
+
+
+def test_a_new_section_takes_the_keys_of_its_type():
+    options = {
+        'model.bbox_head.encoder.mixer.type': 'SplitAttention',
+        'model.bbox_head.encoder.mixer.num_heads': 4,
+    }
+    config = load_config(SEQFORMER, options)
+    assert config.model.bbox_head.encoder.mixer == dict(type='SplitAttention', num_heads=4)
+    assert load_config(TEVIT, {'model.neck.norm_cfg.type': 'BN'}).model.neck.norm_cfg.type == 'BN'
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'words'),
+    [
+        ('model.test_cfg', dict(drop_emtpy=True), "did you mean 'drop_empty'"),
+        ('model.test_cfg.windows', dict(lenght=3), "did you mean 'length'"),
+        ('log_config', dict(intervall=3), "did you mean 'interval'"),
+        ('workflow', [('train', 1), ('val', 1)], 'workflow: must be'),
+        ('runner.type', 'EpochBasedRunner', 'epochs = dict'),
+    ],
+)
+def test_values_are_checked_like_the_file(option, value, words):
+    with pytest.raises(InputError, match=words):
+        load_config(TEVIT, {option: value})
 
 
 def test_a_section_that_is_none_takes_keys():

@@ -80,6 +80,17 @@ def test_work_runs_beside_the_consumer():
     assert threading.get_ident() not in threads
 
 
+class Broken:
+    def __iter__(self):
+        raise ValueError('no source')
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_a_source_that_cannot_begin_says_so(num_workers):
+    with pytest.raises(ValueError, match='no source'):
+        list(prefetch(lambda x: x, Broken(), num_workers, ahead=4))
+
+
 def test_items_that_do_not_wait_are_dropped_from_the_oldest_on():
     read = threading.Event()
 

@@ -414,6 +414,8 @@ def measure_training(
         steps: the median counts, after one that warms up.
     """
     row: dict[str, Any] = dict(system=system, mode=amp or 'fp32', frames=num_frames)
+    if device.type == 'cuda' and not has_cuda_ops(device):
+        return {**row, 'fault': 'training needs mmcv-full with CUDA ops'}
     size = SMALL_SIZE if name in SMALL.values() else (384, 640)
     try:
         model = trained_model(name, device, amp)

@@ -16,6 +16,7 @@ from mmcv import Config
 from mmcv.cnn import fuse_conv_bn
 from mmcv.utils import get_logger
 from mmdet.models import build_detector
+from torch.utils._triton import has_triton
 
 from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.datasets.categories import category_table
@@ -121,6 +122,10 @@ def check_compiler(device: torch.device) -> None:
     """
     if device.type == 'cpu' and not any(map(shutil.which, ('g++', 'clang++', 'c++'))):
         raise InputError('compile: needs a C++ compiler on the CPU: install g++, or leave it out')
+    if device.type == 'cuda' and not has_triton():
+        raise InputError('compile: needs triton for this GPU: pip install triton, or leave it out')
+    if device.type == 'cuda' and not any(map(shutil.which, ('gcc', 'clang', 'cc'))):
+        raise InputError('compile: needs a C compiler for triton: install gcc, or leave it out')
 
 
 def draw_weights(model: ClipDetector) -> None:
@@ -238,11 +243,6 @@ def stream_video(
 def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[np.ndarray, Frame]]:
     """Frames of a source beside what the model takes, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
-    pin_memory = has_pinned_memory(next(model.parameters()).device)
-
-    def prepare(image: np.ndarray) -> tuple[np.ndarray, Frame]:
-        frame = pipeline.from_array(image)
-        return image, frame.pinned() if pin_memory else frame
 
     def report(dropped: int, count: int) -> None:
         if dropped:
@@ -251,7 +251,7 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
             )
 
     return prefetch(
-        prepare,
+        lambda image: (image, pipeline.from_array(image)),
         newest(source, LIVE_FRAMES_HELD, report) if source.live else source,
         num_workers=2,
         ahead=1 if source.live else frames_ahead(),
@@ -326,13 +326,24 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     """The instances of a video that is one clip."""
     device = next(model.parameters()).device
     images, metas = zip(*frames)
-    clip = torch.stack(images)
+    clip = on_device(images, device)
     del images  # held only once
     with precision(device, model.amp_dtype):
-        features = model.extract_feat(clip[None].to(device, non_blocking=True))
+        features = model.extract_feat(clip)
         del clip
         prediction = model.predict_clip(features, metas)
     return encode_clip(prediction)
+
+
+def on_device(images: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Returns T images [3, H, W] as a clip [1, T, 3, H, W] on a device, which a GPU copies from
+    memory of its own while it computes.
+    """
+    if not has_pinned_memory(device):
+        return torch.stack(list(images))[None].to(device)
+    clip = torch.empty(len(images), *images[0].shape, dtype=images[0].dtype, pin_memory=True)
+    torch.stack(list(images), out=clip)
+    return clip[None].to(device, non_blocking=True)
 
 
 @dataclass
@@ -376,12 +387,10 @@ def window_features(
 ) -> Sequence[torch.Tensor]:
     """Returns the features [1, T, C, H_l, W_l] of a window, computing those that are not known."""
     if not model.frames_are_independent:
-        images = torch.stack([held.frame.img for held in window])
-        return model.extract_feat(images[None].to(device, non_blocking=True))
+        return model.extract_feat(on_device([held.frame.img for held in window], device))
     new = [held for held in window if held.levels is None]
     if new:
-        images = torch.stack([held.frame.img for held in new])
-        levels = model.extract_feat(images[None].to(device, non_blocking=True))
+        levels = model.extract_feat(on_device([held.frame.img for held in new], device))
         for held, *maps in zip(new, *(level.split(1, dim=1) for level in levels)):
             # A map of its own lets go of the others with its frame.
             held.levels = [each.clone() for each in maps] if len(new) > 1 else maps

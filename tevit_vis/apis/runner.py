@@ -98,9 +98,11 @@ class TrainedModel(nn.Module):
 
 def _as_gradients_lie(module: Trained) -> Trained:
     """A module with its convolutions' weights channels-last, as their gradients come: DDP would
-    copy each of those into the layout of its weight.
+    copy each of those into the layout of its weight. Kernels of 1x1 are both.
     """
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d) and max(part.kernel_size) > 1:
+            part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
     return module
 
 

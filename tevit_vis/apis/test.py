@@ -14,7 +14,6 @@ from tevit_vis.evaluation.submission import read_results, video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import Evaluation, evaluate
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.devices import has_pinned_memory
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 
@@ -59,8 +58,7 @@ def write_submission(
         tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
     writer = f'{run}_{processes.rank}'
     with _progress_bar(share, processes) as bar:
-        pin_memory = has_pinned_memory(next(model.parameters()).device)
-        frames = load_frames(dataset, share, num_workers, pin_memory)
+        frames = load_frames(dataset, share, num_workers)
         for video in share:
             bar.set_postfix_str(video.name)
             instances = predict_video(model, islice(frames, video.num_frames))
@@ -125,16 +123,14 @@ def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:
 
 
 def load_frames(
-    dataset: YouTubeVISDataset, videos: Sequence[Video], num_workers: int, pin_memory: bool = False
+    dataset: YouTubeVISDataset, videos: Sequence[Video], num_workers: int
 ) -> Iterator[Frame]:
     """The frames of all videos in one stream, loaded ahead of their use."""
     places = ((video, index) for video in videos for index in range(video.num_frames))
 
-    def load(place: tuple[Video, int]) -> Frame:
-        frame = dataset.load_frame(*place)
-        return frame.pinned() if pin_memory else frame
-
-    return prefetch(load, places, num_workers, frames_ahead())
+    return prefetch(
+        lambda place: dataset.load_frame(*place), places, num_workers, ahead=frames_ahead()
+    )
 
 
 def _progress_bar(share: Sequence[Video], processes: Processes) -> tqdm:

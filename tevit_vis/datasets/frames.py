@@ -25,10 +25,6 @@ class Frame(NamedTuple):
     img: torch.Tensor  # [3, H, W], normalised and padded
     meta: dict  # img_shape, pad_shape, ori_shape, scale_factor, ...
 
-    def pinned(self) -> Frame:
-        """The frame in memory from which a GPU copies while it computes."""
-        return self._replace(img=self.img.pin_memory())
-
 
 class TrainFrame(NamedTuple):
     """A frame and its G instances as the network takes them."""

@@ -18,7 +18,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.masks import ResizedMasks, encode_masks, masks_at_once
-from tevit_vis.structures import RLE, FrameInstances, VideoInstances
+from tevit_vis.structures import RLE, FrameInstances, VideoInstances, check_finite
 
 from .windows import Windows
 
@@ -161,11 +161,15 @@ class Stitcher:
             numbers.append(list(there))
             for track in there.values():
                 box, mask, count = track.frames.pop(frame)
-                scores.append(track.class_sum / track.num_windows)
+                # With the sum of its logits, which is not finite where one of them is not.
+                means = track.class_sum / track.num_windows
+                scores.append(torch.cat([means.float(), mask.sum()[None]]))
                 boxes.append(box / count)
                 logits.append(mask / count)
         masks = self._encode(logits)
-        all_scores, all_boxes = _rows(scores), _rows(boxes, 4)
+        all_scores, all_boxes = _rows(scores, 1), _rows(boxes, 4)
+        check_finite(masks=all_scores[:, -1])
+        all_scores = all_scores[:, :-1]
         ends = np.cumsum([0, *map(len, numbers)]).tolist()
         return [
             FrameInstances(

@@ -54,6 +54,7 @@ def build(what: str, builder: Callable[[], Built]) -> Built:
             raise
         raise InputError(
             f'config: {what} cannot be built: {one_line(error)}{_nearest_type(cause)}'
+            f'{_silent_assertion(cause)}'
         ) from error
 
 
@@ -92,6 +93,14 @@ def _passes_on(frame: FrameType, name: str | None) -> bool:
     """Whether a call's arguments came from a mapping, as a config's do."""
     mappings = [value for value in frame.f_locals.values() if isinstance(value, dict)]
     return any(name is None or name in mapping for mapping in mappings)
+
+
+def _silent_assertion(error: BaseException) -> str:
+    """The line of an ``assert`` that says nothing."""
+    if not isinstance(error, AssertionError) or str(error):
+        return ''
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f' {linecache.getline(frame.f_code.co_filename, line).strip()}'
 
 
 def _nearest_type(error: BaseException) -> str:

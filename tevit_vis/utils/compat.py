@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import sys
 import types
 import warnings
@@ -79,8 +80,18 @@ def _find_bases_by_name() -> None:
 
     from tevit_vis.utils.config import find_base
 
-    read = Config._file2dict
-    Config._file2dict = staticmethod(lambda file, *args, **kw: read(find_base(file), *args, **kw))
+    read, reading = Config._file2dict, []  # folders of the configs whose bases are being read
+
+    def read_with_bases(file, *args, **kwargs):
+        if reading:
+            file = find_base(reading[-1], file[len(os.path.join(reading[-1], '')) :])
+        reading.append(os.path.dirname(os.path.abspath(os.path.expanduser(file))))
+        try:
+            return read(file, *args, **kwargs)
+        finally:
+            reading.pop()
+
+    Config._file2dict = staticmethod(read_with_bases)
 
 
 def _point_to_inference_video() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from mmcv import Config, ConfigDict
 
 from tevit_vis.utils.building import build, one_line
-from tevit_vis.utils.config_keys import check_option, check_top_keys
+from tevit_vis.utils.config_keys import check_foreign_values, check_option, check_top_keys
 from tevit_vis.utils.errors import InputError
 
 __all__ = ['apply_options', 'build', 'find_config', 'load_config', 'one_line']
@@ -54,27 +54,29 @@ def find_config(name: str) -> Path:
     )
 
 
-def find_base(path: str) -> str:
-    """Returns a config's base: the file itself, or the one of that name below ``configs/``.
+def find_base(folder: str, base: str) -> str:
+    """Returns a config's base: the file beside it, or the one of that name below ``configs/``.
 
     Args:
-        path: where mmcv looks for it, the config's folder and the name joined.
+        folder: of the config.
+        base: as the config has it.
 
     Raises:
         FileNotFoundError: there is neither; names the nearest.
     """
-    if os.path.isfile(path):
-        return path
-    parts = Path(path).parts
-    for start in range(len(parts)):
-        name = Path(*parts[start:])
-        for folder in (Path(), *CONFIG_FOLDERS) if start == 0 else CONFIG_FOLDERS:
-            for candidate in (folder / name, folder / f'{name}.py'):
+    beside = os.path.join(folder, base)
+    if os.path.isfile(beside):
+        return beside
+    if not base.startswith(('.', '/')):
+        for configs in CONFIG_FOLDERS:
+            for candidate in (configs / base, configs / f'{base}.py'):
                 if candidate.is_file():
                     return str(candidate)
-    close = difflib.get_close_matches('/'.join(parts[-2:]), known_configs(), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(base, known_configs(), n=3, cutoff=0.5)
     hint = f'; did you mean {" or ".join(close)}?' if close else ''
-    raise FileNotFoundError(f'_base_: {path} must be a file or the name of a config{hint}')
+    raise FileNotFoundError(
+        f'_base_: {base} must be a file beside {folder}/ or the name of a config{hint}'
+    )
 
 
 def known_configs() -> list[str]:
@@ -104,6 +106,7 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
             f'{path}: config cannot be read: {_line_of_config(error)}{one_line(error)}'
         ) from error
     check_top_keys(config, str(path))
+    check_foreign_values(config, str(path))
     import_custom_modules(config, path)
     for section in ('model', 'data'):
         if section not in config:
@@ -168,7 +171,7 @@ def apply_options(config: Config, options: Mapping) -> Config:
     Raises:
         InputError: an unknown key, or a value that cannot stand there.
     """
-    for key in options:
+    for key in dotted_keys(options):
         check_option(config, key, options)
     for key in options:
         _open_sections(config, key)
@@ -176,7 +179,23 @@ def apply_options(config: Config, options: Mapping) -> Config:
         config.merge_from_dict(dict(options))
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f'--cfg-options: cannot be applied: {one_line(error)}') from error
+    check_foreign_values(config, '--cfg-options')
     return config
+
+
+def dotted_keys(options: Mapping, prefix: str = '') -> list[str]:
+    """The keys of options, those in values that are dicts included.
+
+    Example:
+        >>> dotted_keys({'model.test_cfg': {'windows': {'length': 3}}, 'amp': None})
+        ['model.test_cfg', 'model.test_cfg.windows', 'model.test_cfg.windows.length', 'amp']
+    """
+    keys = []
+    for key, value in options.items():
+        keys.append(f'{prefix}{key}')
+        if isinstance(value, Mapping) and not value.get('_delete_'):
+            keys += dotted_keys(value, f'{prefix}{key}.')
+    return keys
 
 
 def _open_sections(config: Config, key: str) -> None:

@@ -7,11 +7,15 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from mmcv import Config
+from mmcv import Config, ops
 from mmcv.utils import Registry
 
 from tevit_vis.utils.errors import InputError
 
+PARAMWISE = (
+    *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult'),
+    *('dcn_offset_lr_mult', 'bypass_duplicate'),
+)
 # Sections without a `type`: classes by their registered names, and further keys. What mmdet's
 # configs may also have at the top, and this library reads or leaves alone, is listed with ''.
 SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
@@ -30,13 +34,8 @@ SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     'optimizer_config': (('ClipOptimizerHook',), ('grad_clip', 'cumulative_iters')),
     'optimizer_config.grad_clip': ((), ('max_norm', 'norm_type', 'error_if_nonfinite', 'foreach')),
     'optimizer': ((), ('paramwise_cfg', 'constructor')),
-    'optimizer.paramwise_cfg': (
-        (),
-        (
-            *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'),
-            *('dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'),
-        ),
-    ),
+    'optimizer.paramwise_cfg': ((), PARAMWISE),
+    'adversary.optimizer.paramwise_cfg': ((), PARAMWISE),
     'evaluation': (('ValidationHook',), ()),
     'log_config': ((), ('interval', 'hooks')),
     'weight_average': (('WeightAverageHook',), ()),
@@ -44,12 +43,20 @@ SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     'epochs': ((), ('total', 'lr_drops')),
     'auto_scale_lr': ((), ('base_batch_size', 'enable')),
     'adversary': ((), ('loss', 'optimizer')),
+    'adversary.optimizer': ((), ('paramwise_cfg', 'constructor')),
+    'custom_hooks.*': ((), ('type', 'priority')),
+    'log_config.hooks.*': ((), ('type', 'priority')),
+    'model.train_cfg.rcnn.*': (
+        (),
+        ('assigner', 'sampler', 'pos_weight', 'mask_size', 'soft_mask_target'),
+    ),
     'custom_imports': ((), ('imports', 'allow_failed_imports')),
     'data': ((), ('samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test')),
     'model.test_cfg.rcnn': ((), ('max_per_img', 'mask_thr_binary')),
     'model.test_cfg.windows': ((), ('length', 'stride', 'min_iou', 'min_score')),
 }
-FREE = ('optimizer.paramwise_cfg.custom_keys',)  # sections whose keys are the user's
+# Sections whose keys are the user's.
+FREE = ('optimizer.paramwise_cfg.custom_keys', 'adversary.optimizer.paramwise_cfg.custom_keys')
 
 
 def check_option(config: Config, option: str, options: Mapping | None = None) -> None:
@@ -118,13 +125,14 @@ def section_keys(
         >>> 'gamma' in section_keys('lr_config', {'policy': 'step'})
         True
     """
-    classes, names = SECTIONS.get(where, ((), ()))
+    place = '.'.join('*' if part.isdigit() else part for part in where.split('.'))
+    classes, names = SECTIONS.get(place, ((), ()))
     keys: set[str] = set(names)
     for name in classes:
         keys |= known_arguments(name) - {'dataset', 'processes', 'loss_scale'}
     kind = node.get('type')
     if isinstance(kind, str):
-        keys |= known_arguments(kind)
+        keys |= known_arguments(kind) | {'type'}
     if isinstance(node.get('policy'), str):
         keys |= known_arguments(_updater(node['policy'], where)) | {'policy'}
     nested = _nested_keys(owner)
@@ -172,7 +180,8 @@ def _arguments(built: type) -> set[str]:
 
 
 def _registered(type_name: str) -> list[type]:
-    found = [registry.get(type_name) for registry in registries()]
+    # RoI extractors look up their layer in mmcv.ops, not in a registry.
+    found = [registry.get(type_name) for registry in registries()] + [getattr(ops, type_name, None)]
     return [built for built in found if inspect.isclass(built)]
 
 
@@ -189,6 +198,7 @@ def nearest_registered(type_name: str, registry_name: str) -> str:
 def registries() -> Iterable[Registry]:
     """All registries that a config's types come from."""
     from mmcv import cnn
+    from mmcv.cnn import INITIALIZERS
     from mmcv.cnn.bricks import registry as bricks
     from mmcv.runner import HOOKS, OPTIMIZERS, RUNNERS
     from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS, BBOX_SAMPLERS
@@ -219,6 +229,7 @@ def registries() -> Iterable[Registry]:
         BBOX_SAMPLERS,
         IOU_CALCULATORS,
         MATCH_COST,
+        INITIALIZERS,
     )
 
 
@@ -226,7 +237,7 @@ def check_top_keys(config: Config, path: str) -> None:
     """Check a config file's own names for typos of keys; other names are variables of the file.
 
     Raises:
-        InputError: a name that is nearly a key, or a key whose meaning mmdet's runner alone has.
+        InputError: a name that is nearly a key.
     """
     keys = SECTIONS[''][1]
     for name in config:
@@ -238,8 +249,17 @@ def check_top_keys(config: Config, path: str) -> None:
                 f'{path}: has no key {name!r}; did you mean {close[0]!r}? '
                 '(a variable of the file needs a name less like it)'
             )
+
+
+def check_foreign_values(config: Config, path: str) -> None:
+    """Check that nothing is asked for that mmdet's runners alone do.
+
+    Raises:
+        InputError: something is; names what to write instead.
+    """
     workflow = config.get('workflow')
-    if workflow is not None and [list(step) for step in workflow] != [['train', 1]]:
+    steps = [list(step) if isinstance(step, (list, tuple)) else step for step in workflow or ()]
+    if workflow is not None and steps != [['train', 1]]:
         raise InputError(
             f"{path}: workflow: must be [('train', 1)] or left out, but is {workflow}: "
             'validation while training is `evaluation = dict(interval=...)`'

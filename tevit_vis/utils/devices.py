@@ -10,6 +10,8 @@ import torch
 from tevit_vis.utils.errors import InputError
 
 AMP_DTYPES = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+# What CUDA's libraries say besides torch.OutOfMemoryError.
+NO_MEMORY = ('CUDA error: out of memory', 'CUDNN_STATUS_ALLOC_FAILED', 'CUBLAS_STATUS_ALLOC_FAILED')
 UNKNOWN_FREE = 4 << 30  # bytes, where the system does not say what is free
 
 
@@ -120,16 +122,21 @@ def device_fault(error: BaseException) -> str | None:
         'the GPU is out of memory'
     """
     text = str(error)
-    if isinstance(error, torch.OutOfMemoryError):
+    if not isinstance(error, RuntimeError):
+        return None
+    if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY):
         return (
             'the GPU is out of memory: lower model.test_cfg.frames_per_pass (testing), '
             'data.samples_per_gpu or data.train.clip_length (training), look at fewer frames at '
             'a time (--window, model.test_cfg.windows.length), or take amp=bf16'
         )
-    if isinstance(error, RuntimeError) and 'no kernel image is available' in text:
+    if 'no kernel image is available' in text:
         return (
             'the GPU is not one that torch or mmcv-full was built for (no kernel image): install '
             'a torch for it and build mmcv-full there with tools/setup_env.sh --again, or take '
             '--device cpu'
         )
+    if type(error).__module__.startswith(('torch._dynamo', 'torch._inductor')):
+        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+        return f'torch.compile failed on this machine ({first}): leave --compile out'
     return None

@@ -42,8 +42,9 @@ def prefetch(
     room, stopped = Semaphore(ahead), Event()
 
     def take() -> None:
-        source = iter(items)
+        source = None
         try:
+            source = iter(items)
             while room.acquire() and not stopped.is_set():
                 taken.put(pool.submit(function, next(source)))
         except StopIteration:

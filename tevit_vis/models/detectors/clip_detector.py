@@ -22,6 +22,7 @@ from tevit_vis.utils.errors import whole_number
 
 # Defaults of test_cfg.frames_per_pass: the fewest cost a CPU least; a GPU wants many.
 CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 2, 32
+COMPILED_FRAMES_PER_PASS = 8  # to which short clips and windows are filled up
 BYTES_PER_PIXEL = 2048  # of a frame's temporaries in backbone, neck and encoder, generously
 MEMORY_PART = 0.25  # of what a GPU has free, for the temporaries of a pass
 
@@ -59,7 +60,8 @@ class ClipDetector(BaseDetector):
         value = (self.test_cfg or {}).get('frames_per_pass')
         if value is not None:
             return whole_number('model.test_cfg.frames_per_pass', value, least=1)
-        return self._chosen('frames_per_pass', size[0] * size[1])
+        chosen = self._chosen('frames_per_pass', size[0] * size[1])
+        return min(chosen, COMPILED_FRAMES_PER_PASS) if self.with_compiled_parts else chosen
 
     def _chosen(self, name: str, pixels: int) -> int:
         """A default for the device, chosen once for each size of frames: what is free of a GPU
@@ -171,7 +173,7 @@ def by_parts(
         than ``frames_per_pass``.
     """
     num_frames = len(inputs[0])
-    if num_frames <= frames_per_pass:
+    if num_frames == frames_per_pass or (num_frames < frames_per_pass and not fill):
         return list(function(*inputs))
     outputs: list[torch.Tensor] = []
     for start in range(0, num_frames, frames_per_pass):

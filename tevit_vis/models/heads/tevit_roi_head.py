@@ -280,7 +280,9 @@ class TeViTRoIHead(SparseRoIHead):
             ).clamp(min=0)
             rois = torch.cat([(some - first)[:, None].to(boxes.dtype), corners], 1)
             masks = clip.masks[:, None].to(boxes.dtype)
-            targets.append(roi_align(masks, rois, _pair(cfg.mask_size), 1.0, 0, 'avg', True)[:, 0])
+            if len(rois):  # a kernel cannot be launched for none
+                size = _pair(cfg.mask_size)
+                targets.append(roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0])
             first += len(clip.labels)
         soft = torch.cat(targets)
         return soft if cfg.get('soft_mask_target', False) else (soft >= 0.5).to(boxes.dtype)
