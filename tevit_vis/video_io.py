@@ -343,7 +343,14 @@ def image_size(path: str) -> tuple[int, int]:
     """
     with image_faults(path), Image.open(path) as image:
         width, height = image.size
-        return (height, width) if image.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
+        return (height, width) if _is_turned(image) else (width, height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether an image's EXIF orientation lets width and height change places."""
+    if image.format == 'PNG' and 'exif' not in image.info:
+        return False  # Pillow would decode the image to look for it at its end
+    return bool(image.getexif().get(ORIENTATION, 1) >= 5)
 
 
 def turned_hint(path: str, wanted: tuple[int, int]) -> str:
@@ -353,7 +360,7 @@ def turned_hint(path: str, wanted: tuple[int, int]) -> str:
     """
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            turned = _is_turned(image)
             stored = image.size
     except (OSError, ValueError, SyntaxError):
         return ''

@@ -237,8 +237,9 @@ def _box_hint(box: Sequence[float], around_mask: Sequence[float], video: Video) 
     x1, y1, x2, y2 = box
     if box_iou([x1, y1, x2 - x1, y2 - y1], around_mask) > BOX_AGREES:
         return ' (they look like x1 y1 x2 y2; x y width height is right)'
-    scaled = [x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height]
-    if box_iou(scaled, around_mask) > BOX_AGREES:
+    x1, x2, y1, y2 = x1 * video.width, x2 * video.width, y1 * video.height, y2 * video.height
+    as_corners = [x1, y1, x2 - x1, y2 - y1]
+    if max(box_iou(each, around_mask) for each in ([x1, y1, x2, y2], as_corners)) > BOX_AGREES:
         return ' (they look like shares of the frame; pixels are right)'
     return ''
 
