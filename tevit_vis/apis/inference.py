@@ -154,14 +154,26 @@ def checkpoint_class_names(
     Raises:
         InputError: there are more or fewer than the model has classes.
     """
-    meta = checkpoint.get('meta')
-    names = meta.get('CLASSES') if isinstance(meta, Mapping) else None
+    names = class_names_of(checkpoint)
     if names is not None and len(names) != num_classes:
         raise InputError(
             f'{path}: meta.CLASSES must name the {num_classes} classes of the model, '
             f'but names {len(names)}'
         )
-    return names and tuple(names)
+    return names
+
+
+def class_names_of(checkpoint: Mapping) -> tuple[str, ...] | None:
+    """Class names that mmcv's or MMEngine's runner noted in a checkpoint, or None."""
+    meta = checkpoint.get('meta')
+    meta = meta if isinstance(meta, Mapping) else {}
+    of_data = meta.get('dataset_meta')
+    names = meta.get('CLASSES')
+    if names is None and isinstance(of_data, Mapping):
+        names = of_data.get('classes', of_data.get('CLASSES'))
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
 
 
 def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:

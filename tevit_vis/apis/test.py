@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from tqdm import tqdm
@@ -20,6 +21,8 @@ from tevit_vis.utils.prefetch import prefetch
 from .distributed import ALONE, Processes
 from .inference import frames_ahead, predict_video
 from .journal import ResultsJournal
+
+LOGGER = logging.getLogger('tevit_vis')
 
 
 def write_submission(
@@ -51,6 +54,7 @@ def write_submission(
             f'{dataset.ann_file}: number of categories must be the {model.num_classes} classes of '
             f'the model, but got {len(dataset.categories)}'
         )
+    label_to_category = match_categories(model.CLASSES, dataset.categories, dataset.ann_file)
     done, run = processes.from_first(lambda: _begin(journal, resume))
     videos = [video for video in dataset.videos if video.id not in done]
     share = share_videos(videos, processes)
@@ -62,14 +66,59 @@ def write_submission(
         for video in share:
             bar.set_postfix_str(video.name)
             instances = predict_video(model, islice(frames, video.num_frames))
-            journal.add(
-                writer, video.id, video_entries(instances, video.id, dataset.label_to_category)
-            )
+            journal.add(writer, video.id, video_entries(instances, video.id, label_to_category))
             bar.update(video.num_frames)
     processes.wait()
     if not processes.is_first:
         return 0
     return journal.finish([video.id for video in dataset.videos])
+
+
+def match_categories(
+    class_names: Sequence[str], categories: Mapping[int, str], ann_file: str
+) -> list[int]:
+    """Returns the category id of each label of a model: names decide, not positions.
+
+    Args:
+        class_names: of the model; plain numbers where they are unknown.
+        categories: {id: name} of the data, in the order that was expected.
+        ann_file: names the file in messages.
+
+    Raises:
+        InputError: the names are others.
+
+    Example:
+        >>> match_categories(('dog', 'cat'), {3: 'cat', 7: 'dog'}, 'a.json')
+        [7, 3]
+    """
+    expected = tuple(categories.values())
+    names = tuple(class_names)
+    if names == expected or names == tuple(map(str, range(len(names)))):
+        return list(categories)
+    id_of = {_plain_name(name): category for category, name in categories.items()}
+    plain = [_plain_name(name) for name in names]
+    if set(plain) != set(id_of):
+        raise InputError(
+            f"{ann_file}: categories must be the model's classes, {_shown(names)}, "
+            f'but are {_shown(expected)}'
+        )
+    if [id_of[name] for name in plain] != list(categories):
+        LOGGER.warning(
+            '%s: categories are in another order than the classes of the model: they '
+            'are matched by name',
+            ann_file,
+        )
+    return [id_of[name] for name in plain]
+
+
+def _plain_name(name: str) -> str:
+    """A category's name as it is compared: 'Giant panda' and 'giant_panda' are one."""
+    return name.lower().replace('_', ' ').replace('-', ' ')
+
+
+def _shown(names: Sequence[str]) -> str:
+    shown = ', '.join(names[:8])
+    return f'{shown}, ... ({len(names)})' if len(names) > 8 else shown
 
 
 def _begin(journal: ResultsJournal, resume: bool) -> tuple[list[int], int]:

@@ -31,7 +31,7 @@ from tevit_vis.utils.memory import keep_freed_memory
 
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
-from .inference import draw_weights
+from .inference import class_names_of, draw_weights
 from .runner import ClipRunner, TrainedModel
 from .schedule import accumulated_iters, fit_epochs
 
@@ -313,8 +313,18 @@ def build_model(
     model.CLASSES = tuple(class_names)
     draw_weights(model)
     if load_from and not options.resume_from:
-        taken = take_weights(model, read_checkpoint(load_from, options.trust_checkpoint), load_from)
+        content = read_checkpoint(load_from, options.trust_checkpoint)
+        before = class_names_of(content)
+        differ = before is not None and len(before) == len(class_names) and before != model.CLASSES
+        classes = (before, model.CLASSES) if before is not None and differ else None
+        taken = take_weights(model, content, load_from, classes)
         logger.info('%s', taken)
+        if classes is not None:
+            known = sum(name in classes[0] for name in model.CLASSES)
+            logger.info(
+                '%s: its classes are %s: rows of class layers were taken by name (%d of %d)',
+                *(load_from, ', '.join(classes[0]), known, len(class_names)),
+            )
     return model
 
 
@@ -334,7 +344,8 @@ def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
 
 
 def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
-    if tuple(dataset.CLASSES) != model.CLASSES:
+    """Check that validation has the classes of training; another order is mapped by name."""
+    if set(dataset.CLASSES) != set(model.CLASSES):
         raise InputError(
             f'{dataset.ann_file}: categories must be those of data.train, '
             f'{", ".join(model.CLASSES)}, but are {", ".join(dataset.CLASSES)}'

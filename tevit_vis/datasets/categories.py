@@ -174,6 +174,11 @@ def choose_categories(
         table = category_table(name)
     except ValueError as error:
         raise InputError(f'data.<split>.{error}') from None
+    if own and own != table and set(own.values()) == set(table.values()):
+        # The same names under other ids: the file's ids, in the order of the table's labels.
+        logger.warning('%s: its category ids are not those of %s: names decide', path, name)
+        id_of = {text: category for category, text in own.items()}
+        return {id_of[text]: text for text in table.values()}
     wrong = [category for category in own if table.get(category) != own[category]]
     if wrong and must_agree:
         raise InputError(

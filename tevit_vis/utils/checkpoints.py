@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from tevit_vis.utils.errors import InputError
+
+LOGGER = logging.getLogger('tevit_vis')
+# Where frameworks keep the weights of a checkpoint; the first one that is there counts.
+CONTAINERS = ('state_dict', 'model', 'state_dict_ema', 'model_state_dict', 'ema', 'ema_state_dict')
+# What wrappers put before the names of a model's weights.
+WRAPPERS = ('module.', 'model.', 'detector.', 'net.', 'ema_model.', 'teacher.')
+ARRAY_PARTS = ('_reconstruct', 'scalar')
+CLASS_LAYER = re.compile(r'fc_cls|conv_logits|class_branch')
+# Systems by names that only they have.
+SIGNATURES = {
+    'an official SeqFormer checkpoint: tools/convert_checkpoint.py seqformer': re.compile(
+        r'^detr\.(controller|mask_head|class_embed\.0\.)'
+    ),
+    'an official IFC checkpoint: tools/convert_checkpoint.py ifc': re.compile(
+        r'^detr\.(transformer\.encoder\.memory_bus|mask_head|class_embed\.layers)|memory_bus'
+    ),
+    'a TeViT or QueryInst checkpoint (configs/tevit)': re.compile(r'^roi_head\.bbox_head\.0\.'),
+    'an MS-STS checkpoint (configs/ms_sts)': re.compile(r'\.mixer\.'),
+    'a SeqFormer checkpoint (configs/seqformer)': re.compile(r'^bbox_head\.controller\.'),
+    'an IFC checkpoint (configs/ifc)': re.compile(r'^bbox_head\.encoder\.bus_layers\.'),
+    'a Mask2Former checkpoint, which no config here takes': re.compile(
+        r'^(panoptic_head|sem_seg_head)\.'
+    ),
+    'a detectron2 checkpoint: tools/convert_checkpoint.py reads those of SeqFormer and IFC': (
+        re.compile(r'^(backbone\.bottom_up|proposal_generator|roi_heads)\.')
+    ),
+    'weights of a backbone alone: name them with model.backbone.init_cfg or load_from': re.compile(
+        r'^(conv1\.weight|patch_embed|layer1\.|stem\.)'
+    ),
+}
 
 # What torch, pickle and zipfile raise on files that are damaged or something else.
 NOT_A_CHECKPOINT = (
@@ -40,7 +75,11 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
         InputError: the file is absent, truncated, no checkpoint, or needs ``trust``.
     """
     try:
+        if str(path).endswith('.safetensors'):
+            return read_safetensors(str(path))
         is_zip = zipfile.is_zipfile(path)
+        if not is_zip and str(path).endswith('.pkl'):
+            return read_plain_pickle(str(path))
         checkpoint = torch.load(
             path,
             map_location='cpu',
@@ -66,6 +105,108 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
             f'{path}: checkpoint must hold a dict of weights, but got {type(checkpoint).__name__}'
         )
     return checkpoint
+
+
+def read_safetensors(path: str) -> dict:
+    """The weights of a safetensors file.
+
+    Raises:
+        InputError: the package that reads it is not installed.
+    """
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        raise InputError(
+            f'{path}: needs safetensors, which is not installed: pip install safetensors'
+        ) from None
+    return {'state_dict': load_file(path)}
+
+
+class ArraysOnly(pickle.Unpickler):
+    """Reads a pickle of numpy arrays, such as detectron2's, and runs no code of it."""
+
+    ALLOWED = {  # noqa: RUF012  (read only)
+        *((f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ARRAY_PARTS),
+        *(('numpy', name) for name in ('ndarray', 'dtype')),
+        ('collections', 'OrderedDict'),
+        ('_codecs', 'encode'),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """See ``pickle.Unpickler``."""
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f'global {module}.{name} is no array')
+        return super().find_class(module, name)
+
+
+def read_plain_pickle(path: str) -> dict:
+    """The content of a pickle file, its arrays as tensors."""
+    with open(path, 'rb') as file:
+        content = ArraysOnly(file, encoding='latin1').load()
+
+    def as_tensors(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: as_tensors(item) for key, item in value.items()}
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            return torch.from_numpy(np.array(value))
+        return value
+
+    return as_tensors(content)  # type: ignore[return-value]
+
+
+def find_weights(checkpoint: Mapping, path: str, model_keys: Iterable[str]) -> Mapping:
+    """Returns the weights of a checkpoint under the names of a model, as far as they are the same.
+
+    Containers of other frameworks are opened, prefixes of wrappers taken off; that is logged.
+
+    Args:
+        checkpoint: of ``read_checkpoint``.
+        path: names the file.
+        model_keys: names of the model's weights.
+
+    Raises:
+        InputError: there are no weights.
+    """
+    wanted = set(model_keys)
+    containers = [key for key in CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
+    weights = weights_of(checkpoint, path, containers[0] if containers else 'state_dict')
+    notes = []
+    if containers and containers[0] != 'state_dict':
+        notes.append(f'the weights are those of {containers[0]!r}')
+    others = [key for key in containers[1:] if 'ema' in key]
+    if others:
+        notes.append(
+            f'averaged weights are there as well ({", ".join(others)}), but were not taken'
+        )
+    renamed = {str(key).replace('_orig_mod.', ''): value for key, value in weights.items()}
+    if set(renamed) != set(map(str, weights)):
+        notes.append('"_orig_mod." of torch.compile was taken off')
+    prefix = _wrapper_prefix(renamed, wanted)
+    if prefix:
+        renamed = {key[len(prefix) :]: value for key, value in renamed.items()}
+        notes.append(f'the prefix {prefix!r} was taken off')
+    copies = [key for key in renamed if key.startswith('ema_') and key not in wanted]
+    if copies and len(copies) < len(renamed):
+        renamed = {key: value for key, value in renamed.items() if key not in set(copies)}
+        notes.append(
+            f'{len(copies)} weights named ema_... were left out: mmcv stores the averaged ones '
+            'under the plain names'
+        )
+    for note in notes:
+        LOGGER.warning('%s: %s', path, note)
+    return renamed
+
+
+def _wrapper_prefix(keys: Iterable[str], wanted: set[str]) -> str:
+    """What wrappers put before all names: ``module.`` of DDP, ``model.`` of Lightning, ..."""
+    names, prefix = list(keys), ''
+    while names and not wanted & set(names):
+        first = names[0].partition('.')[0] + '.'
+        if first not in WRAPPERS or not all(name.startswith(first) for name in names):
+            return '' if not wanted & set(names) else prefix
+        names = [name[len(first) :] for name in names]
+        prefix += first
+    return prefix if wanted & set(names) else ''
 
 
 def weights_of(checkpoint: Mapping, path: str, key: str = 'state_dict') -> Mapping:
@@ -111,14 +252,53 @@ class TakenWeights:
         return '\n'.join(lines)
 
 
-def take_weights(model: nn.Module, checkpoint: Mapping, path: str) -> TakenWeights:
+def rows_by_name(
+    weights: Mapping, drawn: Mapping, before: Sequence[str], now: Sequence[str]
+) -> Mapping:
+    """Weights whose class layers have their rows where the classes of these names now are.
+
+    Args:
+        weights: of a checkpoint.
+        drawn: of the model; rows of classes that the checkpoint does not have stay so.
+        before: class names of the checkpoint.
+        now: class names of the model, as many.
+
+    Returns:
+        The weights; a last row of a layer with one more, which stands for no object, stays.
+    """
+    moved = dict(weights)
+    for key, value in weights.items():
+        rows = len(value) if isinstance(value, torch.Tensor) and value.dim() else 0
+        fits = key in drawn and _shape(value) == _shape(drawn[key])
+        if not (CLASS_LAYER.search(key) and fits and rows in (len(now), len(now) + 1)):
+            continue
+        moved[key] = drawn[key].clone()
+        moved[key][len(now) :] = value[len(now) :]
+        for label, name in enumerate(now):
+            if name in before:
+                moved[key][label] = value[list(before).index(name)]
+    return moved
+
+
+def take_weights(
+    model: nn.Module,
+    checkpoint: Mapping,
+    path: str,
+    classes: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> TakenWeights:
     """Copy what fits of another model's checkpoint, such as QueryInst's into TeViT.
+
+    Args:
+        classes: names of the checkpoint's classes and of the model's, as many, where they are
+            known and differ: rows of class layers are then taken by name.
 
     Raises:
         InputError: nothing fits.
     """
-    weights = weights_of(checkpoint, path)
     wanted = model.state_dict()
+    weights = find_weights(checkpoint, path, wanted)
+    if classes is not None:
+        weights = rows_by_name(weights, wanted, *classes)
     common = [key for key in wanted if key in weights]
     taken = [key for key in common if _shape(weights[key]) == _shape(wanted[key])]
     if not any(wanted[key].dim() > 1 for key in taken):  # a shared counter is no common ground
@@ -147,8 +327,8 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
     Raises:
         InputError: a key is missing, left over or of another shape; the first ones are listed.
     """
-    weights = weights_of(checkpoint, path)
     wanted = model.state_dict()
+    weights = find_weights(checkpoint, path, wanted)
     faults = {
         'missing': [key for key in wanted if key not in weights],
         'left over': [key for key in weights if key not in wanted],
@@ -160,13 +340,41 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
     }
     if any(faults.values()):
         parts = [
-            f'{len(keys)} keys {kind} (first: {", ".join(map(str, keys[:3]))})'
+            f'{len(keys)} keys {kind} (first: {", ".join(map(str, keys[:3]))}{_by_module(keys)})'
             for kind, keys in faults.items()
             if keys
         ]
-        raise InputError(f'{path}: checkpoint does not fit the model: {"; ".join(parts)}')
+        raise InputError(
+            f'{path}: checkpoint does not fit the model: {"; ".join(parts)}'
+            f'{fit_hint(weights, faults)}'
+        )
     check_finite(weights, path)
     model.load_state_dict(weights)
+
+
+def _by_module(keys: Sequence[str]) -> str:
+    """How many keys of each module there are, where they are many."""
+    if len(keys) <= 3:
+        return ''
+    counts = Counter('.'.join(str(key).split('.')[:2]) for key in keys)
+    shown = ', '.join(f'{name} {count}' for name, count in counts.most_common(4))
+    return f'; {shown}{", ..." if len(counts) > 4 else ""}'
+
+
+def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
+    """What a checkpoint that does not fit seems to be, and the remedy; an empty text if unknown.
+
+    Args:
+        weights: by name.
+        faults: keys by what is wrong with them, of ``load_weights``.
+    """
+    only_shapes = not faults['missing'] and not faults['left over']
+    if only_shapes and all(CLASS_LAYER.search(key) for key in faults['of another shape']):
+        return '; only its class layers differ: it has another number of classes (num_classes)'
+    for what, sign in SIGNATURES.items():
+        if any(sign.search(str(key)) for key in weights):
+            return f'; it looks like {what}'
+    return ''
 
 
 def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
