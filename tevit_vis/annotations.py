@@ -109,8 +109,8 @@ def other_layout(content: Mapping[str, Any]) -> str:
     text for one that is, or may be.
 
     Example:
-        >>> other_layout({'images': [], 'annotations': []})[:19]
-        'is a COCO file of i'
+        >>> other_layout({'images': [{'id': 1}], 'annotations': []}).partition(':')[0]
+        'is a COCO file of images'
     """
     videos, images = content.get('videos'), content.get('images')
     first = videos[0] if isinstance(videos, list) and videos else None

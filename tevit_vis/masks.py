@@ -115,7 +115,8 @@ def resize_to_frame(
 
     Example:
         >>> maps = torch.tensor([[[0.0, 2.0, 4.0]]])
-        >>> resize_to_frame(maps, (1, 5), (1, 2.5))[0, 0].tolist()  # half a cell for each pixel
+        >>> frame = resize_to_frame(maps, (1, 5), (1, 2.5))  # half a cell for each pixel
+        >>> [round(value, 4) for value in frame[0, 0].tolist()]
         [0.0, 0.5, 1.5, 2.5, 3.5]
     """
     maps = maps[None].float()
