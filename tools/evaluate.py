@@ -2,13 +2,19 @@
 
     python tools/evaluate.py GT.json RESULTS.json [--classwise] [--out report.json]
 
+RESULTS.json may be packed (.zip). What does not count, and mistakes that explain a low score, such
+as category ids off by one, are told as warnings.
 Where the ground truth tells occlusion (OVIS), the scores of its groups are printed as well.
 docs/evaluation.md says what is counted, and where this differs from the official evaluator.
 """
 
 import argparse
+import sys
 
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.apis import score_submission
+from tevit_vis.evaluation.explain import explain_score
+from tevit_vis.evaluation.submission import read_results
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.files import check_writable, write_json
 
@@ -30,6 +36,9 @@ def main() -> None:
     if args.classwise:
         print(evaluation.category_table())
     print(evaluation)
+    content, results = read_annotation_file(args.truth), read_results(args.results)
+    for line in explain_score(content, results, evaluation, args.results):
+        print(f'warning: {line}', file=sys.stderr)
     if args.out:
         write_json(evaluation.report(), args.out)
 

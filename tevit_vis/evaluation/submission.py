@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 
@@ -78,17 +81,43 @@ def frame_to_json(
 
 
 def read_results(path: str | os.PathLike) -> list[dict]:
-    """The entries of a results file.
+    """The entries of a results file, also of one that is packed for upload.
 
     Raises:
-        InputError: absent, no JSON, or no list.
+        InputError: absent, no JSON, or no list; an archive without results.json.
     """
-    results = read_json(path, 'results file')
+    if os.path.isfile(path) and zipfile.is_zipfile(path):
+        results = read_packed_json(path)
+    else:
+        results = read_json(path, 'results file')
     if not isinstance(results, list):
         raise InputError(
             f'{path}: results must be a list of entries, but got a {type(results).__name__}'
         )
     return results
+
+
+def read_packed_json(path: str | os.PathLike) -> object:
+    """The content of the one JSON file at the top of an archive.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if name.endswith('.json')]
+                names = [name for name in names if '/' not in name] or names
+                if len(names) != 1:
+                    raise InputError(
+                        f'{path}: archive must hold one JSON file, but holds {len(names)}'
+                    )
+                unpacked = os.path.join(folder, 'results.json')
+                with archive.open(names[0]) as packed, open(unpacked, 'wb') as file:
+                    shutil.copyfileobj(packed, file)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f'{path}: archive cannot be unpacked: {error}') from None
+        return read_json(unpacked, f'{path}: {names[0]}')
 
 
 def submission_faults(results: Sequence[dict], content: dict, origin: str) -> list[str]:
