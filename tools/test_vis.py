@@ -16,9 +16,10 @@ from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import build_dataset
 from tevit_vis.utils.cli import add_model_arguments, run_tool, tool_parser
-from tevit_vis.utils.config import build, load_config
+from tevit_vis.utils.config import build, find_config, load_config
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import check_writable
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +46,8 @@ def main() -> None:
     test.ann_file = args.json or test.ann_file
     test.img_prefix = args.root or test.img_prefix
     test.test_mode = True
+    inputs = [test.ann_file, args.checkpoint, str(find_config(args.config))]
+    check_writable(args.out, not_over=inputs)
     dataset = build('data.test', lambda: build_dataset(test))
     scored = bool(args.eval) and has_ground_truth(dataset)
     if args.eval and not scored and processes.is_first:

@@ -73,6 +73,13 @@ def main() -> None:
     resume_from = args.resume_from or config.get('resume_from')
     if args.auto_resume and resume_from is None:
         resume_from = latest_checkpoint(work_dir)
+    before = latest_checkpoint(work_dir)
+    if before is not None and resume_from is None:
+        logger.warning(
+            '%s holds a run already (%s), whose files this one writes over: --auto-resume goes on '
+            'with it, another --work-dir leaves it alone',
+            *(work_dir, os.path.basename(os.path.realpath(before))),
+        )
     if processes.is_first:
         config.dump(os.path.join(work_dir, f'{Path(args.config).stem}.py'))
     options = TrainOptions(

@@ -23,6 +23,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.cli import add_model_arguments, positive, run_tool, tool_parser
+from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, json_text, write_json
 from tevit_vis.video_io import FrameSource, open_source, public_url
@@ -67,8 +68,10 @@ def main() -> None:
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
     is_camera = args.input.isdigit() and not Path(args.input).exists()
     source = open_source(int(args.input) if is_camera else args.input)
-    for path in filter(None, (args.out, args.json, args.jsonl)):
-        check_writable(path, not_over=[args.input])
+    outputs = [path for path in (args.out, args.json, args.jsonl) if path]
+    inputs = [args.input, args.checkpoint, str(find_config(args.config))]
+    for number, path in enumerate(outputs):
+        check_writable(path, not_over=[*inputs, *outputs[:number]])
     model = init_model(
         args.config,
         args.checkpoint,

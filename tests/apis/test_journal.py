@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +18,7 @@ def interrupted(out, identity=None):
     journal.add('1', 3, [])
     with open(journal.folder / '1.jsonl', 'a') as file:
         file.write('{"video_id": 5, "entr')
+    journal.release()  # as the system does for a process that has ended
     return journal
 
 
@@ -58,3 +61,26 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path):
     for out in (tmp_path / 'file' / 'r.json', tmp_path / 'folder'):
         with pytest.raises(InputError, match='output must be writable'):
             ResultsJournal(str(out), {}).begin(resume=False)
+
+
+def test_one_run_at_a_time_writes_the_results(tmp_path):
+    out = str(tmp_path / 'r.json')
+    first, second = ResultsJournal(out, {}), ResultsJournal(out, {})
+    first.begin(resume=False)
+    with pytest.raises(InputError, match='r.json: must be written by one run at a time'):
+        second.begin(resume=True)
+    first.add('a', 1, [])
+    assert first.finish([1]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['r.json']
+    second.begin(resume=False)
+    second.finish([])
+
+
+def test_a_killed_run_locks_nobody_out(tmp_path):
+    out = tmp_path / 'r.json'
+    code = (
+        'import os, sys\nfrom tevit_vis.apis.journal import ResultsJournal\n'
+        f'journal = ResultsJournal({str(out)!r}, {{}})\njournal.begin(False)\nos._exit(9)'
+    )
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 9
+    ResultsJournal(str(out), {}).begin(resume=False)

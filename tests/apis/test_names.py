@@ -19,6 +19,7 @@ def test_the_same_names_in_another_order_are_mapped_and_said(caplog):
     assert match_categories(('giant_panda', 'dog', 'cat'), categories, 'a.json') == [9, 7, 3]
     assert 'a.json: categories are in another order' in caplog.text
     assert match_categories(('0', '1', '2'), categories, 'a.json') == [3, 7, 9]  # unknown names
+    assert match_categories(('cat', 'dog'), {3: '0', 7: '1'}, 'a.json') == [3, 7]
 
 
 def test_other_names_are_an_error_with_both_lists():

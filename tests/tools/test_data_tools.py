@@ -251,3 +251,49 @@ def test_weights_that_half_precision_cannot_hold_are_refused(call_fails, call, t
     assert '2 weights' in call('publish_checkpoint.py', path, out, '--full')
     torch.save(dict(state_dict={'a': torch.tensor([float('nan')])}), path)
     assert 'weights must be finite' in call_fails('publish_checkpoint.py', path, out, '--full')
+
+
+def test_outputs_are_not_written_over_inputs(call_fails, train_config, train_files, tmp_path):
+    annotations, images = train_files
+    weights = tmp_path / 'w.pth'
+    torch.save({}, weights)
+    data = ['--json', annotations, '--root', images, '--device', 'cpu']
+    for out in (annotations, weights, train_config):
+        line = call_fails('test_vis.py', train_config, weights, *data, '--out', out)
+        assert 'output must be another file than the input' in line
+    video = images / 'v0'
+    demo = ['video_demo.py', train_config, weights, video, '--device', 'cpu']
+    line = call_fails(*demo, '--out', tmp_path / 'o.mp4', '--json', weights)
+    assert 'output must be another file than the input' in line
+    line = call_fails(*demo, '--out', tmp_path / 'o.mp4', '--json', tmp_path / 'o.mp4')
+    assert 'output must be another file than the input' in line
+
+
+def test_a_work_dir_that_holds_a_run_is_said(call, train_config, tmp_path, monkeypatch):
+    work = tmp_path / 'work'
+    arguments = [train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']
+    for said in (0, 1):
+        monkeypatch.setattr('mmcv.utils.logging.logger_initialized', {})
+        logging.getLogger('mmdet').handlers.clear()
+        logging.getLogger('mmdet').setLevel(logging.NOTSET)
+        call('train.py', *arguments, '--cfg-options', 'runner.max_iters=1')
+        log = max(work.glob('*.log'), key=lambda path: path.stat().st_mtime_ns).read_text()
+        assert log.count('holds a run already (iter_1.pth)') == said
+    logging.getLogger('mmdet').handlers.clear()
+
+
+@pytest.mark.parametrize('part', ['model.neck', 'model.roi_head', 'model.backbone'])
+def test_weights_are_not_fetched_from_addresses(call_fails, train_config, tmp_path, part):
+    options = [f'{part}.init_cfg.type=Pretrained', f'{part}.init_cfg.checkpoint=http://x/y.pth']
+    line = call_fails(
+        'train.py',
+        train_config,
+        '--work-dir',
+        tmp_path / 'w',
+        '--device',
+        'cpu',
+        '--cfg-options',
+        *options,
+    )
+    logging.getLogger('mmdet').handlers.clear()
+    assert 'http://x/y.pth' in line

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +18,7 @@ import torch.distributed as dist
 from tevit_vis.utils.errors import InputError
 
 Result = TypeVar('Result')
+PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 # One process may have a far longer video than the others: where they wait for it.
 PATIENCE = timedelta(days=7)
 # Where all are at the same point, in an iteration: a process that is lost is noticed.
@@ -47,6 +50,7 @@ class Processes:
         if not {'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR'} <= set(os.environ):
             return cls()
         backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
+        _end_with_parent()
         dist.init_process_group(backend, timeout=EXCHANGE)
         atexit.register(_leave)
         waiting = dist.new_group(backend='gloo', timeout=PATIENCE)
@@ -95,6 +99,13 @@ class Processes:
         """Wait until all processes are here."""
         if self.count > 1:
             dist.all_reduce(torch.zeros(1), group=self.waiting)  # on the CPU, by gloo
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its launcher is killed: else it would wait for others."""
+    prctl = getattr(ctypes.CDLL(None), 'prctl', None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _leave() -> None:

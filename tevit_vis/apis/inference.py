@@ -24,7 +24,7 @@ from tevit_vis.masks import encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
-from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.checkpoints import load_weights, read_checkpoint, refuse_addresses
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.devices import (
     check_amp,
@@ -93,6 +93,7 @@ def init_model(
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = dict(model_config.backbone)
     model_config.backbone.pop('init_cfg', None)  # the checkpoint holds the backbone
+    refuse_addresses(model_config)
     model = build('model', lambda: build_detector(model_config))
     names = None
     if checkpoint is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ class ResultsJournal:
         self.out = Path(out)
         self.folder = Path(f'{out}.partial')
         self.identity = identity
+        self.lock: int | None = None
 
     def begin(self, resume: bool) -> dict[int, list[dict]]:
         """Prepare the folder.
@@ -40,6 +42,8 @@ class ResultsJournal:
         Raises:
             InputError: the place cannot be written, or holds another run's videos.
         """
+        check_writable(self.out)
+        self._lock_out_others()
         finished = self.finished()
         if finished and not resume:
             raise InputError(
@@ -48,10 +52,33 @@ class ResultsJournal:
             )
         if finished:
             self._check_identity()
-        check_writable(self.out)
-        self.folder.mkdir(exist_ok=True)
         write_json(self.identity, self.folder / 'run.json')
         return finished
+
+    def _lock_out_others(self) -> None:
+        """Keep other runs from writing the same results; the system ends it with the process.
+
+        Raises:
+            InputError: one is at it.
+        """
+        self.folder.mkdir(exist_ok=True)
+        self.lock = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise InputError(
+                f'{self.out}: must be written by one run at a time, but another one is at it: '
+                'give this one another --out'
+            ) from None
+        except OSError:  # a file system that knows no locks: nothing is lost but this check
+            self.release()
+
+    def release(self) -> None:
+        """Let other runs write to the same results."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
 
     def _check_identity(self) -> None:
         before = json.loads((self.folder / 'run.json').read_text())
@@ -98,6 +125,7 @@ class ResultsJournal:
         entries = [entry for video_id in video_ids for entry in finished[video_id]]
         write_json(entries, self.out)
         self.discard()
+        self.release()
         return len(entries)
 
 

@@ -81,7 +81,7 @@ def match_categories(
 
     Args:
         class_names: of the model; plain numbers where they are unknown.
-        categories: {id: name} of the data, in the order that was expected.
+        categories: {id: name} of the data, in the order that was expected; names as above.
         ann_file: names the file in messages.
 
     Raises:
@@ -93,7 +93,8 @@ def match_categories(
     """
     expected = tuple(categories.values())
     names = tuple(class_names)
-    if names == expected or names == tuple(map(str, range(len(names)))):
+    unknown = tuple(map(str, range(len(names))))
+    if names == expected or unknown in (names, expected):
         return list(categories)
     id_of = {_plain_name(name): category for category, name in categories.items()}
     plain = [_plain_name(name) for name in names]

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.checkpoints import read_checkpoint, take_weights
+from tevit_vis.utils.checkpoints import read_checkpoint, refuse_addresses, take_weights
 from tevit_vis.utils.config import build
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError, whole_number
@@ -301,6 +301,7 @@ def build_model(
             'start from, but there is none: put it there, or name a checkpoint with '
             '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
         )
+    refuse_addresses(model_config)
     torch.manual_seed(options.seed)
     model = build('model', lambda: build_detector(model_config))
     if len(class_names) != model.num_classes:
