@@ -44,6 +44,13 @@ class ResultsJournal:
         """
         check_writable(self.out)
         self._lock_out_others()
+        try:
+            return self._take_up(resume)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take_up(self, resume: bool) -> dict[int, list[dict]]:
         finished = self.finished()
         if finished and not resume:
             raise InputError(
@@ -61,6 +68,7 @@ class ResultsJournal:
         Raises:
             InputError: one is at it.
         """
+        self.release()
         self.folder.mkdir(exist_ok=True)
         self.lock = os.open(self.folder, os.O_RDONLY)
         try:

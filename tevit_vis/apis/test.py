@@ -56,22 +56,26 @@ def write_submission(
         )
     label_to_category = match_categories(model.CLASSES, dataset.categories, dataset.ann_file)
     done, run = processes.from_first(lambda: _begin(journal, resume))
-    videos = [video for video in dataset.videos if video.id not in done]
-    share = share_videos(videos, processes)
-    if resume and processes.is_first:
-        tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
-    writer = f'{run}_{processes.rank}'
-    with _progress_bar(share, processes) as bar:
-        frames = load_frames(dataset, share, num_workers)
-        for video in share:
-            bar.set_postfix_str(video.name)
-            instances = predict_video(model, islice(frames, video.num_frames))
-            journal.add(writer, video.id, video_entries(instances, video.id, label_to_category))
-            bar.update(video.num_frames)
-    processes.wait()
-    if not processes.is_first:
-        return 0
-    return journal.finish([video.id for video in dataset.videos])
+    try:
+        videos = [video for video in dataset.videos if video.id not in done]
+        share = share_videos(videos, processes)
+        if resume and processes.is_first:
+            tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
+        writer = f'{run}_{processes.rank}'
+        with _progress_bar(share, processes) as bar:
+            frames = load_frames(dataset, share, num_workers)
+            for video in share:
+                bar.set_postfix_str(video.name)
+                instances = predict_video(model, islice(frames, video.num_frames))
+                entries = video_entries(instances, video.id, label_to_category)
+                journal.add(writer, video.id, entries)
+                bar.update(video.num_frames)
+        processes.wait()
+        if not processes.is_first:
+            return 0
+        return journal.finish([video.id for video in dataset.videos])
+    finally:
+        journal.release()
 
 
 def match_categories(
