@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tevit_vis.masks import encode_masks, to_rle
-from tevit_vis.rle import decode_runs, is_number, is_whole, rle_faults, shorten
+from tevit_vis.rle import decode_runs, rle_faults
+from tevit_vis.utils.values import is_number, is_whole, shorten
 
 
 def test_runs_are_those_of_the_masks():

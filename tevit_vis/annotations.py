@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tevit_vis.masks import to_rle
-from tevit_vis.rle import MAX_PIXELS, check_size, is_number, is_whole, rle_faults, shorten
+from tevit_vis.rle import MAX_PIXELS, check_size, rle_faults
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import read_json
+from tevit_vis.utils.json_files import read_json
+from tevit_vis.utils.values import is_number, is_whole, shorten
 
 
 class Note(NamedTuple):

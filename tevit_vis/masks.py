@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
-from tevit_vis.rle import check_counts, check_polygons, check_size, shorten
+from tevit_vis.rle import check_counts, check_polygons, check_size
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_finite
+from tevit_vis.utils.values import shorten
 
 MASKS_AT_ONCE = 63  # of one call of pycocotools
 CPU_MASK_BYTES = 64 << 20  # of the full-size masks that are worked on at a time

@@ -8,11 +8,12 @@ Letters: N masks, R runs of all masks, H and W pixels of a frame.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 import numpy as np
+
+from tevit_vis.utils.values import is_number, is_whole, shorten
 
 MAX_PIXELS = 1 << 28  # of a frame: 16,384 x 16,384
 MAX_SIDE = 1 << 20
@@ -20,43 +21,6 @@ FAR = 10  # frames beyond the frame, as far as a polygon's points may lie
 FIRST_CODE = 48  # of the characters of a compressed RLE, '0' to 'o'
 RLE_TEXT, OPEN_END = re.compile('[0-o]*'), re.compile('[P-o]$')  # from 'P' on, more follow
 LONG_RUN = re.compile('[P-o]{7}')  # of more than 35 bits
-
-
-def is_number(value: object) -> bool:
-    """Whether a value of a file is a finite number; True and False are none.
-
-    Example:
-        >>> is_number(1.5), is_number(True), is_number(float('nan')), is_number('1')
-        (True, False, False, False)
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value of a file is a whole number; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def shorten(value: object, most: int = 60) -> str:
-    """A value as a message shows it: cut in the middle, always printable.
-
-    Example:
-        >>> shorten('a' * 9, most=7)
-        "'a...a'"
-    """
-    text = ascii(value) if not isinstance(value, (int, float)) else _number_text(value)
-    if len(text) <= most:
-        return text
-    half = (most - 3) // 2
-    return f'{text[:half]}...{text[-half:]}'
-
-
-def _number_text(value: float) -> str:
-    if isinstance(value, int) and abs(value) > 10**30:
-        return f'a whole number of {value.bit_length()} bits'
-    return repr(value)
 
 
 def check_size(size: object) -> tuple[int, int]:

@@ -10,15 +10,14 @@ must also fit that config's model, key by key and shape by shape.
 import argparse
 from pathlib import Path
 
-import torch
-
-from tevit_vis.apis.train import bare_model
+from tevit_vis.apis.build import bare_model
 from tevit_vis.converters import TABLES, convert_checkpoint
-from tevit_vis.utils.checkpoints import load_weights, read_checkpoint, weights_of
+from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_beside
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.weights import load_weights
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,7 +55,7 @@ def main() -> None:
         model = bare_model(load_config(args.config))
         load_weights(model, dict(state_dict=ours), f'{args.checkpoint} for {args.config}')
     result = {target: converted.weights, 'meta': {'converted_from': Path(args.checkpoint).name}}
-    write_beside(args.out, lambda unfinished: torch.save(result, unfinished))
+    write_checkpoint(result, args.out)
     print(f'{args.out}: {len(converted.weights)} weights')
 
 

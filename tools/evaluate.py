@@ -16,7 +16,8 @@ from tevit_vis.apis import score_submission
 from tevit_vis.evaluation.explain import explain_score
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.utils.cli import run_tool, tool_parser
-from tevit_vis.utils.files import check_writable, write_json
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import write_json
 
 
 def parse_args() -> argparse.Namespace:

@@ -31,7 +31,8 @@ from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_json
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import write_json
 
 GRADIENT_BOUND = 1e-3  # of two processes against one
 

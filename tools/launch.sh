@@ -4,7 +4,7 @@ tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$tools/find_python.sh"
 
 launch() { # processes, tool, its arguments
-  local processes=$1 tool=$2 where errors status=0
+  local processes=$1 tool=$2 where errors torchrun status=0
   shift 2
   if [ "${NNODES:-1}" -gt 1 ]; then
     where=(--master_addr "${MASTER_ADDR:-127.0.0.1}" --master_port "${PORT:-29500}")
@@ -12,9 +12,23 @@ launch() { # processes, tool, its arguments
     where=(--standalone)
   fi
   errors=$(mktemp)
+  # torchrun runs beside this shell, in a process group of its own (set -m), so that a signal to
+  # the shell alone can be passed on: all of them end together.
+  set -m
   "$PYTHON" -m torch.distributed.run --nnodes "${NNODES:-1}" --node_rank "${NODE_RANK:-0}" \
     "${where[@]}" --nproc_per_node "$processes" "$tools/$tool" "$@" \
-    2> >(tee "$errors" >&2) || status=$?
+    2> >(tee -i "$errors" >&2) &
+  torchrun=$!
+  set +m
+  trap 'kill -TERM "$torchrun" 2>/dev/null || true' TERM HUP
+  trap 'kill -INT -- "-$torchrun" 2>/dev/null || true' INT
+  # A trapped signal ends wait before torchrun has ended: then it is waited for once more.
+  wait "$torchrun" || status=$?
+  while kill -0 "$torchrun" 2>/dev/null; do
+    status=0
+    wait "$torchrun" || status=$?
+  done
+  trap - TERM HUP INT
   if [ "$status" != 0 ]; then
     # torchrun ends with a page of its own: what went wrong comes last, in one line.
     tr '\r' '\n' <"$errors" | grep -a -m 1 '^error: ' >&2 || true

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 import torch
 
 from tevit_vis.apis.journal import file_digest
-from tevit_vis.utils.checkpoints import check_finite, read_checkpoint, weights_of
+from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_beside
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.weights import check_finite
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +61,7 @@ def main() -> None:
         key: meta[key] for key in ('CLASSES', 'iter', 'seed', 'tevit_vis_version') if key in meta
     }
     content = dict(meta=kept, state_dict=weights)
-    write_beside(args.out, lambda unfinished: torch.save(content, unfinished))
+    write_checkpoint(content, args.out)
     megabytes = os.path.getsize(args.out) / 1e6
     print(f'{args.out}: {len(weights)} weights, {megabytes:.1f} MB, sha256 {file_digest(args.out)}')
 

@@ -9,6 +9,7 @@ tools/dist_test.sh.
 import argparse
 import hashlib
 import os
+from pathlib import Path
 
 from tevit_vis.apis import init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
@@ -47,7 +48,9 @@ def main() -> None:
     test.img_prefix = args.root or test.img_prefix
     test.test_mode = True
     inputs = [test.ann_file, args.checkpoint, str(find_config(args.config))]
-    check_writable(args.out, not_over=inputs)
+    check_writable(args.out, not_over=[*inputs, test.img_prefix])
+    if Path(args.out).suffix.lower() != '.json':
+        raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
     dataset = build('data.test', lambda: build_dataset(test))
     scored = bool(args.eval) and has_ground_truth(dataset)
     if args.eval and not scored and processes.is_first:

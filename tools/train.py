@@ -7,16 +7,18 @@ work_dirs/CONFIG. To train with several processes: tools/dist_train.sh, tools/sl
 """
 
 import argparse
+import logging
 import os
 import time
 from pathlib import Path
 
 import torch
+from mmcv import Config
 
 from tevit_vis import __version__
 from tevit_vis.apis import TrainOptions, scale_schedule, train
 from tevit_vis.apis.distributed import Processes
-from tevit_vis.apis.train import get_root_logger, latest_checkpoint
+from tevit_vis.apis.train import checkpoints_of, get_root_logger, latest_checkpoint
 from tevit_vis.utils.cli import (
     add_config_arguments,
     add_trust_argument,
@@ -24,9 +26,9 @@ from tevit_vis.utils.cli import (
     seed_number,
     tool_parser,
 )
-from tevit_vis.utils.config import load_config
+from tevit_vis.utils.config import find_config, load_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.files import PathLock, check_writable, writing_faults
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,6 +54,28 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def have_alone(work_dir: PathLock) -> None:
+    """Keep other runs from the work dir.
+
+    Raises:
+        InputError: one is at it.
+    """
+    if not work_dir.take():
+        raise InputError(
+            f'--work-dir {work_dir.path}: must belong to one run at a time, but another one is at '
+            'it: give this one another'
+        )
+
+
+def dump_config(config: Config, path: Path, work_dir: str, timestamp: str) -> None:
+    """Write the config with its options into the work dir; the user's own file stays."""
+    dump = Path(work_dir, f'{path.stem}.py')
+    if dump.resolve() == path.resolve():
+        dump = dump.with_name(f'{path.stem}_{timestamp}.py')
+    with writing_faults(dump):
+        config.dump(str(dump))
+
+
 def main() -> None:
     args = parse_args()
     processes = Processes.join()
@@ -61,7 +85,30 @@ def main() -> None:
     timestamp = time.strftime('%Y%m%d_%H%M%S')
     log_file = os.path.join(work_dir, f'{timestamp}.log')
     check_writable(log_file)
+    lock = PathLock(work_dir)
+    processes.from_first(lambda: have_alone(lock))
     logger = get_root_logger(log_file=log_file, log_level=config.log_level)
+    for handler in logger.handlers:  # what data sets and checkpoints warn of stands there, too
+        logging.getLogger('tevit_vis').addHandler(handler)
+    try:
+        train_in(work_dir, timestamp, args, config, processes, logger)
+    except KeyboardInterrupt:
+        raise InputError(
+            f'interrupted: --work-dir {work_dir} --auto-resume goes on from the last checkpoint'
+        ) from None
+    finally:
+        lock.release()
+
+
+def train_in(
+    work_dir: str,
+    timestamp: str,
+    args: argparse.Namespace,
+    config: Config,
+    processes: Processes,
+    logger: logging.Logger,
+) -> None:
+    """Train in a work dir that belongs to this run."""
     if args.deterministic:
         # On a GPU some operations have no deterministic form: then a warning names them.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
@@ -72,16 +119,16 @@ def main() -> None:
         logger.info('learning rate x %g, fitted to the clips a step', factor)
     resume_from = args.resume_from or config.get('resume_from')
     if args.auto_resume and resume_from is None:
-        resume_from = latest_checkpoint(work_dir)
-    before = latest_checkpoint(work_dir)
-    if before is not None and resume_from is None:
+        resume_from = latest_checkpoint(work_dir, args.trust_checkpoint)
+    before = checkpoints_of(work_dir)
+    if before and resume_from is None:
         logger.warning(
             '%s holds a run already (%s), whose files this one writes over: --auto-resume goes on '
             'with it, another --work-dir leaves it alone',
-            *(work_dir, os.path.basename(os.path.realpath(before))),
+            *(work_dir, os.path.basename(os.path.realpath(before[0]))),
         )
     if processes.is_first:
-        config.dump(os.path.join(work_dir, f'{Path(args.config).stem}.py'))
+        dump_config(config, find_config(args.config), work_dir, timestamp)
     options = TrainOptions(
         work_dir,
         args.seed,
@@ -97,12 +144,7 @@ def main() -> None:
         tevit_vis_version=__version__,
         config=config.pretty_text,
     )
-    try:
-        train(config, options, logger, processes, meta)
-    except KeyboardInterrupt:
-        raise InputError(
-            f'interrupted: --work-dir {work_dir} --auto-resume goes on from the last checkpoint'
-        ) from None
+    train(config, options, logger, processes, meta)
 
 
 if __name__ == '__main__':

@@ -25,7 +25,8 @@ from tevit_vis.tracking import windows_of
 from tevit_vis.utils.cli import add_model_arguments, positive, run_tool, tool_parser
 from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, json_text, write_json
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import json_text, write_json
 from tevit_vis.video_io import FrameSource, open_source, public_url
 from tevit_vis.visualization.video import draw_stream, draw_video
 

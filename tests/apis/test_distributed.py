@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from tevit_vis.apis import distributed
 from tevit_vis.apis.distributed import ALONE, Processes
 
 
@@ -60,8 +61,14 @@ def test_lost_processes_are_noticed_and_slow_ones_waited_for(monkeypatch):
     for name, value in dict(RANK=1, WORLD_SIZE=2, LOCAL_RANK=1, MASTER_ADDR='localhost').items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(
-        dist, 'init_process_group', lambda name, timeout: groups.update(all=timeout)
+        dist, 'init_process_group', lambda name, timeout, **_: groups.update(all=timeout)
     )
+
+    def meet(_, timeout):
+        groups['joining'] = timeout
+        yield None, 1, 2
+
+    monkeypatch.setattr(distributed, 'rendezvous', meet)
     monkeypatch.setattr(
         dist, 'new_group', lambda backend, timeout: groups.update({backend: timeout})
     )
@@ -69,6 +76,7 @@ def test_lost_processes_are_noticed_and_slow_ones_waited_for(monkeypatch):
     monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
     monkeypatch.setattr(atexit, 'register', lambda _: None)
     Processes.join()
+    assert groups['joining'] <= timedelta(minutes=10)  # a launcher may have been killed
     assert groups['all'] <= timedelta(hours=1)  # an exchange of gradients
     assert groups['gloo'] >= timedelta(days=1)  # a long video of another process
 

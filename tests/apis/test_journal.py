@@ -84,3 +84,38 @@ def test_a_killed_run_locks_nobody_out(tmp_path):
     )
     assert subprocess.run([sys.executable, '-c', code]).returncode == 9
     ResultsJournal(str(out), {}).begin(resume=False)
+
+
+@pytest.mark.parametrize('content', [None, '{"checkp', '[]'])
+def test_a_run_whose_note_is_lost_is_not_taken_up(tmp_path, content):
+    journal = interrupted(tmp_path / 'r.json')
+    note = journal.folder / 'run.json'
+    note.unlink() if content is None else note.write_text(content)
+    with pytest.raises(InputError, match='r.json.partial: must say in run.json which run'):
+        ResultsJournal(str(tmp_path / 'r.json'), {'checkpoint': 'a'}).begin(resume=True)
+
+
+def test_damaged_lines_are_no_videos(tmp_path):
+    journal = interrupted(tmp_path / 'r.json')
+    with open(journal.folder / '0.jsonl', 'ab') as file:
+        file.write(b'\n\x00\xff\x00\n{"video_id": 9}\n[3]\n{"video_id": 4, "entries": []}\n')
+    assert journal.finished() == {7: [ENTRY], 3: [], 4: []}
+
+
+def test_a_linked_folder_is_cleaned_and_its_link_goes(tmp_path):
+    (tmp_path / 'scratch').mkdir()
+    (tmp_path / 'r.json.partial').symlink_to('scratch')
+    interrupted(tmp_path / 'r.json').discard()
+    assert [path.name for path in tmp_path.iterdir()] == ['scratch']
+    assert not list((tmp_path / 'scratch').iterdir())
+
+
+def test_a_full_disk_keeps_the_finished_videos(tmp_path, monkeypatch):
+    journal = interrupted(tmp_path / 'r.json')
+
+    def full(_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(InputError, match='No space left on device; finished videos are kept'):
+        journal.add('2', 5, [ENTRY])

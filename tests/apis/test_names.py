@@ -8,8 +8,8 @@ import torch
 
 from tevit_vis.apis.test import match_categories
 from tevit_vis.datasets.categories import category_table, choose_categories
-from tevit_vis.utils.checkpoints import rows_by_name
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import rows_by_name
 
 
 def test_the_same_names_in_another_order_are_mapped_and_said(caplog):

@@ -1,5 +1,7 @@
 """How frames pass through a model: together, ahead, compiled."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -77,7 +79,7 @@ def test_compiled_models_find_what_others_do(system, tiny_config, seqformer_conf
 
 
 def test_compile_without_a_compiler_is_refused(tiny_config, monkeypatch):
-    monkeypatch.setattr(inference.shutil, 'which', lambda name: None)
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
     with pytest.raises(InputError, match='compile: needs a C\\+\\+ compiler'):
         init_model(tiny_config, device='cpu', compile=True)
 

@@ -409,11 +409,11 @@ def test_a_checkpoint_of_weights_cannot_be_resumed(config, tmp_path):
 def test_a_full_disk_leaves_the_last_good_checkpoint(config, tmp_path, monkeypatch):
     save, calls = torch.save, []
 
-    def full(content, path):
-        calls.append(path)
+    def full(content, file):
+        calls.append(file)
         if len(calls) == 1:
-            return save(content, path)
-        Path(path).write_bytes(b'half')
+            return save(content, file)
+        file.write(b'half')
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(torch, 'save', full)

@@ -19,8 +19,8 @@ from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.apis.train import training_amp
 from tevit_vis.models.assigners import IFCAssigner, SeqFormerAssigner
 from tevit_vis.structures import Tubes
-from tevit_vis.utils.checkpoints import load_weights
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import load_weights
 
 CPU = torch.device('cpu')
 SYSTEMS = ['tiny_model', 'seqformer', 'ifc', 'ms_sts']

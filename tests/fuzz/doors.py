@@ -27,8 +27,9 @@ from tevit_vis.datasets.synthetic_files import instance_entry
 from tevit_vis.evaluation.submission import read_results, submission_faults
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
-from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import load_weights
 from tevit_vis.video_io import open_source
 from tevit_vis.video_writer import VideoWriter
 

@@ -90,3 +90,22 @@ def test_init_weights_refuses_weights_that_do_not_fit(backbone, tmp_path, change
         ValueError, match=r'pvt.pth: weights must be those of this PVTv2.*layers\.[29]'
     ):
         backbone.init_weights()
+
+
+def test_frozen_stages_are_not_trained():
+    backbone = MsgShifT(
+        embed_dims=8,
+        num_layers=[1, 1, 1, 1],
+        num_msg_tokens=10,
+        frozen_stages=2,
+        drop_path_rate=0.5,
+    )
+    backbone.train()
+    stages = list(backbone.layers)
+    assert [all(not p.requires_grad for p in stage.parameters()) for stage in stages] == [
+        *(True, True, False, False)
+    ]
+    assert [stage.training for stage in stages] == [False, False, True, True]
+    assert backbone.msg_tokens.requires_grad
+    backbone(torch.randn(2, 3, 64, 64), 2, 2)[-1].sum().backward()
+    assert backbone.msg_tokens.grad is not None

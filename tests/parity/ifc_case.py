@@ -18,17 +18,17 @@ from mmdet.core import BitmapMasks
 from report import Report
 
 from tevit_vis.apis import init_model
+from tevit_vis.apis.build import bare_model
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
-from tevit_vis.apis.train import bare_model
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.heads.clip_truths import batch_padding
 from tevit_vis.models.heads.ifc_head import STRIDE
 from tevit_vis.tracking import Stitcher, join_frames, windows_of
-from tevit_vis.utils.checkpoints import load_weights
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import load_weights
 
 TENSORS, HALF = 3e-4, 2e-3  # relative to an array's largest value; official rounding: 1e-4
 LOSSES, GRADIENTS = 3e-5, 1e-3  # relative

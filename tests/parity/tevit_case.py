@@ -28,9 +28,10 @@ from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.models.heads.tevit_roi_head import Positives
 from tevit_vis.structures import ClipPrediction
-from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import load_weights
 
 FEATURES, BOXES, SCORES = 1e-4, 1e-3, 1e-4  # absolute; boxes in pixels
 LOSSES, GRADIENTS = 1e-5, 1e-3  # relative

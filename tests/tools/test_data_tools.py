@@ -15,6 +15,10 @@ import torch
 from conftest import annotation, moving_square
 from manifest import override
 
+from tevit_vis.apis.train import latest_checkpoint
+from tevit_vis.utils.checkpoints import read_checkpoint
+from tevit_vis.utils.files import PathLock
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
@@ -269,13 +273,18 @@ def test_outputs_are_not_written_over_inputs(call_fails, train_config, train_fil
     assert 'output must be another file than the input' in line
 
 
+def forget_loggers(monkeypatch):
+    """A process of one run has one log file; here several runs follow each other."""
+    monkeypatch.setattr('mmcv.utils.logging.logger_initialized', {})
+    logging.getLogger('mmdet').handlers.clear()
+    logging.getLogger('mmdet').setLevel(logging.NOTSET)
+
+
 def test_a_work_dir_that_holds_a_run_is_said(call, train_config, tmp_path, monkeypatch):
     work = tmp_path / 'work'
     arguments = [train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']
     for said in (0, 1):
-        monkeypatch.setattr('mmcv.utils.logging.logger_initialized', {})
-        logging.getLogger('mmdet').handlers.clear()
-        logging.getLogger('mmdet').setLevel(logging.NOTSET)
+        forget_loggers(monkeypatch)
         call('train.py', *arguments, '--cfg-options', 'runner.max_iters=1')
         log = max(work.glob('*.log'), key=lambda path: path.stat().st_mtime_ns).read_text()
         assert log.count('holds a run already (iter_1.pth)') == said
@@ -297,3 +306,79 @@ def test_weights_are_not_fetched_from_addresses(call_fails, train_config, tmp_pa
     )
     logging.getLogger('mmdet').handlers.clear()
     assert 'http://x/y.pth' in line
+
+
+def test_a_work_dir_belongs_to_one_run(call_fails, train_config, tmp_path):
+    other = PathLock(tmp_path / 'work')
+    other.path.mkdir()
+    assert other.take()
+    arguments = ['train.py', train_config, '--work-dir', other.path, '--device', 'cpu']
+    assert 'work: must belong to one run at a time' in call_fails(*arguments)
+    other.release()
+
+
+def test_the_users_config_is_not_replaced_by_its_dump(call, train_config, tmp_path):
+    before = train_config.read_text()
+    arguments = [train_config, '--work-dir', train_config.parent, '--device', 'cpu']
+    call('train.py', *arguments, '--no-validate', '--cfg-options', 'runner.max_iters=1')
+    logging.getLogger('mmdet').handlers.clear()
+    assert train_config.read_text() == before
+    (dump,) = train_config.parent.glob(f'{train_config.stem}_*.py')
+    assert 'max_iters=1' in dump.read_text()
+
+
+def test_auto_resume_takes_the_newest_checkpoint_that_can_be_read(
+    call, call_fails, train_config, tmp_path
+):
+    work = tmp_path / 'work'
+    arguments = ['train.py', train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']
+    options = ['--cfg-options', 'checkpoint_config.interval=1', 'runner.max_iters=2']
+    call(*arguments, *options)
+    newest = work / 'iter_2.pth'
+    newest.write_bytes(newest.read_bytes()[:5000])
+    assert latest_checkpoint(str(work)) == str(work / 'iter_1.pth')
+    call(*arguments, '--auto-resume', *options)
+    assert read_checkpoint(str(newest))['meta']['iter'] == 2
+    for path in work.glob('iter_*.pth'):
+        path.write_bytes(b'torn')
+    assert 'is no checkpoint, or a truncated one' in call_fails(*arguments, '--auto-resume')
+    logging.getLogger('mmdet').handlers.clear()
+
+
+def test_warnings_of_the_data_stand_in_the_log(
+    call, train_config, train_files, tmp_path, monkeypatch
+):
+    forget_loggers(monkeypatch)
+    path = train_files[0]
+    content = json.loads(path.read_text())
+    for entry in content['annotations']:
+        entry['iscrowd'] = 1
+    path.write_text(json.dumps(content))
+    work = tmp_path / 'work'
+    arguments = ['train.py', train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']
+    call(*arguments, '--cfg-options', 'runner.max_iters=1')
+    (log,) = work.glob('*.log')
+    logging.getLogger('mmdet').handlers.clear()
+    assert 'has no instance: training sees background only' in log.read_text()
+
+
+def test_results_are_json_by_name(call_fails, train_config, train_files, tmp_path):
+    weights = tmp_path / 'w.pth'
+    torch.save({}, weights)
+    line = call_fails('test_vis.py', train_config, weights, '--out', tmp_path / 'r.pkl')
+    assert 'r.pkl' in line
+    assert '--out: must end in .json' in line
+
+
+def test_an_older_sets_annotations_do_not_stand_beside_new_images(call, tmp_path, monkeypatch):
+    out = tmp_path / 'set'
+    size = ['--videos', '1', '--frames', '2', '--size', '48x32']
+    call('data/make_synthetic.py', out, *size)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cv2, 'imwrite', killed)
+    with pytest.raises(SystemExit):
+        call('data/make_synthetic.py', out, *size, '--seed', '1')
+    assert not (out / 'annotations.json').exists()

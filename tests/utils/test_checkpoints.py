@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from tevit_vis.apis.inference import checkpoint_class_names
-from tevit_vis.utils.checkpoints import find_weights, load_weights, read_checkpoint, take_weights
+from tevit_vis.apis.build import checkpoint_class_names
+from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weights import find_weights, load_weights, take_weights
 
 
 @pytest.fixture

@@ -102,6 +102,35 @@ def test_a_path_that_is_not_there_is_no_name(tmp_path, base):
         load_config(str(path))
 
 
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [('evil.yaml', '!!python/object/apply:os.mkdir [ran]'), ('data.json', '{"model": {}}')],
+)
+def test_configs_are_python_alone(tmp_path, monkeypatch, name, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f'{name}: config must be a Python file'):
+        load_config(name)
+    (tmp_path / 'mine.py').write_text(f"_base_ = '{name}'\n")
+    with pytest.raises(InputError, match=f'mine.py: .*_base_: {name} must be a Python file'):
+        load_config('mine.py')
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [('model', 1), ('model', None), ('model.backbone', 'R50'), ('lr_config', [1]), ('data', 0.5)],
+)
+def test_sections_stay_sections(option, value):
+    with pytest.raises(InputError, match=f'--cfg-options {option}: must stay a section'):
+        load_config('tevit/tevit_r50', {option: value})
+
+
+def test_sections_that_may_be_absent_may_be_removed():
+    config = load_config('tevit/tevit_r50', {'model.backbone.init_cfg': None})
+    assert config.model.backbone.init_cfg is None
+
+
 def own_config(tmp_path, module, content, extra=''):
     (tmp_path / f'{module}.py').write_text(content)
     path = tmp_path / 'mine.py'

@@ -1,7 +1,8 @@
 """What users call."""
 
 from . import hooks, runner  # they register what configs name
-from .inference import inference_video, init_model, stream_video
+from .build import init_model
+from .inference import inference_video, stream_video
 from .schedule import scale_schedule
 from .test import score_submission, write_submission
 from .train import TrainOptions, train

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from tevit_vis.utils.errors import InputError
 
@@ -23,6 +24,8 @@ PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 PATIENCE = timedelta(days=7)
 # Where all are at the same point, in an iteration: a process that is lost is noticed.
 EXCHANGE = timedelta(minutes=30)
+# Where they meet at first: a launcher that was killed meanwhile leaves nobody to meet.
+JOINING = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Processes:
             return cls()
         backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
         _end_with_parent()
-        dist.init_process_group(backend, timeout=EXCHANGE)
+        store, rank, count = next(rendezvous('env://', timeout=JOINING))
+        dist.init_process_group(backend, timeout=EXCHANGE, store=store, rank=rank, world_size=count)
         atexit.register(_leave)
         waiting = dist.new_group(backend='gloo', timeout=PATIENCE)
         return cls(dist.get_rank(), dist.get_world_size(), int(os.environ['LOCAL_RANK']), waiting)
@@ -105,7 +109,7 @@ def _end_with_parent() -> None:
     """Ask Linux to end this process when its launcher is killed: else it would wait for others."""
     prctl = getattr(ctypes.CDLL(None), 'prctl', None)
     if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _leave() -> None:

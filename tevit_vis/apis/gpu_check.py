@@ -40,8 +40,9 @@ from tevit_vis.video_io import open_source
 from tevit_vis.video_writer import VideoWriter
 from tevit_vis.visualization.video import draw_video
 
+from .build import draw_weights, init_model
 from .distributed import Processes
-from .inference import draw_weights, inference_video, init_model, prepared_frames
+from .inference import inference_video, prepared_frames
 from .runner import TrainedModel, total_loss
 
 SMALL = {

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
-from tevit_vis.utils.errors import InputError, whole_number
-from tevit_vis.utils.files import read_json, write_json
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.json_files import read_json, write_json
+from tevit_vis.utils.values import whole_number
 
 from .distributed import Processes
 from .journal import ResultsJournal

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, json_text, write_json
+from tevit_vis.utils.files import PathLock, check_writable, writing_faults
+from tevit_vis.utils.json_files import json_text, write_json
 
 
 class ResultsJournal:
@@ -28,7 +28,7 @@ class ResultsJournal:
         self.out = Path(out)
         self.folder = Path(f'{out}.partial')
         self.identity = identity
-        self.lock: int | None = None
+        self.lock = PathLock(self.folder)
 
     def begin(self, resume: bool) -> dict[int, list[dict]]:
         """Prepare the folder.
@@ -68,29 +68,29 @@ class ResultsJournal:
         Raises:
             InputError: one is at it.
         """
-        self.release()
-        self.folder.mkdir(exist_ok=True)
-        self.lock = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
+        with writing_faults(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            is_ours = self.lock.take()
+        if not is_ours:
             raise InputError(
                 f'{self.out}: must be written by one run at a time, but another one is at it: '
                 'give this one another --out'
-            ) from None
-        except OSError:  # a file system that knows no locks: nothing is lost but this check
-            self.release()
+            )
 
     def release(self) -> None:
         """Let other runs write to the same results."""
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
+        self.lock.release()
 
     def _check_identity(self) -> None:
-        before = json.loads((self.folder / 'run.json').read_text())
-        changed = sorted(key for key in self.identity if before.get(key) != self.identity[key])
+        try:
+            before = json.loads((self.folder / 'run.json').read_text(encoding='utf-8'))
+            of_before = before.get
+        except (OSError, ValueError, AttributeError):
+            raise InputError(
+                f'{self.folder}: must say in run.json which run its videos are of, but does not: '
+                'remove the folder to start anew'
+            ) from None
+        changed = sorted(key for key in self.identity if of_before(key) != self.identity[key])
         if changed:
             raise InputError(
                 f'{self.folder}: --resume must find the same {" and ".join(changed)} as the '
@@ -98,13 +98,17 @@ class ResultsJournal:
             )
 
     def finished(self) -> dict[int, list[dict]]:
-        """{video id: its entries}; the torn last line of a killed process is not a video."""
+        """Returns {video id: its entries}; a line that a killed process or a lost disk left torn is
+        no video.
+        """
         videos = {}
         for path in sorted(self.folder.glob('*.jsonl')):
-            for line in path.read_text().splitlines(keepends=True):
-                if line.endswith('\n'):
+            for line in path.read_bytes().split(b'\n'):
+                try:
                     video = json.loads(line)
                     videos[video['video_id']] = video['entries']
+                except (ValueError, LookupError, TypeError):
+                    continue
         return videos
 
     def add(self, writer: str, video_id: int, entries: list[dict]) -> None:
@@ -114,14 +118,19 @@ class ResultsJournal:
             writer: name of the file of this process and run.
         """
         line = json_text({'video_id': video_id, 'entries': entries}, self.out) + '\n'
-        with open(self.folder / f'{writer}.jsonl', 'a', encoding='utf-8') as file:
+        path = self.folder / f'{writer}.jsonl'
+        kept = 'finished videos are kept: go on with --resume'
+        with writing_faults(path, kept), open(path, 'a', encoding='utf-8') as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
     def discard(self) -> None:
-        """Forget an interrupted run."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget an interrupted run: remove its files, and the folder or the link to one."""
+        for path in [*self.folder.glob('*.jsonl'), self.folder / 'run.json']:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody's own file lies there, or there is none
+            self.folder.unlink() if self.folder.is_symlink() else self.folder.rmdir()
 
     def finish(self, video_ids: Iterable[int]) -> int:
         """Write the results file, its videos in the given order, and remove the folder.

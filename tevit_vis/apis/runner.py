@@ -18,11 +18,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.checkpoints import load_weights, read_checkpoint
+from tevit_vis.utils.checkpoints import read_checkpoint, write_checkpoint
 from tevit_vis.utils.devices import check_amp, precision
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_beside
+from tevit_vis.utils.files import link_beside
 from tevit_vis.utils.seeds import mixed_seed
+from tevit_vis.utils.weights import load_weights
 
 Trained = TypeVar('Trained', bound=nn.Module)
 
@@ -273,10 +274,9 @@ class ClipRunner(IterBasedRunner):
                 content['train_state_dict'] = _on_cpu(self.model.module.state_dict())
                 content['meta']['num_averaged'] = int(self.averaged.n_averaged)
         path = os.path.join(out_dir, filename_tmpl.format(finished))
-        write_beside(path, lambda unfinished: torch.save(content, unfinished))
+        write_checkpoint(content, path)
         if create_symlink:
-            latest = os.path.join(out_dir, 'latest.pth')
-            write_beside(latest, lambda link: os.symlink(os.path.basename(path), link))
+            link_beside(os.path.join(out_dir, 'latest.pth'), os.path.basename(path))
 
 
 def _on_cpu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

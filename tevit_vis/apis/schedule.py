@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from mmcv import Config
 
-from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import whole_number
 
 
 def accumulated_iters(config: Config) -> int:

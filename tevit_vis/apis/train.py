@@ -23,25 +23,29 @@ from torch.optim import Optimizer
 
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.checkpoints import read_checkpoint, refuse_addresses, take_weights
+from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint
 from tevit_vis.utils.config import build
 from tevit_vis.utils.devices import check_device
-from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
+from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.weights import refuse_addresses, take_weights
 
+from .build import draw_weights
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
-from .inference import class_names_of, draw_weights
 from .runner import ClipRunner, TrainedModel
 from .schedule import accumulated_iters, fit_epochs
 
 __all__ = [
     'TrainOptions',
     'build_model',
+    'checkpoints_of',
     'latest_checkpoint',
     'get_root_logger',
     'train',
 ]
+LOGGER = logging.getLogger('tevit_vis')
 # Priorities: averaging after the optimizer (40), validation after checkpoints (50), before logs.
 AVERAGING, VALIDATION = 45, 'LOW'
 # What mmcv's hooks import when they are built or begin.
@@ -329,13 +333,6 @@ def build_model(
     return model
 
 
-def bare_model(config: Config) -> ClipDetector:
-    """The model of a config with whatever weights its constructors draw."""
-    model_config = copy.deepcopy(config.model)
-    model_config.backbone['init_cfg'] = None
-    return build('model', lambda: build_detector(model_config))
-
-
 def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
     val = dict(config.data.val, test_mode=True)
     dataset = build('data.val', lambda: build_dataset(val))
@@ -353,17 +350,38 @@ def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
         )
 
 
-def latest_checkpoint(work_dir: str) -> str | None:
-    """The newest checkpoint of a run that can be gone on with, or None.
+def checkpoints_of(work_dir: str) -> list[str]:
+    """Returns the checkpoints of a run, the newest first.
 
-    ``latest.pth`` where it points to a file, else the highest ``iter_<n>.pth``.
+    That is ``latest.pth`` where it points to a file, then ``iter_<n>.pth`` from the highest on.
     """
     latest = os.path.join(work_dir, 'latest.pth')
-    if os.path.isfile(latest):
-        return latest
-    found = {}
+    numbered = {}
     for path in glob.glob(os.path.join(glob.escape(work_dir), 'iter_*.pth')):
         number = os.path.basename(path)[len('iter_') : -len('.pth')]
-        if number.isdigit():
-            found[int(number)] = path
-    return found[max(found)] if found else None
+        if number.isdigit() and os.path.isfile(path):
+            numbered[int(number)] = path
+    return [latest] * os.path.isfile(latest) + [numbered[n] for n in sorted(numbered, reverse=True)]
+
+
+def latest_checkpoint(work_dir: str, trust: bool = False) -> str | None:
+    """Returns the newest checkpoint of a run that can be read, or None.
+
+    Args:
+        work_dir: of the run.
+        trust: also read files that hold Python objects.
+
+    Raises:
+        InputError: there are some, but none can be read.
+    """
+    fault = None
+    for path in checkpoints_of(work_dir):
+        try:
+            read_checkpoint(path, trust)
+            return path
+        except InputError as error:
+            LOGGER.warning('%s; an older checkpoint is looked for', error)
+            fault = error
+    if fault is not None:
+        raise fault
+    return None

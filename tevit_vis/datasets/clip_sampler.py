@@ -12,7 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import whole_number
 
 ClipSampler = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 

@@ -19,8 +19,9 @@ from mmdet.utils import get_root_logger
 
 from tevit_vis.annotations import file_categories, read_annotation_file
 from tevit_vis.masks import decode_rle, encode_masks, mask_boxes
-from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
+from tevit_vis.utils.values import whole_number
 
 from .categories import category_table
 from .coco_images import images_as_videos

@@ -15,7 +15,8 @@ from mmdet.datasets import DATASETS, ClassBalancedDataset
 from mmdet.datasets import build_dataset as build_one
 
 from tevit_vis.annotations import Video
-from tevit_vis.utils.errors import InputError, whole_number
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import whole_number
 
 from .loader import Draw, TrainClip
 

@@ -11,7 +11,7 @@ import torch
 from tevit_vis.masks import encode_masks, mask_areas, mask_boxes
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_json
+from tevit_vis.utils.json_files import write_json
 
 from .synthetic import CATEGORIES, SyntheticWorld
 
@@ -33,6 +33,8 @@ def make_synthetic(
         The annotation file and the image folder.
     """
     images = folder / 'JPEGImages'
+    path = folder / 'annotations.json'
+    path.unlink(missing_ok=True)  # an older set's must not stand beside new images
     videos: list[dict] = []
     annotations: list[dict] = []
     for index in range(num_videos):
@@ -43,7 +45,7 @@ def make_synthetic(
         for file_name, frame in zip(file_names, video.frames):
             options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             if not cv2.imwrite(str(images / file_name), frame, options):
-                raise InputError(f'{images / file_name}: cannot be written')
+                raise InputError(f'{images / file_name}: cannot be written: is the disk full?')
         height, width = video.frames.shape[1:3]
         video_entry = dict(id=index + 1, width=width, height=height, length=len(file_names))
         videos.append({**video_entry, 'file_names': file_names})
@@ -53,7 +55,6 @@ def make_synthetic(
                 ids = dict(id=len(annotations) + 1, video_id=index + 1, category_id=category + 1)
                 annotations.append({**ids, **entry})
     categories = [dict(id=i, name=name) for i, name in enumerate(CATEGORIES, start=1)]
-    path = folder / 'annotations.json'
     content = dict(categories=categories, videos=videos, annotations=annotations)
     write_json(content, path)
     return path, images

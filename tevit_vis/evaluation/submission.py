@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tevit_vis.annotations import file_categories, parse_videos
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import read_json
+from tevit_vis.utils.json_files import read_json
 
 from .tubes import check_prediction
 from .ytvis_eval import MAX_PREDICTIONS

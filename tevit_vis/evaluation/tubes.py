@@ -21,9 +21,10 @@ from tevit_vis.annotations import (
     parse_videos,
 )
 from tevit_vis.masks import mask_areas, overlap_shares
-from tevit_vis.rle import check_size, is_number, is_whole, rle_faults, shorten
+from tevit_vis.rle import check_size, rle_faults
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import is_number, is_whole, shorten
 
 TUBES_AT_ONCE = 256  # whose masks go to pycocotools together
 OCCLUSION = {'no_occlusion': 0.0, 'slight_occlusion': 0.25, 'severe_occlusion': 0.75}

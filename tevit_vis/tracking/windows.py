@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tevit_vis.utils.errors import InputError, share, whole_number
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import share, whole_number
 
 Item = TypeVar('Item')
 WHERE = 'model.test_cfg.windows'

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from mmcv import DictAction
 
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import shorten
 
 
 class OptionAction(DictAction):
-    """mmcv's ``KEY=VALUE ...``, with an error in words for what has no ``=``; values may also be
+    """mmcv's ``KEY=VALUE ...``, with an error in words for what cannot be read; values may also be
     written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
     """
 
@@ -22,14 +26,22 @@ class OptionAction(DictAction):
     def _parse_iterable(val: str) -> object:
         try:
             return literal(ast.parse(val.strip(), mode='eval').body)
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            is_open = val.startswith(('[', '(')) and not val.endswith((']', ')'))
+            assert not is_open, 'mmcv would take it for a text'
             return DictAction._parse_iterable(val)
 
     def __call__(self, parser, namespace, values, option_string=None):
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string}: must be KEY=VALUE, but got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
+        options = dict(getattr(namespace, self.dest))
+        for option in values:
+            key, equals, value = option.partition('=')
+            if not equals:
+                parser.error(f'{option_string}: must be KEY=VALUE, but got {shorten(option)}')
+            try:
+                options[key] = self._parse_iterable(value)
+            except (AssertionError, RecursionError):
+                parser.error(f'{option_string}: brackets must be closed, but got {shorten(option)}')
+        setattr(namespace, self.dest, options)
 
 
 def literal(node: ast.expr) -> object:
@@ -79,9 +91,13 @@ def tool_parser(description: str) -> argparse.ArgumentParser:
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool.
 
-    An ``InputError``, a fault of the device or Ctrl-C ends it with one line on stderr and exit
-    code 1; with ``--debug``, and for any other error, with the traceback.
+    An ``InputError``, a fault of the device, Ctrl-C or SIGTERM ends it with one line on stderr and
+    exit code 1; with ``--debug``, and for any other error, with the traceback.
     """
+    sys.stderr.reconfigure(errors='backslashreplace')  # type: ignore[attr-defined]
+    # One of several processes ends at once: it may wait for the others inside of a library.
+    if 'RANK' not in os.environ and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end_like_ctrl_c)
     try:
         main()
     except KeyboardInterrupt:
@@ -91,6 +107,12 @@ def run_tool(main: Callable[[], None]) -> None:
         if line is None or '--debug' in sys.argv[1:]:
             raise
         sys.exit(f'error: {line}')
+
+
+def _end_like_ctrl_c(number: int, frame: object) -> None:
+    """End as with Ctrl-C, which keeps what was finished; a second signal ends at once."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

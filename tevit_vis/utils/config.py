@@ -45,6 +45,11 @@ def find_config(name: str) -> Path:
     for folder in (Path(), *CONFIG_FOLDERS):
         for candidate in (folder / name, folder / f'{name}.py'):
             if candidate.is_file():
+                if candidate.suffix != '.py':
+                    raise InputError(
+                        f'{candidate}: config must be a Python file (.py), which runs when it is '
+                        'read: YAML and JSON look like data, but could run code as well'
+                    )
                 return candidate
     close = difflib.get_close_matches(name, known_configs(), n=3)
     hint = f'; did you mean {" or ".join(close)}?' if close else ''
@@ -64,6 +69,8 @@ def find_base(folder: str, base: str) -> str:
     Raises:
         FileNotFoundError: there is neither; names the nearest.
     """
+    if os.path.splitext(base)[1] in ('.yaml', '.yml', '.json'):
+        raise ValueError(f'_base_: {base} must be a Python file (.py)')
     beside = os.path.join(folder, base)
     if os.path.isfile(beside):
         return beside

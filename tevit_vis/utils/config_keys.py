@@ -11,6 +11,7 @@ from mmcv import Config, ops
 from mmcv.utils import Registry
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import shorten
 
 PARAMWISE = (
     *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult'),
@@ -71,6 +72,7 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
         InputError: it is neither; names the nearest keys.
     """
     options = options or {}
+    _check_stays_section(config, option, options)
     node, owner = config._cfg_dict, None
     parts = option.split('.')
     for depth, part in enumerate(parts):
@@ -100,6 +102,24 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
             )
         owner = (node.get('type') or owner, part)
         node = node.get(part)
+
+
+def _check_stays_section(config: Config, option: str, options: Mapping) -> None:
+    """Check that what has keys is not replaced by a plain value.
+
+    Raises:
+        InputError: it is.
+    """
+    if option not in options:  # a key inside of a value that is a dict
+        return
+    node, value = config._cfg_dict, options[option]
+    for part in option.split('.'):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    needed = option in ('model', 'data', 'optimizer', 'runner', 'lr_config')
+    if isinstance(node, Mapping) and not isinstance(value, Mapping) and (value or needed):
+        raise InputError(
+            f'--cfg-options {option}: must stay a section (dict(...)), but got {shorten(value)}'
+        )
 
 
 def _with_chosen_class(node: Mapping, where: str, options: Mapping) -> Mapping:

@@ -14,7 +14,8 @@ from tevit_vis.annotations import (
 )
 from tevit_vis.datasets.split import split_videos
 from tevit_vis.utils.cli import run_tool, seed_number, tool_parser
-from tevit_vis.utils.files import check_writable, write_json
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import write_json_set
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,8 +41,9 @@ def main() -> None:
     for index, entry in enumerate(annotation_entries(content, args.annotations)):
         where = f'{args.annotations}: annotations[{index}]'
         check_annotation(entry, where, videos, categories, seen)
-    for path, part in zip(args.out, split_videos(content, args.share, args.seed)):
-        write_json(part, path)
+    parts = dict(zip(args.out, split_videos(content, args.share, args.seed)))
+    write_json_set(parts)
+    for path, part in parts.items():
         print(f'{path}: {len(part["videos"])} videos, {len(part["annotations"])} instances')
 
 

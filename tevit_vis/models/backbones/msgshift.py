@@ -27,6 +27,7 @@ from tevit_vis.layers.messenger import (
     shift_messengers,
     tokens_to_map,
 )
+from tevit_vis.utils.values import whole_number
 
 from .temporal import TemporalBackbone
 
@@ -39,6 +40,8 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         num_msg_tokens: M; learned tokens in pixel space, repeated for each frame.
         shift_strides: frames that each group of messengers moves in even blocks.
         in_channels: of the frames.
+        frozen_stages: how many of the first stages are not trained, as mmdet's other backbones have
+            it; all of them keep the messengers as well.
         kwargs: of ``PyramidVisionTransformerV2``; its ``init_cfg`` may name a PVTv2 checkpoint.
     """
 
@@ -47,11 +50,27 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         num_msg_tokens: int = 32,
         shift_strides: Sequence[int] = SHIFT_STRIDES,
         in_channels: int = 3,
+        frozen_stages: int = -1,
         **kwargs,
     ) -> None:
         super().__init__(in_channels=in_channels, **kwargs)
+        self.num_frozen = whole_number('model.backbone.frozen_stages', frozen_stages, least=-1)
         self.shift_strides = tuple(shift_strides)
         self.msg_tokens = nn.Parameter(torch.zeros(1, num_msg_tokens, in_channels))
+        for stage in self.frozen_stages():
+            stage.requires_grad_(False)
+        self.msg_tokens.requires_grad_(len(self.frozen_stages()) < len(self.layers))
+
+    def frozen_stages(self) -> list[nn.Module]:
+        """Returns the stages that are not trained."""
+        return list(self.layers[: max(0, self.num_frozen)])
+
+    def train(self, mode: bool = True) -> MsgShifT:
+        """See ``nn.Module.train``; frozen stages stay in eval mode, without drop path."""
+        super().train(mode)
+        for stage in self.frozen_stages():
+            stage.eval()
+        return self
 
     def init_weights(self) -> None:
         """PVTv2's weights from ``init_cfg['checkpoint']``, or drawn; messengers are drawn.

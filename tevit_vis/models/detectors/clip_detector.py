@@ -18,7 +18,7 @@ from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.devices import how_many_fit
-from tevit_vis.utils.errors import whole_number
+from tevit_vis.utils.values import whole_number
 
 # Defaults of test_cfg.frames_per_pass: the fewest cost a CPU least; a GPU wants many.
 CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 2, 32

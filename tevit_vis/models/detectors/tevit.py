@@ -18,7 +18,7 @@ from tevit_vis.models.heads.tevit_roi_head import StageOutput
 from tevit_vis.structures import ClipPrediction, FrameGeometry
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.devices import how_many_fit
-from tevit_vis.utils.errors import whole_number
+from tevit_vis.utils.values import whole_number
 
 from .clip_detector import MEMORY_PART, ClipDetector
 

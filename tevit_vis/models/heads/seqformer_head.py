@@ -33,7 +33,7 @@ from tevit_vis.masks import ResizedMasks
 from tevit_vis.models.assigners.matching import solve
 from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry, Tubes
 from tevit_vis.tracking import windows_of
-from tevit_vis.utils.errors import whole_number
+from tevit_vis.utils.values import whole_number
 
 from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
 from .selection import best_pairs

@@ -27,7 +27,7 @@ from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
 from tevit_vis.models.assigners.matching import on_device, solve
 from tevit_vis.structures import ClipPrediction, ClipTruths, FrameGeometry
-from tevit_vis.utils.errors import whole_number
+from tevit_vis.utils.values import whole_number
 
 from .selection import best_pairs
 

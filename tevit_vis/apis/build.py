@@ -1,0 +1,159 @@
+"""A model from a config and a checkpoint, ready for inference."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+
+import torch
+from mmcv import Config
+from mmcv.cnn import fuse_conv_bn
+from mmcv.utils import get_logger
+from mmdet.models import build_detector
+from torch.utils._triton import has_triton
+
+from tevit_vis.datasets.categories import category_table
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint
+from tevit_vis.utils.config import apply_options, build, load_config
+from tevit_vis.utils.devices import check_amp, check_device
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.memory import keep_freed_memory
+from tevit_vis.utils.weights import load_weights, refuse_addresses
+
+LOGGER = logging.getLogger('tevit_vis')
+
+
+def init_model(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike | None = None,
+    device: str | None = None,
+    cfg_options: Mapping | None = None,
+    trust_checkpoint: bool = False,
+    amp: str | None = None,
+    compile: bool = False,  # noqa: A002  (torch's name for it)
+) -> ClipDetector:
+    """Build a model for inference.
+
+    For the CPU it also tells malloc of this process to keep freed memory (``utils/memory.py``),
+    which makes inference a third faster.
+
+    Args:
+        config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
+        checkpoint: a file whose keys are the model's, neither more nor fewer; None draws weights.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; the default is a GPU if there is one.
+        cfg_options: dotted config keys and their values.
+        trust_checkpoint: also load checkpoints that hold Python objects; such a file may run
+            code of whoever wrote it.
+        amp: ``'bf16'`` or ``'fp16'`` (on a GPU): the network's precision; scores, boxes and masks
+            stay in fp32. None is full precision.
+        compile: let torch.compile make kernels for backbone and neck. The first pass of each
+            size of frames then takes a minute or more; it pays for many frames of one size.
+
+    Returns:
+        The model in eval mode, with ``cfg`` and ``CLASSES``.
+
+    Raises:
+        InputError: a config, option, checkpoint, device or precision that cannot be used.
+
+    Example:
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are drawn
+        >>> model.num_classes
+        5
+    """
+    if not isinstance(config, Config):
+        config = load_config(os.fspath(config), cfg_options)
+    elif cfg_options:
+        config = apply_options(copy.deepcopy(config), cfg_options)
+    target = check_device(device)
+    amp_dtype = check_amp(amp, target)
+    model_config = config.model.copy()
+    model_config.train_cfg = None  # no assigners and samplers
+    model_config.backbone = dict(model_config.backbone)
+    model_config.backbone.pop('init_cfg', None)  # the checkpoint holds the backbone
+    refuse_addresses(model_config)
+    model = build('model', lambda: build_detector(model_config))
+    names = None
+    if checkpoint is None:
+        draw_weights(model)
+    else:
+        content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
+        load_weights(model, content, os.fspath(checkpoint))
+        names = checkpoint_class_names(content, model.num_classes, os.fspath(checkpoint))
+    model.cfg = config
+    model.CLASSES = names or config_class_names(config, model.num_classes)
+    if target.type == 'cpu':
+        keep_freed_memory()
+    model = prepare_for_inference(model, target)
+    model.amp_dtype = amp_dtype
+    if compile:
+        check_compiler(target)
+        model.compile_parts()
+        LOGGER.info('compile: the first pass of each size of frames takes a minute or more')
+    return model
+
+
+def check_compiler(device: torch.device) -> None:
+    """Check that torch.compile has a compiler.
+
+    Raises:
+        InputError: it has none.
+    """
+    if device.type == 'cpu' and not any(map(shutil.which, ('g++', 'clang++', 'c++'))):
+        raise InputError('compile: needs a C++ compiler on the CPU: install g++, or leave it out')
+    if device.type == 'cuda' and not has_triton():
+        raise InputError('compile: needs triton for this GPU: pip install triton, or leave it out')
+    if device.type == 'cuda' and not any(map(shutil.which, ('gcc', 'clang', 'cc'))):
+        raise InputError('compile: needs a C compiler for triton: install gcc, or leave it out')
+
+
+def draw_weights(model: ClipDetector) -> None:
+    """``init_weights`` without mmcv's line per parameter."""
+    loggers = [get_logger(name) for name in ('mmcv', 'mmdet')]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel('ERROR')
+    model.init_weights()
+    for logger, level in zip(loggers, levels):
+        logger.setLevel(level)
+
+
+def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:
+    """Fold batch norms into their convolutions, which changes results by rounding only."""
+    model.eval()
+    fuse_conv_bn(model)
+    return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
+
+
+def checkpoint_class_names(
+    checkpoint: Mapping, num_classes: int, path: str
+) -> tuple[str, ...] | None:
+    """Class names that mmdet's training noted in a checkpoint, or None.
+
+    Raises:
+        InputError: there are more or fewer than the model has classes.
+    """
+    names = class_names_of(checkpoint)
+    if names is not None and len(names) != num_classes:
+        raise InputError(
+            f'{path}: meta.CLASSES must name the {num_classes} classes of the model, '
+            f'but names {len(names)}'
+        )
+    return names
+
+
+def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:
+    """Class names of the config's categories, or plain numbers where they are unknown."""
+    name = config.data.test.get('categories')
+    names = tuple(category_table(name).values()) if name else ()
+    return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
+
+
+def bare_model(config: Config) -> ClipDetector:
+    """The model of a config with whatever weights its constructors draw."""
+    model_config = copy.deepcopy(config.model)
+    model_config.backbone['init_cfg'] = None
+    return build('model', lambda: build_detector(model_config))

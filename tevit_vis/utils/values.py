@@ -1,0 +1,66 @@
+"""Values that people write: what they must be, and how messages show them."""
+
+from __future__ import annotations
+
+import math
+
+from tevit_vis.utils.errors import InputError
+
+
+def shorten(value: object, most: int = 60) -> str:
+    """A value as a message shows it: cut in the middle, always printable.
+
+    Example:
+        >>> shorten('a' * 9, most=7)
+        "'a...a'"
+    """
+    text = ascii(value) if not isinstance(value, (int, float)) else _number_text(value)
+    if len(text) <= most:
+        return text
+    half = (most - 3) // 2
+    return f'{text[:half]}...{text[-half:]}'
+
+
+def whole_number(key: str, value: object, least: int) -> int:
+    """A config value that must be a whole number.
+
+    Raises:
+        InputError: it is something else, or less than ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f'{key}: must be a whole number >= {least}, but got {value!r}')
+    return value
+
+
+def share(key: str, value: object) -> float:
+    """A config value that must be a number from 0 to 1.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InputError(f'{key}: must be a number from 0 to 1, but got {value!r}')
+    return float(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a file is a finite number; True and False are none.
+
+    Example:
+        >>> is_number(1.5), is_number(True), is_number(float('nan')), is_number('1')
+        (True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value of a file is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number_text(value: float) -> str:
+    if isinstance(value, int) and abs(value) > 10**30:
+        return f'a whole number of {value.bit_length()} bits'
+    return repr(value)
