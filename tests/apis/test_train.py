@@ -4,8 +4,11 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -556,19 +559,59 @@ def test_two_processes_of_one_clip_equal_one_of_two(
         assert difference <= 1e-3 * gradient.norm() + 1e-6, name
 
 
-def test_dist_train_trains(config, tmp_path):
-    config.evaluation.interval = 2
-    config.runner.max_iters = 2
+def dist_train(config, tmp_path, *options):
+    """The command and environment of a run of two processes."""
     config.data.samples_per_gpu = 1
     config.dump(str(tmp_path / 'config.py'))
     tools = Path(__file__).parents[2] / 'tools'
-    command = ['bash', str(tools / 'dist_train.sh'), str(tmp_path / 'config.py'), '2']
-    options = ['--device', 'cpu', '--work-dir', str(tmp_path / 'work'), '--deterministic']
+    command = ['bash', str(tools / 'dist_train.sh'), str(tmp_path / 'config.py'), '2', *options]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
     environment.setdefault('VIRTUAL_ENV', '')
-    done = subprocess.run(
-        [*command, *options], check=False, env=environment, capture_output=True, text=True
+    arguments = ['--device', 'cpu', '--work-dir', str(tmp_path / 'work')]
+    return dict(args=[*command, *arguments], env=environment, text=True)
+
+
+def processes_with(text):
+    """Numbers of the processes whose command line has a text."""
+    found = []
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        with suppress(OSError):
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='looks for processes in /proc')
+@pytest.mark.parametrize('to_all', [False, True], ids=['SIGTERM to the shell', 'Ctrl-C'])
+def test_processes_end_together(config, tmp_path, to_all):
+    config.runner.max_iters = 10**6
+    process = subprocess.Popen(
+        **dist_train(config, tmp_path, '--no-validate'),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
+    try:
+        end = time.monotonic() + 120
+        while not list((tmp_path / 'work').glob('*.log.json')) and time.monotonic() < end:
+            time.sleep(0.2)
+        if to_all:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert not processes_with(str(tmp_path / 'work')), errors
+    finally:
+        for number in processes_with(str(tmp_path / 'work')):
+            os.kill(number, signal.SIGKILL)
+
+
+def test_dist_train_trains(config, tmp_path):
+    config.evaluation.interval = 2
+    config.runner.max_iters = 2
+    command = dist_train(config, tmp_path, '--deterministic')
+    done = subprocess.run(**command, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
     # What was tested is what was saved, batch norm's statistics included.
     tested = json.loads((tmp_path / 'work' / 'val' / 'iter_2.json').read_text())

@@ -1,7 +1,11 @@
+import re
+
 import pytest
 from test_ytvis_eval import make_case
 
 from tevit_vis.evaluation.submission import read_results, submission_faults, submission_summary
+from tevit_vis.evaluation.tubes import parse_ground_truth
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 
 
@@ -48,3 +52,13 @@ def test_what_is_no_list_is_refused(tmp_path, text, message):
         read_results(tmp_path / 'r.json')
     with pytest.raises(InputError, match='results file must be there'):
         read_results(tmp_path / 'absent.json')
+
+
+@pytest.mark.parametrize('change', [{'video_id': 77}, {'segmentations': [None] * 30}])
+def test_results_of_another_data_set_are_recognised(change):
+    ground_truth, prediction = make_case()
+    results = [{**prediction, **change}] * 5 + [prediction]
+    words = 'r.json: must be the results of this data set, .* 5 of 6 entries'
+    with pytest.raises(InputError, match=words):
+        evaluate(parse_ground_truth(ground_truth), results, 'r.json')
+    assert re.match(words, submission_faults(results, ground_truth, 'r.json')[0])

@@ -328,8 +328,9 @@ def test_the_users_config_is_not_replaced_by_its_dump(call, train_config, tmp_pa
 
 
 def test_auto_resume_takes_the_newest_checkpoint_that_can_be_read(
-    call, call_fails, train_config, tmp_path
+    call, call_fails, train_config, tmp_path, monkeypatch
 ):
+    forget_loggers(monkeypatch)
     work = tmp_path / 'work'
     arguments = ['train.py', train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']
     options = ['--cfg-options', 'checkpoint_config.interval=1', 'runner.max_iters=2']
@@ -339,6 +340,9 @@ def test_auto_resume_takes_the_newest_checkpoint_that_can_be_read(
     assert latest_checkpoint(str(work)) == str(work / 'iter_1.pth')
     call(*arguments, '--auto-resume', *options)
     assert read_checkpoint(str(newest))['meta']['iter'] == 2
+    call(*arguments, '--auto-resume', *options)
+    logs = [path.read_text() for path in work.glob('*.log')]
+    assert sum('the run has finished: it stands at iteration 2 of 2' in log for log in logs) == 1
     for path in work.glob('iter_*.pth'):
         path.write_bytes(b'torn')
     assert 'is no checkpoint, or a truncated one' in call_fails(*arguments, '--auto-resume')

@@ -141,6 +141,12 @@ def train(
         runner.register_hook(hook, priority=VALIDATION)
     if options.resume_from:
         runner.resume(options.resume_from, trust=options.trust_checkpoint)
+        if runner.iter >= runner.max_iters:
+            logger.warning(
+                'the run has finished: it stands at iteration %d of %d (to go on, raise '
+                'runner.max_iters or epochs.total)',
+                *(runner.iter, runner.max_iters),
+            )
     logger.info(
         '%d clips in %d videos, %d a step; %d parameters on %s',
         len(dataset),

@@ -20,6 +20,7 @@ from tevit_vis.annotations import (
     parse_video,
 )
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video_io import image_size, read_image, turned_hint
 
 from .instances import (
@@ -28,6 +29,7 @@ from .instances import (
     usable_warnings,
 )
 
+DECODERS = min(8, os.cpu_count() or 1)  # threads
 BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's
 
 
@@ -105,19 +107,28 @@ class DatasetCheck:
         names = video.file_names
         if len(set(names)) < len(names):
             self.warnings.append(f'{where}: "file_names" has the same file twice')
-        for t, name in enumerate(names if self.root is not None else ()):
-            path = os.path.join(self.root or '', name)
-            there = f'{where}: file_names[{t}]'
-            try:
-                width, height = self._image_size(path)
-            except InputError as error:
-                yield f'{there}: {error}'
-                continue
-            if (width, height) != (video.width, video.height):
-                yield (
-                    f'{there}: {path} must be {video.width}x{video.height}, '
-                    f'but is {width}x{height}{turned_hint(path, (video.width, video.height))}'
-                )
+        if self.root is None:
+            return
+        paths = [os.path.join(self.root, name) for name in names]
+        size = video.width, video.height
+        # Images are decoded outside Python's lock.
+        faults = prefetch(
+            lambda path: self._image_fault(path, size), paths, DECODERS, ahead=2 * DECODERS
+        )
+        for t, fault in enumerate(faults):
+            if fault:
+                yield f'{where}: file_names[{t}]: {fault}'
+
+    def _image_fault(self, path: str, size: tuple[int, int]) -> str:
+        """What is wrong with an image that should be of a size (W, H); empty where nothing is."""
+        try:
+            width, height = self._image_size(path)
+        except InputError as error:
+            return str(error)
+        if (width, height) == size:
+            return ''
+        hint = turned_hint(path, size)
+        return f'{path} must be {size[0]}x{size[1]}, but is {width}x{height}{hint}'
 
     def _image_size(self, path: str) -> tuple[int, int]:
         """(W, H) as training and testing see the image: turned as its EXIF orientation says.

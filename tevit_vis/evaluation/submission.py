@@ -14,7 +14,7 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json
 
-from .tubes import check_prediction
+from .tubes import another_data_set, check_prediction
 from .ytvis_eval import MAX_PREDICTIONS
 
 
@@ -131,7 +131,8 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
     videos = {video.id: video for video in parse_videos(content, 'annotation file')}
     lengths = {key: video.num_frames for key, video in videos.items()}
     categories = file_categories(content, 'annotation file')
-    faults = []
+    other = another_data_set(results, lengths)
+    faults = [f'{origin}: {other}'] if other else []
     counts: Counter = Counter()
     for index, entry in enumerate(results):
         where = f'{origin}: [{index}]'

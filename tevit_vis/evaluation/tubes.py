@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,8 +141,11 @@ def parse_results(
         origin: names the submission in errors.
 
     Raises:
-        InputError: an entry that cannot be scored.
+        InputError: an entry that cannot be scored, or most of them are of other videos.
     """
+    other = another_data_set(results, lengths)
+    if other:
+        raise InputError(f'{origin}: {other}')
     tracks = [
         check_prediction(entry, lengths, f'{origin}: [{index}]')
         for index, entry in enumerate(results)
@@ -154,6 +157,33 @@ def parse_results(
         tube = Tube(masks, areas, mean_area, entry['score'])
         places[entry['video_id'], entry['category_id']].append(tube)
     return places
+
+
+def another_data_set(results: Sequence[dict], lengths: Mapping[int, int]) -> str:
+    """Returns words for a submission most of whose entries fit no video; else an empty text.
+
+    Args:
+        results: entries of a submission.
+        lengths: {video id: frames}.
+
+    Example:
+        >>> entries = [{'video_id': 1, 'segmentations': [None] * 20}] * 3
+        >>> another_data_set(entries, {1: 12}).partition(':')[0]
+        'must be the results of this data set, but most likely are those of another'
+    """
+    fitting = 0
+    for entry in results:
+        if isinstance(entry, dict) and is_whole(entry.get('video_id')):
+            masks = entry.get('segmentations')
+            length = lengths.get(entry['video_id'])
+            fitting += isinstance(masks, list) and len(masks) == length
+    if len(results) < 3 or 2 * fitting >= len(results):
+        return ''
+    return (
+        'must be the results of this data set, but most likely are those of another: '
+        f'{len(results) - fitting} of {len(results)} entries name videos that are not there or '
+        'have another number of frames'
+    )
 
 
 def check_prediction(entry: dict, lengths: dict[int, int], where: str) -> list[RLE | None]:
