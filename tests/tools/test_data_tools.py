@@ -291,21 +291,39 @@ def test_a_work_dir_that_holds_a_run_is_said(call, train_config, tmp_path, monke
     logging.getLogger('mmdet').handlers.clear()
 
 
-@pytest.mark.parametrize('part', ['model.neck', 'model.roi_head', 'model.backbone'])
-def test_weights_are_not_fetched_from_addresses(call_fails, train_config, tmp_path, part):
-    options = [f'{part}.init_cfg.type=Pretrained', f'{part}.init_cfg.checkpoint=http://x/y.pth']
-    line = call_fails(
-        'train.py',
-        train_config,
-        '--work-dir',
-        tmp_path / 'w',
-        '--device',
-        'cpu',
-        '--cfg-options',
-        *options,
-    )
+class RunsCode:
+    """For tests: an object whose pickle makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'words'),
+    [
+        ('http://x/y.pth', 'http://x/y.pth must be a file'),
+        ('torchvision://resnet50', 'torchvision://resnet50 must be a file'),
+        ('evil.pth', 'evil.pth: checkpoint holds Python objects'),
+        ('none.pth', 'none.pth'),
+    ],
+)
+@pytest.mark.parametrize('part', ['model.neck', 'model.roi_head', 'model.backbone', 'model'])
+def test_first_weights_are_files_that_run_no_code(
+    call_fails, train_config, tmp_path, monkeypatch, part, checkpoint, words
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={}, code=RunsCode(tmp_path / 'ran')), 'evil.pth')
+    options = [f'{part}.init_cfg.type=Pretrained', f'{part}.init_cfg.checkpoint={checkpoint}']
+    if part == 'model':
+        options = [f'model.pretrained={checkpoint}']
+    arguments = [train_config, '--work-dir', tmp_path / 'w', '--device', 'cpu']
+    line = call_fails('train.py', *arguments, '--cfg-options', *options)
     logging.getLogger('mmdet').handlers.clear()
-    assert 'http://x/y.pth' in line
+    assert words in line
+    assert not (tmp_path / 'ran').exists()
 
 
 def test_a_work_dir_belongs_to_one_run(call_fails, train_config, tmp_path):

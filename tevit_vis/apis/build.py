@@ -11,18 +11,19 @@ from collections.abc import Mapping
 import torch
 from mmcv import Config
 from mmcv.cnn import fuse_conv_bn
+from mmcv.runner import BaseModule
 from mmcv.utils import get_logger
 from mmdet.models import build_detector
 from torch.utils._triton import has_triton
 
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint
+from tevit_vis.utils.checkpoints import class_names_of, first_weights_by_our_reader, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.devices import check_amp, check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
-from tevit_vis.utils.weights import load_weights, refuse_addresses
+from tevit_vis.utils.weights import load_weights
 
 LOGGER = logging.getLogger('tevit_vis')
 
@@ -72,13 +73,12 @@ def init_model(
     amp_dtype = check_amp(amp, target)
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
-    model_config.backbone = dict(model_config.backbone)
+    model_config.backbone = model_config.backbone.copy()
     model_config.backbone.pop('init_cfg', None)  # the checkpoint holds the backbone
-    refuse_addresses(model_config)
     model = build('model', lambda: build_detector(model_config))
     names = None
     if checkpoint is None:
-        draw_weights(model)
+        draw_weights(model, trust_checkpoint)
     else:
         content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
         load_weights(model, content, os.fspath(checkpoint))
@@ -110,13 +110,22 @@ def check_compiler(device: torch.device) -> None:
         raise InputError('compile: needs a C compiler for triton: install gcc, or leave it out')
 
 
-def draw_weights(model: ClipDetector) -> None:
-    """``init_weights`` without mmcv's line per parameter."""
+def draw_weights(model: BaseModule, trust_checkpoint: bool = False) -> None:
+    """``init_weights`` without mmcv's line per parameter.
+
+    Args:
+        model: its ``init_cfg`` may name files.
+        trust_checkpoint: also read those that hold Python objects.
+
+    Raises:
+        InputError: a file that cannot be read, or an address.
+    """
     loggers = [get_logger(name) for name in ('mmcv', 'mmdet')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel('ERROR')
-    model.init_weights()
+    with first_weights_by_our_reader(trust_checkpoint):
+        model.init_weights()
     for logger, level in zip(loggers, levels):
         logger.setLevel(level)
 

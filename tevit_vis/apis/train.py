@@ -29,7 +29,7 @@ from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.values import whole_number
-from tevit_vis.utils.weights import refuse_addresses, take_weights
+from tevit_vis.utils.weights import take_weights
 
 from .build import draw_weights
 from .distributed import ALONE, Processes
@@ -301,7 +301,7 @@ def build_model(
     """
     load_from = config.get('load_from')
     model_config = config.model.copy()
-    model_config.backbone = dict(model_config.backbone)
+    model_config.backbone = model_config.backbone.copy()
     init = model_config.backbone.get('init_cfg') or {}
     if load_from or options.resume_from:
         model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
@@ -311,7 +311,6 @@ def build_model(
             'start from, but there is none: put it there, or name a checkpoint with '
             '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
         )
-    refuse_addresses(model_config)
     torch.manual_seed(options.seed)
     model = build('model', lambda: build_detector(model_config))
     if len(class_names) != model.num_classes:
@@ -322,7 +321,7 @@ def build_model(
             f'(--cfg-options model.{head}.num_classes={len(class_names)})'
         )
     model.CLASSES = tuple(class_names)
-    draw_weights(model)
+    draw_weights(model, options.trust_checkpoint)
     if load_from and not options.resume_from:
         content = read_checkpoint(load_from, options.trust_checkpoint)
         before = class_names_of(content)

@@ -6,11 +6,13 @@ import logging
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from mmcv.runner import CheckpointLoader
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import write_beside
@@ -75,6 +77,34 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
             f'{path}: checkpoint must hold a dict of weights, but got {type(checkpoint).__name__}'
         )
     return checkpoint
+
+
+@contextmanager
+def first_weights_by_our_reader(trust: bool = False) -> Iterator[None]:
+    """Let mmcv read what ``init_cfg`` names by ``read_checkpoint``, and nothing from addresses.
+
+    mmcv's own loaders fetch files and run code that these hold.
+
+    Args:
+        trust: also read files that hold Python objects.
+
+    Raises:
+        InputError: within it, of an address, or a file that cannot be read.
+    """
+
+    def load(path: str, map_location: object = None) -> dict:
+        if '://' in path:
+            raise InputError(
+                f'init_cfg: {path} must be a file here, but is an address: download it first'
+            )
+        return read_checkpoint(path, trust)
+
+    loaders = CheckpointLoader._schemes
+    CheckpointLoader._schemes = {'': load}
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = loaders
 
 
 def write_checkpoint(content: object, path: str | os.PathLike) -> None:

@@ -253,32 +253,6 @@ def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
     return ''
 
 
-def refuse_addresses(model_config: object, where: str = 'model') -> None:
-    """Check that no part of a model fetches its first weights from an address.
-
-    mmcv's own loader, behind ``init_cfg``, would run code that such a file holds.
-
-    Args:
-        model_config: the model's section of a config, or a part of it.
-        where: its dotted path.
-
-    Raises:
-        InputError: names the part that does.
-    """
-    if isinstance(model_config, Mapping):
-        address = model_config.get('checkpoint')
-        if model_config.get('type') == 'Pretrained' and '://' in str(address):
-            raise InputError(
-                f'{where}: checkpoint must be a file here, but is the address {address}: '
-                'download it first'
-            )
-        for key, value in model_config.items():
-            refuse_addresses(value, f'{where}.{key}')
-    elif isinstance(model_config, (list, tuple)):
-        for number, value in enumerate(model_config):
-            refuse_addresses(value, f'{where}.{number}')
-
-
 def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
     """Check that no weight is NaN or infinite.
 
