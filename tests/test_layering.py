@@ -11,7 +11,7 @@ PACKAGE = Path(tevit_vis.__file__).parent
 # Each layer may import itself and those before it.
 LAYERS = [
     ['utils', 'structures', 'version', 'rle'],
-    ['masks', 'video_io', 'video_writer', 'layers'],
+    ['masks', 'video', 'layers'],
     ['annotations'],
     [
         'tracking',

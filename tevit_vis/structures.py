@@ -6,7 +6,7 @@ Letters: N output instances, T frames, K classes, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypedDict
 
 import numpy as np
@@ -264,6 +264,7 @@ class VideoInstances:
         boxes: [N, T, 4] float32, x1 y1 x2 y2 in pixels of the original frames.
         segmentations: N lists of T masks; None where an instance has none in a frame.
         size: (H, W) of the frames.
+        times: [T] seconds from the start of the video, where it has times.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -274,6 +275,7 @@ class VideoInstances:
     boxes: np.ndarray
     segmentations: list[list[RLE | None]]
     size: tuple[int, int]
+    times: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.segmentations)
@@ -303,12 +305,33 @@ class VideoInstances:
 
     def take(self, order: np.ndarray) -> VideoInstances:
         """The instances of these numbers, in this order."""
-        return VideoInstances(
+        return replace(
+            self,
             labels=self.labels[order],
             scores=self.scores[order],
             boxes=self.boxes[order],
             segmentations=[self.segmentations[index] for index in order],
+        )
+
+    def in_frame(self, index: int, num_classes: int) -> FrameInstances:
+        """Those of the instances that have a mask in a frame, as tracks with their places as
+        numbers.
+
+        Args:
+            index: of the frame.
+            num_classes: K.
+        """
+        shown = [n for n, track in enumerate(self.segmentations) if track[index] is not None]
+        class_scores = np.zeros((len(shown), num_classes), np.float32)
+        class_scores[np.arange(len(shown)), self.labels[shown]] = self.scores[shown]
+        return FrameInstances(
+            frame=index,
+            tracks=shown,
+            class_scores=class_scores,
+            boxes=self.boxes[shown, index],
+            masks=[rle for n in shown if (rle := self.segmentations[n][index]) is not None],
             size=self.size,
+            time=None if self.times is None else float(self.times[index]),
         )
 
 
@@ -323,6 +346,7 @@ class FrameInstances:
         boxes: [N, 4] float32, x1 y1 x2 y2 in pixels of the original frame.
         masks: N masks.
         size: (H, W) of the frame.
+        time: of the frame in seconds from the start of the video, where it has times.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -334,6 +358,7 @@ class FrameInstances:
     boxes: np.ndarray
     masks: list[RLE]
     size: tuple[int, int]
+    time: float | None = None
 
     def __post_init__(self) -> None:
         count, classes = len(self.tracks), self.class_scores.shape[-1]
@@ -341,6 +366,17 @@ class FrameInstances:
         _check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
         _check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
         check_finite(scores=self.class_scores, boxes=self.boxes)
+
+    def take(self, order: Sequence[int]) -> FrameInstances:
+        """The tracks at these places, in this order."""
+        places = np.asarray(order, np.int64)
+        return replace(
+            self,
+            tracks=[self.tracks[n] for n in places],
+            class_scores=self.class_scores[places],
+            boxes=self.boxes[places],
+            masks=[self.masks[n] for n in places],
+        )
 
     def above(self, score_thr: float) -> tuple[list[int], VideoInstances]:
         """The tracks whose best class scores at least ``score_thr``, best first: their numbers,

@@ -35,7 +35,7 @@ from tevit_vis.utils.cli import positive, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.json_files import read_json_lines
-from tevit_vis.video_io import open_source
+from tevit_vis.video import open_source
 from tevit_vis.visualization.video import draw_video
 
 CONFIGS = {

@@ -11,12 +11,12 @@ import hashlib
 import os
 from pathlib import Path
 
-from tevit_vis.apis import init_model, score_submission, write_submission
+from tevit_vis.apis import Selection, init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.test import has_ground_truth
 from tevit_vis.datasets import build_dataset
-from tevit_vis.utils.cli import add_model_arguments, run_tool, tool_parser
+from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import build, find_config, load_config
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
@@ -26,6 +26,7 @@ from tevit_vis.utils.files import check_writable
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_model_arguments(parser)
+    add_selection_arguments(parser)
     parser.add_argument('--json', help='annotation file (default: data.test.ann_file)')
     parser.add_argument('--root', help='image folder (default: data.test.img_prefix)')
     parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
@@ -65,15 +66,26 @@ def main() -> None:
     )
     identity = {
         'amp': str(args.amp),
+        'choice of instances': repr((args.classes, args.max_overlap)),
         'config': hashlib.sha256(repr((config.model, test.pipeline)).encode()).hexdigest(),
         'checkpoint': file_digest(args.checkpoint),
         'annotation file': file_digest(test.ann_file),
         'image folder': os.path.realpath(test.img_prefix),
     }
     workers = config.data.workers_per_gpu if args.workers is None else args.workers
+    selection = Selection(args.classes, args.max_overlap)
+    selection.check(model.CLASSES)
     journal = ResultsJournal(args.out, identity)
     try:
-        count = write_submission(model, dataset, journal, args.resume, workers, processes)
+        count = write_submission(
+            model,
+            dataset,
+            journal,
+            args.resume,
+            workers,
+            processes,
+            lambda instances: selection.of_video(instances, model.CLASSES),
+        )
     except (KeyboardInterrupt, RuntimeError) as error:
         why = 'interrupted' if isinstance(error, KeyboardInterrupt) else device_fault(error)
         if why is None:

@@ -1,34 +1,39 @@
-"""Find the instances of a video and draw them into a copy of it.
+"""Find the instances of videos and draw them into copies.
 
-    python tools/video_demo.py CONFIG CHECKPOINT INPUT --out out.mp4 [--json out.json]
+    python tools/video_demo.py CONFIG CHECKPOINT INPUT... [--out out.mp4] [--json out.json]
 
-INPUT is a video file, a folder of images, the URL of a stream or the number of a camera. With
-windows (--window, or of the config) frames are drawn and written while they come, in memory that
-does not grow with the video; Ctrl-C ends it, and keeps what was drawn.
+INPUT is a video file, a folder of images or of videos, a pattern such as "clips/*.mp4", the URL of
+a stream or the number of a camera; of several, --out, --json and --jsonl are folders. With windows
+(--window, or of the config) frames are drawn and written while they come, in memory that does not
+grow with the video; Ctrl-C ends it, and keeps what was drawn.
 """
 
 import argparse
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack
-from itertools import islice
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from tevit_vis.apis import inference_video, init_model, stream_video
-from tevit_vis.evaluation.submission import frame_to_json, instances_to_json
+from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files, set_windows
+from tevit_vis.apis.predict import Limited
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.structures import FrameInstances
 from tevit_vis.tracking import windows_of
-from tevit_vis.utils.cli import add_model_arguments, positive, run_tool, tool_parser
+from tevit_vis.utils.cli import (
+    add_model_arguments,
+    add_selection_arguments,
+    positive,
+    run_tool,
+    tool_parser,
+)
 from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
-from tevit_vis.utils.json_files import json_text, write_json
-from tevit_vis.video_io import FrameSource, open_source, public_url
-from tevit_vis.visualization.video import draw_stream, draw_video
+from tevit_vis.utils.values import share
+from tevit_vis.video import FrameSource, VideoStyle, expand_inputs, open_source, public_url
+from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, codec_of
+from tevit_vis.video.source import ON_DAMAGE
 
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
 
@@ -36,8 +41,19 @@ LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_model_arguments(parser)
-    parser.add_argument('input', help='video file, folder of images, URL, or camera number')
-    parser.add_argument('--out', default='out.mp4', help='video to write (default: %(default)s)')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help='video file, folder of images or videos, pattern, URL, or camera number',
+    )
+    parser.add_argument(
+        '--out',
+        default='out.mp4',
+        help='video to write: .mp4, .mov, .mkv, .webm, .avi or .gif (default: %(default)s); a '
+        'folder for several inputs',
+    )
+    parser.add_argument('--no-video', action='store_true', help='write none')
     parser.add_argument(
         '--window',
         type=positive,
@@ -45,21 +61,35 @@ def parse_args() -> argparse.Namespace:
         f'{LIVE_WINDOW} for a camera or live stream where that has the whole video)',
     )
     parser.add_argument('--stride', type=positive, help='of windows (default: of the config)')
-    parser.add_argument('--max-frames', type=positive, help='end after so many, with windows')
+    parser.add_argument('--max-frames', type=positive, help='end after so many')
     parser.add_argument(
         '--json',
         help='also write categories, scores, boxes (x1 y1 x2 y2 in pixels, as predicted: they may '
-        'reach beyond the frame) and RLE masks here; then the video is drawn when all is known',
+        'reach beyond the frame), RLE masks and times here',
     )
     parser.add_argument(
         '--jsonl',
-        help='with windows: also write a line for each frame here, as it comes: frame, and of each '
-        'track that scores windows.min_score its number, category, score so far, box and RLE mask',
+        help='also write a line for each frame here, with windows as it comes: frame, time, and of '
+        'each track its number, category, score so far, box and RLE mask',
     )
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
     )
-    parser.add_argument('--fps', type=float, help="frames per second (default: the video's, or 10)")
+    add_selection_arguments(parser, max_overlap=0.8)
+    parser.add_argument(
+        '--on-damage',
+        choices=ON_DAMAGE,
+        default='keep',
+        help='of a damaged or cut file keep every frame that can be decoded, skip those with '
+        'damaged parts, or stop (default: %(default)s)',
+    )
+    parser.add_argument('--fps', type=float, help="frames per second (default: the video's pace)")
+    parser.add_argument('--audio', choices=['copy', 'none'], default='none', help='default: none')
+    parser.add_argument('--codec', choices=[name for name in CODECS if name != 'gif'])
+    parser.add_argument('--quality', choices=QUALITIES, default='good', help='default: %(default)s')
+    parser.add_argument(
+        '--speed', choices=SPEEDS, default='fast', help='of the encoder (default: %(default)s)'
+    )
     return parser.parse_args()
 
 
@@ -67,12 +97,10 @@ def main() -> None:
     args = parse_args()
     if args.fps is not None and not (math.isfinite(args.fps) and args.fps > 0):
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
-    is_camera = args.input.isdigit() and not Path(args.input).exists()
-    source = open_source(int(args.input) if is_camera else args.input)
-    outputs = [path for path in (args.out, args.json, args.jsonl) if path]
-    inputs = [args.input, args.checkpoint, str(find_config(args.config))]
-    for number, path in enumerate(outputs):
-        check_writable(path, not_over=[*inputs, *outputs[:number]])
+    share('--score-thr', args.score_thr)
+    inputs = expand_inputs(args.inputs)
+    all_outputs = outputs_of(inputs, args)
+    first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
     model = init_model(
         args.config,
         args.checkpoint,
@@ -82,75 +110,92 @@ def main() -> None:
         amp=args.amp,
         compile=args.compile,
     )
-    set_windows(model, args, source)
-    if windows_of(model.test_cfg) and not args.json:
-        demo_stream(model, source, args)
-    else:
-        demo_whole(model, source, args)
+    if args.window or args.stride:
+        set_windows(model, args.window, args.stride)
+    selection = Selection(args.classes, args.max_overlap)
+    faults = 0
+    for name, outputs in zip(inputs, all_outputs):
+        try:
+            source = first or open_source(name, args.on_damage)
+            predict(model, source, shown_name(name), outputs, selection, args.max_frames)
+        except InputError as error:
+            if len(inputs) == 1:
+                raise
+            faults += 1
+            print(f'error: {error}', file=sys.stderr)
+    if faults:
+        raise InputError(f'{faults} of {len(inputs)} videos could not be done')
 
 
-def set_windows(model: ClipDetector, args: argparse.Namespace, source: FrameSource) -> None:
-    """The windows that were asked for, or that a source without end needs."""
-    windows = model.test_cfg.get('windows')
-    if windows is None and (args.window or args.stride or source.live):
-        raise InputError(f'{args.config}: must have model.test_cfg.windows for that, but has none')
-    if args.window:
-        windows.length = args.window
-        windows.stride = max(1, min(windows.stride, args.window - 1))  # or no track would go on
-    elif source.live and windows.length is None:
-        windows.length = LIVE_WINDOW
-    if args.stride:
-        windows.stride = args.stride
-    if args.json and source.live:
-        raise InputError(
-            f'--json: {public_url(args.input)} must have an end, but may have none: use --jsonl'
-        )
-    for option in ('jsonl', 'max_frames'):
-        if getattr(args, option) and (args.json or not windows_of(model.test_cfg)):
-            name = option.replace('_', '-')
-            raise InputError(f'--{name}: needs windows (--window 10), and no --json beside it')
+def shown_name(name: str | int) -> str:
+    return f'camera {name}' if isinstance(name, int) else public_url(name)
 
 
-def demo_stream(model: ClipDetector, source: FrameSource, args: argparse.Namespace) -> None:
-    """Draw frames as they come."""
+def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
+    """The files to write for each input; none may be over an input or another one."""
+    style = VideoStyle(args.codec, args.quality, args.speed)
+    video, suffix = (None if args.no_video else args.out), '.mp4'
+    if not (video or args.json or args.jsonl):
+        raise InputError('--no-video: leaves nothing to write without --json or --jsonl')
+    if len(inputs) > 1 and video:
+        video, suffix = ('.', '.mp4') if video == 'out.mp4' else (video, '.mp4')
+    outputs, stems = [], file_stems(inputs)
+    for stem in stems:
+        paths = [
+            None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
+            for folder, end in ((video, suffix), (args.json, '.json'), (args.jsonl, '.jsonl'))
+        ]
+        if len(inputs) > 1 and video == '.':
+            paths[0] = f'{stem}_found{suffix}'
+        outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
+    taken = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
+    for each in outputs:
+        if each.video:
+            codec_of(each.video, style)
+        for path in (each.video, each.json, each.jsonl):
+            if path:
+                check_writable(path, not_over=taken)
+                taken.append(path)
+    return outputs
+
+
+def file_stems(inputs: Sequence[str | int]) -> list[str]:
+    """A name for the outputs of each input, unlike all others."""
+    stems: list[str] = []
+    for number, name in enumerate(inputs):
+        path = Path(f'camera{name}' if isinstance(name, int) else name.rstrip('/'))
+        stem = 'stream' if '://' in str(name) else path.stem
+        if stem in stems:
+            stem = f'{stem}_{path.suffix[1:]}' if path.suffix else stem
+        stems.append(stem if stem not in stems else f'{stem}_{number}')
+    return stems
+
+
+def predict(
+    model: ClipDetector,
+    source: FrameSource,
+    name: str,
+    outputs: Outputs,
+    selection: Selection,
+    max_frames: int | None,
+) -> None:
+    """Find and write the instances of one video."""
+    if max_frames is not None:
+        source = Limited(source, max_frames)
+    if source.live and windows_of(model.test_cfg) is None:
+        set_windows(model, LIVE_WINDOW, None)
     windows = windows_of(model.test_cfg)
-    print(
-        f'windows of {windows.length} frames at stride {windows.stride}: a frame is drawn when up '
-        f'to {windows.length + windows.stride - 1} more were read'
-    )
-    with ExitStack() as stack:
-        lines = stack.enter_context(open(args.jsonl, 'w', encoding='utf-8')) if args.jsonl else None
-        bar = stack.enter_context(tqdm(total=source.num_frames, unit='frame', desc='draw'))
-
-        def watched() -> Iterator[tuple[np.ndarray, FrameInstances]]:
-            for image, found in islice(stream_video(model, source), args.max_frames):
-                if lines:
-                    line = frame_to_json(found, model.CLASSES, windows.min_score)
-                    lines.write(json_text(line, args.jsonl) + '\n')
-                    lines.flush()
-                yield image, found
-                bar.update()
-
-        count = draw_stream(
-            watched(), model.CLASSES, args.out, args.fps or source.fps, args.score_thr
+    if windows:
+        print(
+            f'{name}: windows of {windows.length} frames at stride {windows.stride}: a frame is '
+            f'drawn when up to {windows.length + windows.stride - 1} more were read'
         )
-    if args.jsonl:
-        print(args.jsonl)
-    print(f'{args.out}: {count} frames')
-
-
-def demo_whole(model: ClipDetector, source: FrameSource, args: argparse.Namespace) -> None:
-    """Find the instances of the whole video, then draw it."""
-    with tqdm(total=source.num_frames, unit='frame', desc='read') as bar:
-        instances = inference_video(model, source, on_frame=bar.update)
-    print(f'{instances.num_frames} frames, {len(instances)} instances')
-    if args.json:
-        write_json(instances_to_json(instances, model.CLASSES), args.json)
-        print(args.json)
-    kept = instances.above(args.score_thr)
-    with tqdm(total=instances.num_frames, unit='frame', desc='draw') as bar:
-        draw_video(source, kept, model.CLASSES, args.out, fps=args.fps, on_frame=bar.update)
-    print(f'{args.out}: {len(kept)} of {len(instances)} instances score {args.score_thr} or more')
+    with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
+        summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
+    print(f'{name}: {summary}')
+    for path in (outputs.video, outputs.json, outputs.jsonl):
+        if path:
+            print(path)
 
 
 if __name__ == '__main__':

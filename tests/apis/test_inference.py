@@ -7,7 +7,7 @@ from conftest import noise_frames, write_frames
 
 from tevit_vis.apis import inference_video, init_model
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import VideoWriter
 
 
 @pytest.mark.parametrize('shape', [(1, 48, 80), (3, 51, 37), (2, 80, 48)])

@@ -11,7 +11,7 @@ from tevit_vis.apis import inference, inference_video, stream_video
 from tevit_vis.masks import keep_masks
 from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import FrameArray
+from tevit_vis.video.arrays import FrameArray
 
 LENGTH, STRIDE = 4, 3
 

@@ -30,8 +30,7 @@ from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
-from tevit_vis.video_io import open_source
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import VideoWriter, open_source
 
 MEMORY = 2 << 30  # bytes beyond those of the libraries
 ODD = [
@@ -247,10 +246,11 @@ def main() -> int:
                 print(f'{door} {number}: not one short line: {str(error)[:700]!r}')
                 wrong += 1
             str(error).encode()  # can be printed
-        except Exception:  # noqa: BLE001  (that is what is looked for)
+        except Exception as error:  # noqa: BLE001  (that is what is looked for)
             wrong += 1
-            lines = traceback.format_exc().strip().splitlines()
-            print(f'{door} {number}: {lines[-1][:200]} at {lines[-2].strip()[:120]}')
+            *_, place = traceback.extract_tb(error.__traceback__)
+            line = f'{type(error).__name__}: {str(error)[:200]}'
+            print(f'{door} {number}: {line} at {place.filename}:{place.lineno}')
     print(f'{door}: {count} inputs, {refused} refused, {wrong} wrong')
     return int(wrong > 0)
 

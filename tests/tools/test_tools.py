@@ -13,7 +13,7 @@ import torch
 from conftest import SHARED, noise_frames, write_frames
 from golden import GoldenCase
 
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import VideoWriter
 
 ROOT = Path(__file__).parents[2]
 DATA = SHARED / 'data' / 'real_clips'
@@ -104,7 +104,7 @@ def test_video_demo_streams_with_windows(tiny_files, tmp_path):
     done = run(*demo, *windows, '--score-thr', 0, '--out', tmp_path / 'a.mp4')
     assert done.returncode == 0, done.stderr
     assert 'windows of 4 frames at stride 2: a frame is drawn when up to 5 more' in done.stdout
-    assert 'a.mp4: 7 frames' in done.stdout
+    assert 'clip: 7 frames, ' in done.stdout
     lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
     assert [line['frame'] for line in lines] == list(range(7))
     for line in lines:

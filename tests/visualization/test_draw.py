@@ -5,7 +5,7 @@ import torch
 from tevit_vis.masks import encode_masks
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import open_source
+from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.visualization.draw import draw_frame, track_color
 from tevit_vis.visualization.video import draw_stream
 
@@ -80,11 +80,12 @@ def test_what_was_drawn_of_a_stream_stays(tmp_path, ending):
             raise ending('the end')
 
     path = tmp_path / 'a.mp4'
+    writer = VideoWriter(str(path), 10, endless=True)
     if ending is InputError:
         with pytest.raises(InputError, match='the end'):
-            draw_stream(frames(), ['cat', 'dog'], str(path), score_thr=0.5)
+            draw_stream(frames(), ['cat', 'dog'], writer, score_thr=0.5)
     else:
-        assert draw_stream(frames(), ['cat', 'dog'], str(path), score_thr=0.5) == 6
+        assert draw_stream(frames(), ['cat', 'dog'], writer, score_thr=0.5) == 6
     drawn = list(open_source(path))
     assert len(drawn) == 6
     wanted = 100 * 0.55 + np.array(track_color(5)) * 0.45  # of its number, not of its place
@@ -98,5 +99,5 @@ def test_a_stream_that_never_began_leaves_no_file(tmp_path):
         yield
 
     with pytest.raises(KeyboardInterrupt):
-        draw_stream(frames(), ['cat'], str(tmp_path / 'a.mp4'))
+        draw_stream(frames(), ['cat'], VideoWriter(str(tmp_path / 'a.mp4'), 10, endless=True))
     assert list(tmp_path.iterdir()) == []

@@ -36,8 +36,7 @@ from tevit_vis.structures import ClipPrediction, VideoInstances
 from tevit_vis.utils.config import build, load_config
 from tevit_vis.utils.devices import device_fault, free_memory, precision
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import open_source
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.visualization.video import draw_video
 
 from .build import draw_weights, init_model

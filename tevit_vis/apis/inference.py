@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from tevit_vis.utils.devices import (
 )
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import newest, prefetch
-from tevit_vis.video_io import FrameSource, VideoInput, open_source
+from tevit_vis.utils.values import whole_number
+from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source, timed_frames
 
 FRAMES_AHEAD = 64  # prepared before the model asks for them, at most
 FRAME_BYTES = 20 << 20  # of one of them and its image, at 1080p
@@ -42,8 +43,8 @@ def inference_video(
     Args:
         model: of ``init_model``.
         video: a video file (mp4, avi, webm, ...), a folder or list of images, an array
-            [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or what
-            ``open_source`` made of one of these. A camera or stream is looked at until it ends;
+            [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or what else
+            ``open_source`` takes or gave. A camera or stream is looked at until it ends;
             ``stream_video`` gives frames as they come.
         on_frame: called after each frame that was read.
 
@@ -54,16 +55,23 @@ def inference_video(
     if source.live:
         streaming_windows(model)  # a clip would never be whole
 
+    times: list[float | None] = []
+
     def frames() -> Iterator[Frame]:
-        for _, frame in prepared_frames(model, source):
+        for shown, frame in prepared_frames(model, source):
+            times.append(shown.time)
             yield frame
             on_frame()
 
-    return predict_video(model, frames())
+    instances = predict_video(model, frames())
+    return instances if None in times else replace(instances, times=np.array(times))
 
 
 def stream_video(
-    model: ClipDetector, video: VideoInput
+    model: ClipDetector,
+    video: VideoInput,
+    window: int | None = None,
+    stride: int | None = None,
 ) -> Iterator[tuple[np.ndarray, FrameInstances]]:
     """Find the instances of a video while it runs, in memory that does not grow with its length.
 
@@ -73,8 +81,10 @@ def stream_video(
     left out.
 
     Args:
-        model: of ``init_model``, with ``test_cfg.windows.length``.
+        model: of ``init_model``.
         video: as of ``inference_video``.
+        window: L; the default is ``test_cfg.windows.length``.
+        stride: S; the default is ``test_cfg.windows.stride``, or L - 1 where that is less.
 
     Returns:
         An iterator of frames [H, W, 3] (uint8, BGR) and all of their tracks, whose class scores
@@ -84,24 +94,51 @@ def stream_video(
     Raises:
         InputError: a video that cannot be read, or a model without windows.
     """
+    if window is not None or stride is not None:
+        set_windows(model, window, stride)
     windows = streaming_windows(model)
     source = open_source(video)
-    waiting: deque[np.ndarray] = deque()  # frames whose tracks are not known yet
+    waiting: deque[TimedFrame] = deque()  # frames whose tracks are not known yet
 
     def frames() -> Iterator[Frame]:
-        for image, frame in prepared_frames(model, source):
-            waiting.append(image)
+        for shown, frame in prepared_frames(model, source):
+            waiting.append(shown)
             yield frame
 
     @torch.inference_mode()
     def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
         for found in track_windows(model, of_one_size(frames()), windows):
-            yield waiting.popleft(), found
+            image, time = waiting.popleft()
+            yield image, replace(found, time=time)
 
     return tracked()
 
 
-def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[np.ndarray, Frame]]:
+def set_windows(model: ClipDetector, window: int | None, stride: int | None) -> None:
+    """Give a model other windows.
+
+    Args:
+        model: whose ``test_cfg.windows`` are changed.
+        window: frames; None leaves the length as it is.
+        stride: frames; None leaves it as it is, or so that windows overlap.
+
+    Raises:
+        InputError: windows that cannot be, or a model that knows none.
+    """
+    windows = model.test_cfg.get('windows')
+    if windows is None:
+        raise InputError('model.test_cfg.windows: must be there for windows, but is not')
+    if window is not None:
+        windows.length = whole_number('window', window, least=1)
+        # Without a frame in common no track would go on.
+        windows.stride = max(1, min(windows.stride, windows.length - 1))
+    if windows.length is None:
+        raise InputError('stride: needs windows: give their length as well, such as 10')
+    if stride is not None:
+        windows.stride = whole_number('stride', stride, least=1)
+
+
+def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[TimedFrame, Frame]]:
     """Frames of a source beside what the model takes, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
 
@@ -111,9 +148,10 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
                 '%d of %d frames were left out: they came faster than the model is', dropped, count
             )
 
+    frames = timed_frames(source)
     return prefetch(
-        lambda image: (image, pipeline.from_array(image)),
-        newest(source, LIVE_FRAMES_HELD, report) if source.live else source,
+        lambda frame: (frame, pipeline.from_array(frame.image)),
+        newest(frames, LIVE_FRAMES_HELD, report) if source.live else frames,
         num_workers=2,
         ahead=1 if source.live else frames_ahead(),
     )
@@ -156,6 +194,11 @@ def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
         instances = join_frames(track_windows(model, frames, windows), windows.min_score)
     else:
         instances = predict_whole(model, frames)
+    return output_instances(model, instances)
+
+
+def output_instances(model: ClipDetector, instances: VideoInstances) -> VideoInstances:
+    """What of a video's instances the model's ``test_cfg`` lets through."""
     return keep_masks(
         instances,
         drop_empty=bool(model.test_cfg.get('drop_empty', False)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from tqdm import tqdm
@@ -15,6 +15,7 @@ from tevit_vis.evaluation.submission import read_results, video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import Evaluation, evaluate
 from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 
@@ -32,6 +33,7 @@ def write_submission(
     resume: bool = False,
     num_workers: int = 2,
     processes: Processes = ALONE,
+    select: Callable[[VideoInstances], VideoInstances] = lambda instances: instances,
 ) -> int:
     """Write the submission of a data set.
 
@@ -42,6 +44,7 @@ def write_submission(
         resume: go on with an interrupted run.
         num_workers: threads that load frames ahead of the model.
         processes: among which the videos are spread.
+        select: chooses of a video's instances what is written; by default all.
 
     Returns:
         Number of entries written (on the first process; 0 on the others).
@@ -66,7 +69,7 @@ def write_submission(
             frames = load_frames(dataset, share, num_workers)
             for video in share:
                 bar.set_postfix_str(video.name)
-                instances = predict_video(model, islice(frames, video.num_frames))
+                instances = select(predict_video(model, islice(frames, video.num_frames)))
                 entries = video_entries(instances, video.id, label_to_category)
                 journal.add(writer, video.id, entries)
                 bar.update(video.num_frames)

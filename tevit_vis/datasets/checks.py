@@ -21,7 +21,7 @@ from tevit_vis.annotations import (
 )
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
-from tevit_vis.video_io import image_size, read_image, turned_hint
+from tevit_vis.video.images import image_size, read_image, turned_hint
 
 from .instances import (
     ParsedAnnotation,

@@ -12,7 +12,7 @@ from mmdet.core import BitmapMasks
 from mmdet.datasets.pipelines import Compose
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video_io import image_faults
+from tevit_vis.video.images import image_faults
 
 from .instances import FrameInstances
 

@@ -15,7 +15,7 @@ from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
-from tevit_vis.video_io import turned_hint
+from tevit_vis.video.images import turned_hint
 
 from .categories import choose_categories
 from .clip_sampler import build_clip_sampler

@@ -36,12 +36,14 @@ def video_entries(
 def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> dict:
     """The instances of a single video, for a file of their own.
 
-    Boxes are x1 y1 x2 y2 in pixels, per frame; masks are RLE per frame, null where there is none.
+    Boxes are x1 y1 x2 y2 in pixels, per frame; masks are RLE per frame, null where there is none;
+    times are seconds from the start of the video, where it has times.
     """
     return {
         'height': instances.size[0],
         'width': instances.size[1],
         'length': instances.num_frames,
+        **({} if instances.times is None else {'times': instances.times.round(6).tolist()}),
         'instances': [
             {
                 'category': class_names[instances.labels[n]],
@@ -64,6 +66,7 @@ def frame_to_json(
     """
     return {
         'frame': found.frame,
+        **({} if found.time is None else {'time': round(found.time, 6)}),
         'tracks': [
             {
                 'track': track,

@@ -161,6 +161,30 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_selection_arguments(
+    parser: argparse.ArgumentParser, max_overlap: float | None = None
+) -> None:
+    """``--classes`` and ``--max-overlap``.
+
+    Args:
+        max_overlap: the default; None keeps all.
+    """
+    parser.add_argument(
+        '--classes',
+        type=lambda text: [name.strip() for name in text.split(',')],
+        metavar='NAME,NAME',
+        help='only these (default: all)',
+    )
+    shown = 'none is dropped' if max_overlap is None else max_overlap
+    parser.add_argument(
+        '--max-overlap',
+        type=float,
+        default=max_overlap,
+        help='of two tracks that cover each other by more than this IoU, drop the lower one; '
+        f'1 drops none (default: {shown})',
+    )
+
+
 def seed_number(text: str) -> int:
     """A whole number of at least 0."""
     value = int(text)

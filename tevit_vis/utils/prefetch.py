@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Condition, Event, Semaphore, Thread
 from typing import TypeVar
 
+LEAVING = 2.0  # seconds that a source may take to give its last item
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -55,7 +56,8 @@ def prefetch(
             getattr(source, 'close', lambda: None)()
 
     # A daemon: a source that never answers again must not keep Python from ending.
-    Thread(target=take, name='prefetch_source', daemon=True).start()
+    taker = Thread(target=take, name='prefetch_source', daemon=True)
+    taker.start()
     try:
         while (future := taken.get()) is not None:
             if isinstance(future, Exception):
@@ -66,6 +68,7 @@ def prefetch(
         stopped.set()
         room.release()
         pool.shutdown(wait=False, cancel_futures=True)
+        taker.join(LEAVING)  # so that files are closed when the consumer has stopped
 
 
 def newest(

@@ -14,6 +14,8 @@ import numpy as np
 from tevit_vis.masks import decode_rle
 from tevit_vis.structures import VideoInstances
 
+from .text import draw_text, text_size
+
 MASK_OPACITY = 0.45
 GOLDEN_RATIO = 0.618034
 
@@ -85,7 +87,7 @@ def _draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, 
     limits = np.array([width, height, width, height]) - 1
     left, top, right, bottom = np.clip(box.round(), 0, limits).astype(int).tolist()
     cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
-    (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    text_width, text_height, below = text_size(text, scale)
     # The label sits on the box's upper edge, but never outside the frame.
     label_bottom = max(top, text_height + below + 2)
     left = max(0, min(left, width - text_width - 2))
@@ -94,4 +96,4 @@ def _draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, 
     luminance = np.dot(color, (0.114, 0.587, 0.299))
     ink = (0, 0, 0) if luminance > 120 else (255, 255, 255)
     origin = (left + 1, label_bottom - below)
-    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
+    draw_text(canvas, text, origin, scale, ink)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.video_io import FrameSource
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import FrameSource, VideoWriter, timed_frames
 
 from .draw import draw_frame
 
@@ -24,43 +23,46 @@ def draw_video(
     zoom: int = 1,
     on_frame: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write an H.264 video of the frames with masks, boxes, classes and scores.
+    """Write a video of the frames with masks, boxes, classes and scores.
 
     Args:
         source: the frames that ``instances`` were found in; gone through once.
         instances: the first is drawn on top.
         class_names: by label.
-        path: video file to write.
-        fps: frames per second; the default is the source's.
+        path: video file to write; its suffix decides on its kind.
+        fps: frames per second; the default is the source's pace.
         zoom: enlarge small frames this often.
         on_frame: called after each frame.
 
     Raises:
         InputError: the file cannot be written.
     """
-    with VideoWriter(path, fps or source.fps or IMAGES_FPS) as writer:
-        for index, image in zip(range(instances.num_frames), source):
-            writer.write(draw_frame(image, instances, index, class_names, zoom))
+    look = getattr(source, 'look', None)
+    with VideoWriter(path, fps or source.fps or IMAGES_FPS, look=look) as writer:
+        for index, (image, time) in zip(range(instances.num_frames), timed_frames(source)):
+            drawn = draw_frame(image, instances, index, class_names, zoom)
+            writer.write(drawn, None if fps else time)
             on_frame()
 
 
 def draw_stream(
     frames: Iterable[tuple[np.ndarray, FrameInstances]],
     class_names: Sequence[str],
-    path: str,
-    fps: float | None = None,
+    writer: VideoWriter,
     score_thr: float = 0.3,
+    keep_pace: bool = True,
 ) -> int:
-    """Write an H.264 video of frames that come with their tracks, as they come.
+    """Write a video of frames that come with their tracks, as they come.
 
-    Ctrl-C ends it; then, as after an error, what was written stays, and is a whole file.
+    Ctrl-C ends it; then, as after an error, what an endless writer wrote stays, and is a whole
+    file.
 
     Args:
         frames: [H, W, 3] of uint8 in BGR, and the tracks in them.
         class_names: by label.
-        path: video file to write.
-        fps: frames per second; the default is that of images.
+        writer: of the video; it is closed at the end.
         score_thr: least score of a track that is drawn.
+        keep_pace: show each frame at its own time, where it has one.
 
     Returns:
         The number of frames.
@@ -69,11 +71,12 @@ def draw_stream(
         InputError: the file cannot be written.
     """
     count = 0
-    with VideoWriter(path, fps or IMAGES_FPS, endless=True) as writer:
+    with writer:
         try:
             for image, found in frames:
                 tracks, instances = found.above(score_thr)
-                writer.write(draw_frame(image, instances, 0, class_names, tracks=tracks))
+                drawn = draw_frame(image, instances, 0, class_names, tracks=tracks)
+                writer.write(drawn, found.time if keep_pace else None)
                 count += 1
         except KeyboardInterrupt:
             if not count:

@@ -22,7 +22,7 @@ from tevit_vis.utils.config import build, load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable, write_beside
 from tevit_vis.utils.seeds import mixed_seed
-from tevit_vis.video_writer import VideoWriter
+from tevit_vis.video import VideoWriter
 from tevit_vis.visualization.draw import draw_frame
 
 GAP = 4  # pixels between frames

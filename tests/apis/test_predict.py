@@ -1,0 +1,167 @@
+"""What is found in videos, in files: drawn, as JSON, as lines; in any combination."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+from conftest import noise_frames
+
+from tevit_vis.apis import (
+    Outputs,
+    Selection,
+    inference_video,
+    predict_to_files,
+    stream_video,
+)
+from tevit_vis.apis.predict import JSONLines, Limited
+from tevit_vis.utils.errors import InputError
+from tevit_vis.video import VideoWriter, open_source
+
+TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A video of nine frames that come unevenly."""
+    with VideoWriter(str(tmp_path / 'in.mp4'), 10) as writer:
+        for frame, time in zip(noise_frames(9, 48, 80), TIMES):
+            writer.write(frame, time)
+    return tmp_path / 'in.mp4'
+
+
+@pytest.fixture(params=[None, 4], ids=['whole', 'windows'])
+def model(request, tiny_model):
+    tiny_model.test_cfg.windows.update(length=request.param, stride=2, min_score=0.01)
+    return tiny_model
+
+
+def files(folder, *names):
+    return {name: str(folder / f'out.{"mp4" if name == "video" else name}') for name in names}
+
+
+@pytest.mark.parametrize(
+    'names',
+    [('video',), ('json',), ('jsonl',), ('json', 'jsonl'), ('video', 'json', 'jsonl')],
+    ids='+'.join,
+)
+def test_any_combination_of_files(model, clip, tmp_path, names):
+    outputs = Outputs(**files(tmp_path, *names), score_thr=0.0)
+    summary = predict_to_files(model, Limited(open_source(clip), 7), outputs)
+    assert summary.num_frames == 7
+    assert sum(summary.shown.values()) > 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'in.mp4',
+        *(f'out.{"mp4" if name == "video" else name}' for name in names),
+    }
+    if 'video' in names:
+        drawn = [frame.time for frame in open_source(outputs.video).timed()]
+        assert drawn == pytest.approx(TIMES[:7], abs=1e-3)
+    if 'json' in names:
+        content = json.loads((tmp_path / 'out.json').read_text())
+        assert content['times'] == pytest.approx(TIMES[:7])
+        assert content['length'] == 7
+        assert content['instances']
+    if 'jsonl' in names:
+        lines = [json.loads(line) for line in (tmp_path / 'out.jsonl').read_text().splitlines()]
+        assert [line['time'] for line in lines] == pytest.approx(TIMES[:7])
+        assert [line['frame'] for line in lines] == list(range(7))
+        assert any(line['tracks'] for line in lines)
+
+
+def test_only_some_classes(model, clip, tmp_path):
+    outputs = Outputs(**files(tmp_path, 'json', 'jsonl'), score_thr=0.0)
+    everything = predict_to_files(model, open_source(clip), outputs)
+    name = everything.shown.most_common()[0][0]
+    summary = predict_to_files(model, open_source(clip), outputs, Selection([name]))
+    assert set(summary.shown) == {name}
+    content = json.loads((tmp_path / 'out.json').read_text())
+    assert {instance['category'] for instance in content['instances']} == {name}
+    with pytest.raises(InputError, match="--classes: must be of .* but got 'zebrb'"):
+        predict_to_files(model, open_source(clip), outputs, Selection(['zebrb']))
+
+
+def test_tracks_that_cover_each_other(model, clip, tmp_path):
+    outputs = Outputs(**files(tmp_path, 'jsonl'), score_thr=0.0)
+    counts = []
+    for overlap in (None, 0.5, 0.0):
+        predict_to_files(model, open_source(clip), outputs, Selection(max_overlap=overlap))
+        lines = (tmp_path / 'out.jsonl').read_text().splitlines()
+        counts.append(sum(len(json.loads(line)['tracks']) for line in lines))
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[2] > 0
+
+
+def test_nothing_above_the_threshold_is_told_with_the_best_score(model, clip, tmp_path):
+    summary = predict_to_files(
+        model, open_source(clip), Outputs(**files(tmp_path, 'jsonl'), score_thr=0.999)
+    )
+    assert str(summary).startswith('9 frames, 0 tracks: the best score is 0.')
+    assert 'try --score-thr 0.' in str(summary)
+
+
+class FullFile:
+    """For tests: a file on a disk without room."""
+
+    def write(self, _):
+        raise OSError(28, 'No space left on device')
+
+    def close(self):
+        raise OSError(28, 'No space left on device')
+
+
+def test_a_full_disk_keeps_the_lines_before(tmp_path):
+    with JSONLines(str(tmp_path / 'a.jsonl')) as lines:
+        lines.write({'frame': 0})
+        lines.file.close()
+        lines.file = FullFile()
+        with pytest.raises(InputError, match='a.jsonl: cannot be written: No space left'):
+            lines.write({'frame': 1})
+    assert (tmp_path / 'a.jsonl').read_text() == '{"frame": 0}\n'
+
+
+def test_ctrl_c_ends_a_stream_and_keeps_what_was_found(tiny_model, clip, tmp_path, monkeypatch):
+    tiny_model.test_cfg.windows.update(length=3, stride=1, min_score=0.05)
+    outputs = Outputs(**files(tmp_path, 'video', 'json', 'jsonl'), score_thr=0.0)
+    count = 0
+
+    def on_frame():
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise KeyboardInterrupt
+
+    summary = predict_to_files(tiny_model, open_source(clip), outputs, on_frame=on_frame)
+    assert summary.num_frames in (4, 5)
+    assert json.loads((tmp_path / 'out.json').read_text())['length'] == summary.num_frames
+    with av.open(outputs.video) as container:
+        assert len(list(container.decode(video=0))) >= 3
+
+
+def test_windows_in_python_are_those_of_the_command(tiny_model, clip):
+    found = list(stream_video(tiny_model, str(clip), window=4))
+    assert [instances.time for _, instances in found] == pytest.approx(TIMES)
+    assert tiny_model.test_cfg.windows.length == 4
+    assert tiny_model.test_cfg.windows.stride <= 3
+    tiny_model.test_cfg.windows.length = None
+    with pytest.raises(InputError, match='stride: needs windows'):
+        stream_video(tiny_model, str(clip), stride=2)
+
+
+def test_one_track_of_a_frame_after_another(tiny_model, clip):
+    instances = predict_whole(tiny_model, clip)
+    found = instances.in_frame(3, len(tiny_model.CLASSES))
+    assert found.time == pytest.approx(0.6)
+    assert found.tracks == [n for n in range(len(instances)) if instances.segmentations[n][3]]
+    np.testing.assert_array_equal(
+        found.class_scores.argmax(1), instances.labels[np.array(found.tracks)]
+    )
+    np.testing.assert_array_equal(found.class_scores.max(1), instances.scores[found.tracks])
+
+
+def predict_whole(model, clip):
+    model.test_cfg.windows.length = None
+    instances = inference_video(model, str(clip))
+    assert instances.times.tolist() == pytest.approx(TIMES)
+    assert instances.take(np.array([1, 0])).times.tolist() == pytest.approx(TIMES)
+    return instances

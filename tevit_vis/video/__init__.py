@@ -1,0 +1,20 @@
+"""Videos in and out: sources of frames by kind, and the writer of video files."""
+
+from .formats import VideoStyle
+from .opening import expand_inputs, open_source
+from .source import FrameSource, TimedFrame, VideoInput, VideoLook, timed_frames
+from .streams import public_url
+from .writer import VideoWriter
+
+__all__ = [
+    'FrameSource',
+    'TimedFrame',
+    'VideoInput',
+    'VideoLook',
+    'VideoStyle',
+    'VideoWriter',
+    'expand_inputs',
+    'open_source',
+    'public_url',
+    'timed_frames',
+]

@@ -1,0 +1,146 @@
+"""Containers and codecs that videos are written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from tevit_vis.utils.errors import InputError
+
+QUALITIES = ('small', 'good', 'best')
+SPEEDS = ('fast', 'medium', 'slow')
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder of ffmpeg.
+
+    Args:
+        encoder: its name there.
+        crf: constant rate factors, by ``QUALITIES``; the lower, the better and larger.
+        effort: option of the encoder and its values, by ``SPEEDS``.
+        options: others.
+    """
+
+    encoder: str
+    crf: tuple[int, int, int] | None
+    effort: tuple[str, tuple[str, str, str]] | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+CODECS = {
+    'h264': Codec('libx264', (26, 20, 14), ('preset', ('veryfast', 'medium', 'slow'))),
+    'hevc': Codec(
+        'libx265',
+        (30, 24, 18),
+        ('preset', ('veryfast', 'medium', 'slow')),
+        (('x265-params', 'log-level=none'),),
+    ),
+    'vp9': Codec(
+        'libvpx-vp9',
+        (40, 32, 22),
+        ('cpu-used', ('8', '4', '2')),
+        (('deadline', 'good'), ('row-mt', '1'), ('b', '0')),
+    ),
+    'av1': Codec('libsvtav1', (42, 34, 24), ('preset', ('11', '8', '5'))),
+    'gif': Codec('gif', None),
+}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of video file.
+
+    Args:
+        muxer: its name in ffmpeg.
+        codecs: that it may hold; the first is the default.
+        has_times: whether frames have times of their own; else they come at one rate.
+        is_fragmented: whether it is written in pieces that can be played before it ends.
+    """
+
+    muxer: str
+    codecs: tuple[str, ...]
+    has_times: bool = True
+    is_fragmented: bool = False
+
+
+MP4 = Container('mp4', ('h264', 'hevc', 'av1', 'vp9'), is_fragmented=True)
+CONTAINERS = {
+    '.mp4': MP4,
+    '.m4v': MP4,
+    '.mov': Container('mov', ('h264', 'hevc'), is_fragmented=True),
+    '.mkv': Container('matroska', ('h264', 'hevc', 'av1', 'vp9')),
+    '.webm': Container('webm', ('vp9', 'av1')),
+    '.avi': Container('avi', ('h264',), has_times=False),
+    '.gif': Container('gif', ('gif',)),
+}
+
+
+@dataclass(frozen=True)
+class VideoStyle:
+    """How a video is written.
+
+    Args:
+        codec: ``h264``, ``hevc``, ``vp9``, ``av1``; None is the container's default.
+        quality: ``small``, ``good`` or ``best``.
+        speed: ``fast``, ``medium`` or ``slow``: time spent to make the file small.
+    """
+
+    codec: str | None = None
+    quality: str = 'good'
+    speed: str = 'fast'
+
+
+def container_of(path: str) -> Container:
+    """The kind of video file that a name asks for.
+
+    Raises:
+        InputError: its suffix is none of a video.
+
+    Example:
+        >>> container_of('out.webm').codecs
+        ('vp9', 'av1')
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in CONTAINERS:
+        raise InputError(
+            f'{path}: video must end in {", ".join(CONTAINERS)}, but ends in {suffix or "nothing"}'
+        )
+    return CONTAINERS[suffix]
+
+
+def codec_of(path: str, style: VideoStyle) -> Codec:
+    """The codec of a file to come.
+
+    Raises:
+        InputError: its container cannot hold it, or this PyAV has no encoder for it.
+    """
+    for name, value, known in (
+        ('quality', style.quality, QUALITIES),
+        ('speed', style.speed, SPEEDS),
+    ):
+        if value not in known:
+            raise InputError(f'{name}: must be {", ".join(known)}, but got {value!r}')
+    container = container_of(path)
+    name = style.codec or container.codecs[0]
+    if name not in container.codecs:
+        raise InputError(
+            f'{path}: codec must be {" or ".join(container.codecs)} in such a file, but is {name}'
+        )
+    codec = CODECS[name]
+    if codec.encoder not in av.codecs_available:
+        raise InputError(f'{path}: this PyAV has no encoder for {name}: choose another codec')
+    return codec
+
+
+def encoder_options(codec: Codec, style: VideoStyle) -> dict[str, str]:
+    """Options of ffmpeg's encoder."""
+    options = dict(codec.options)
+    if codec.crf is not None:
+        options['crf'] = str(codec.crf[QUALITIES.index(style.quality)])
+    if codec.effort is not None:
+        option, values = codec.effort
+        options[option] = values[SPEEDS.index(style.speed)]
+    return options

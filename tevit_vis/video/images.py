@@ -1,0 +1,296 @@
+"""Image files: one frame each, or several pages that are a video.
+
+Data sets read their frames here, too, so that all agree on what an image shows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+from PIL import Image, ImageOps, ImageSequence
+
+from tevit_vis.utils.errors import InputError
+
+from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
+
+IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
+DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # that may have more than 8 bits
+PAGED_SUFFIXES = {'.webp', '.tif', '.tiff', '.png'}
+ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height change places
+# White of the depths that cameras have.
+WHITES = (255, 1023, 4095, 16383, 65535)
+NUM_SAMPLED = 8  # images in which the brightest value is looked for
+DIGITS = re.compile(r'(\d+)')
+LOGGER = logging.getLogger('tevit_vis')
+
+
+def natural_key(name: str) -> list:
+    """Returns a key that sorts names as people number them.
+
+    Example:
+        >>> sorted(['10.png', '9.png', '1.png'], key=natural_key)
+        ['1.png', '9.png', '10.png']
+    """
+    parts = DIGITS.split(name)  # texts and numbers in turn
+    return [[int(part) if n % 2 else part for n, part in enumerate(parts)], name]
+
+
+def list_images(folder: Path) -> list[str]:
+    """Returns the images of a folder in natural order, without those that a system put there."""
+    names = [
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+    ]
+    return [str(folder / name) for name in sorted(names, key=natural_key)]
+
+
+class ImageFiles(FrameSource):
+    """Image files, one per frame, all of one size.
+
+    Args:
+        files: in order.
+        origin: names them in errors.
+        on_damage: ``stop`` at an image that cannot be decoded; else it is left out, and how many
+            were is said at the end.
+    """
+
+    def __init__(self, files: Sequence[str], origin: str, on_damage: str = 'keep') -> None:
+        if not files:
+            raise InputError(f'{origin}: must hold at least one image itself, but holds none')
+        self.files = list(files)
+        self.origin = origin
+        self.on_damage = check_on_damage(on_damage)
+        self.num_frames = len(files)
+        self.depth = Depth(self._brightest, origin)
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """See ``FrameSource``."""
+        first, unreadable = None, []
+        for path in self.files:
+            try:
+                image = self.depth.to_8_bits(read_deep_image(path))
+            except InputError as error:
+                if self.on_damage == 'stop' or not os.path.isfile(path):
+                    raise
+                unreadable.append(str(error))
+                continue
+            first = first or image.shape
+            check_same_size(image, first, path)
+            yield TimedFrame(image, None)
+        if first is None:
+            raise InputError(unreadable[0])
+        if unreadable:
+            LOGGER.warning(
+                '%s: %d of %d frames were used, the others cannot be decoded (first: %s)',
+                *(self.origin, len(self.files) - len(unreadable), len(self.files), unreadable[0]),
+            )
+
+    def _brightest(self) -> int:
+        """The highest value in some of the images."""
+        step = max(1, len(self.files) // NUM_SAMPLED)
+        values = [0]
+        for path in self.files[::step]:
+            try:
+                image = read_deep_image(path)
+            except InputError:
+                continue
+            values.append(int(image.max()) if image.dtype == np.uint16 else 0)
+        return max(values)
+
+
+class PagedImage(FrameSource):
+    """An image file of several pages: a TIFF, an animated WebP or PNG.
+
+    Args:
+        path: of the file.
+        on_damage: ``stop`` at a page that cannot be decoded; else the pages before it are used.
+    """
+
+    def __init__(self, path: str, on_damage: str = 'keep') -> None:
+        self.path = path
+        self.on_damage = check_on_damage(on_damage)
+        with image_faults(path), Image.open(path) as image:
+            self.num_frames = self.num_pages = int(getattr(image, 'n_frames', 1))
+            image.load()  # Pillow knows the duration of a WebP's page when it is decoded
+            duration = image.info.get('duration')
+        self.fps = 1000 / duration if duration else None
+        self.depth = Depth(self._brightest, path)
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """See ``FrameSource``."""
+        first, count, time = None, 0, 0.0
+        try:
+            for page, duration in self._pages():
+                image = self.depth.to_8_bits(page)
+                first = first or image.shape
+                check_same_size(image, first, f'{self.path}: page {count}')
+                yield TimedFrame(image, time if self.fps else None)
+                time += duration / 1000
+                count += 1
+        except InputError:
+            if self.on_damage == 'stop' or not count:
+                raise
+            LOGGER.warning(
+                '%s: %d of %d pages were used: the file is cut off or damaged',
+                *(self.path, count, self.num_frames),
+            )
+
+    def _pages(self) -> Iterator[tuple[np.ndarray, float]]:
+        """Pages [H, W, 3] (BGR) of uint8 or uint16 and how long each is shown, in milliseconds."""
+        if Path(self.path).suffix.lower() in ('.tif', '.tiff'):
+            for number in range(self.num_pages):
+                yield _tiff_page(self.path, number), 0
+            return
+        with image_faults(self.path), Image.open(self.path) as image:
+            for page in ImageSequence.Iterator(image):
+                upright = np.asarray(ImageOps.exif_transpose(page).convert('RGB'))
+                yield np.ascontiguousarray(upright[:, :, ::-1]), page.info.get('duration', 0) or 0
+
+    def _brightest(self) -> int:
+        values = [int(page.max()) for page, _ in self._pages() if page.dtype == np.uint16]
+        return max(values, default=0)
+
+
+def _tiff_page(path: str, number: int) -> np.ndarray:
+    """A page of a TIFF file, by OpenCV: Pillow reads no colours of 16 bits."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    with image_faults(path):
+        _, pages = cv2.imreadmulti(path, number, 1, flags=flags)
+        (page,) = pages
+    return _of_whole_numbers(page)
+
+
+def _of_whole_numbers(image: np.ndarray) -> np.ndarray:
+    """An image of uint8 or uint16 as it is; one of other numbers, 0 to 1 or 0 to 255, as uint8."""
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    values = np.nan_to_num(image.astype(np.float32))
+    return (values * (255 if values.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)
+
+
+class Depth:
+    """Scales deep images to 8 bits, by the depth that their values ask for.
+
+    Cameras of 10, 12 or 14 bits put their values into files of 16, where they look black.
+
+    Args:
+        brightest: gives the highest value; called at the first deep image.
+        origin: names the images in messages.
+    """
+
+    def __init__(self, brightest: Callable[[], int], origin: str) -> None:
+        self.brightest = brightest
+        self.origin = origin
+        self.white = 0  # not known yet
+
+    def to_8_bits(self, image: np.ndarray) -> np.ndarray:
+        """An image of uint8 or uint16 as uint8."""
+        if image.dtype == np.uint8:
+            return image
+        if not self.white:
+            self._choose(self.brightest())
+        if (highest := int(image.max())) > self.white:
+            self._choose(highest)
+        if self.white == WHITES[-1]:
+            return (image >> 8).astype(np.uint8)
+        return (image * (255 / self.white) + 0.5).astype(np.uint8)
+
+    def _choose(self, highest: int) -> None:
+        self.white = next(white for white in WHITES if white >= highest)
+        if self.white < WHITES[-1]:
+            LOGGER.warning(
+                '%s: has values up to %d in 16 bits: they are taken as %d bits',
+                *(self.origin, highest, self.white.bit_length()),
+            )
+
+
+def open_images(path: str, on_damage: str) -> FrameSource:
+    """An image file as a video: its pages, or itself as the only frame."""
+    if Path(path).suffix.lower() in PAGED_SUFFIXES:
+        paged = PagedImage(path, on_damage)
+        if paged.num_frames != 1:
+            return paged
+    return ImageFiles([path], path, on_damage)
+
+
+def read_image(path: str) -> np.ndarray:
+    """An image file as [H, W, 3] BGR of uint8.
+
+    Raises:
+        InputError: the file is absent or is no image.
+    """
+    with image_faults(path):
+        image = mmcv.imread(path)
+        image.shape  # noqa: B018  (OpenCV answers None to a file that is no image)
+    return image
+
+
+def read_deep_image(path: str) -> np.ndarray:
+    """An image file as [H, W, 3] BGR of uint8, or of uint16 where it has more than 8 bits.
+
+    Raises:
+        InputError: the file is absent or is no image.
+    """
+    if Path(path).suffix.lower() not in DEEP_SUFFIXES:
+        return read_image(path)
+    with image_faults(path):
+        content = np.fromfile(path, np.uint8)
+        image = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH))
+        is_deep = image.ndim == 3 and image.dtype != np.uint8
+    return _of_whole_numbers(image) if is_deep else read_image(path)
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """Returns (W, H) of an image file as ``read_image`` would give it, from its header alone.
+
+    Raises:
+        InputError: the file is absent or is no image.
+    """
+    with image_faults(path), Image.open(path) as image:
+        width, height = image.size
+        return (height, width) if _is_turned(image) else (width, height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether an image's EXIF orientation lets width and height change places."""
+    if image.format == 'PNG' and 'exif' not in image.info:
+        return False  # Pillow would decode the image to look for it at its end
+    return bool(image.getexif().get(ORIENTATION, 1) >= 5)
+
+
+def turned_hint(path: str, wanted: tuple[int, int]) -> str:
+    """Returns words for an image whose stored size is the wanted (W, H), and its displayed one not.
+
+    A file says how it is to be turned (EXIF orientation), and it is read so everywhere.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = _is_turned(image)
+            stored = image.size
+    except (OSError, ValueError, SyntaxError):
+        return ''
+    if turned and stored == wanted:
+        return ': it is stored so, but its EXIF orientation turns it'
+    return ''
+
+
+@contextmanager
+def image_faults(path: str) -> Iterator[None]:
+    """Turn what mmcv, OpenCV and Pillow raise on a bad image file into an ``InputError``."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f'{path}: frame must be an image file, but there is none') from None
+    except Image.DecompressionBombError:
+        raise InputError(f'{path}: frame must fit memory, but is too large') from None
+    except (OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, cv2.error):
+        raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None

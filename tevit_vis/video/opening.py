@@ -1,0 +1,117 @@
+"""What a user calls a video, opened."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from tevit_vis.utils.errors import InputError
+
+from .arrays import FrameArray, FrameIterable
+from .camera import Camera
+from .files import VideoFile
+from .images import IMAGE_SUFFIXES, ImageFiles, list_images, natural_key, open_images
+from .source import FrameSource, VideoInput
+from .streams import VideoStream
+
+VIDEO_SUFFIXES = {
+    *('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.gif', '.ts', '.mts', '.m2ts', '.mpg'),
+    *('.mpeg', '.wmv', '.flv', '.ogv', '.3gp', '.mxf', '.vob'),
+}
+
+
+def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
+    """Opens what frames come from.
+
+    Args:
+        video: a video file, also a TIFF of several pages or an animated WebP or PNG; a folder of
+            images, in natural order; a list of image files; an array or tensor [T, H, W, 3]
+            (uint8, BGR); a list or generator of arrays [H, W, 3] or Pillow images; the URL of a
+            stream (rtsp://, http://, ...); the number of a camera, or a ``cv2.VideoCapture``; or a
+            source, which is given back.
+        on_damage: of files and images: ``keep``, ``skip`` or ``stop``, see ``VideoFile``.
+
+    Raises:
+        InputError: it is none of these, or has no frame.
+
+    Example:
+        >>> open_source(np.zeros((5, 4, 6, 3), np.uint8)).num_frames
+        5
+    """
+    if isinstance(video, FrameSource):
+        return video
+    if isinstance(video, (int, cv2.VideoCapture)) and not isinstance(video, bool):
+        return Camera(video)
+    if isinstance(video, str) and '://' in video and not os.path.exists(video):
+        return VideoStream(video)
+    if isinstance(video, (np.ndarray, torch.Tensor)):
+        return FrameArray(video.cpu().numpy() if isinstance(video, torch.Tensor) else video)
+    if isinstance(video, (str, os.PathLike)):
+        return _open_path(Path(video), on_damage)
+    if isinstance(video, Sequence) and all(isinstance(f, (str, os.PathLike)) for f in video):
+        return ImageFiles([str(file) for file in video], 'the list of images', on_damage)
+    if isinstance(video, Iterable) and not isinstance(video, (bytes, dict)):
+        return FrameIterable(video)
+    raise InputError(
+        'video must be a video file, a folder or list of images, an array [T, H, W, 3], frames, a '
+        f'URL or the number of a camera, but got {type(video).__name__}'
+    )
+
+
+def _open_path(path: Path, on_damage: str) -> FrameSource:
+    if path.is_dir():
+        files = list_images(path)
+        if len(files) == 1:
+            return open_images(files[0], on_damage)
+        return ImageFiles(files, str(path), on_damage)
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        return open_images(str(path), on_damage)
+    return VideoFile(str(path), on_damage)
+
+
+def expand_inputs(names: Sequence[str]) -> list[str | int]:
+    """Returns the videos that a command line names: each by a name, or by its camera's number.
+
+    A folder of videos stands for each of them, and so does a pattern such as ``clips/*.mp4``.
+
+    Raises:
+        InputError: a pattern or folder without any.
+
+    Example:
+        >>> expand_inputs(['a.mp4', '0', 'rtsp://host/1'])
+        ['a.mp4', 0, 'rtsp://host/1']
+    """
+    inputs: list[str | int] = []
+    for name in names:
+        if os.path.isdir(name):
+            inputs += _videos_of(name)
+        elif os.path.exists(name) or '://' in name:
+            inputs.append(name)
+        elif name.isdecimal():
+            inputs.append(int(name))
+        elif glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True), key=natural_key)
+            if not matches:
+                raise InputError(f'{name}: must match at least one file, but matches none')
+            inputs += matches
+        else:
+            inputs.append(name)
+    return inputs
+
+
+def _videos_of(folder: str) -> list[str]:
+    """The folder itself where it has images, else the videos in it."""
+    if list_images(Path(folder)):
+        return [folder]
+    videos = [
+        path.name
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith('.')
+    ]
+    return [os.path.join(folder, name) for name in sorted(videos, key=natural_key)] or [folder]

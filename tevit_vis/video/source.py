@@ -1,0 +1,108 @@
+"""What every source of frames has in common.
+
+Frames are arrays [H, W, 3] of uint8 in BGR, as OpenCV and mmcv have them.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+
+from tevit_vis.utils.errors import InputError
+
+ON_DAMAGE = ('keep', 'skip', 'stop')
+
+
+class TimedFrame(NamedTuple):
+    """A frame and when it is shown."""
+
+    image: np.ndarray  # [H, W, 3]
+    time: float | None  # seconds from the start of the video; None where the source has no times
+
+
+@dataclass(frozen=True)
+class VideoLook:
+    """How a video's pixels are meant, so that what is written looks like what was read.
+
+    Args:
+        pixel_aspect: width of a pixel over its height, after the frame was turned upright.
+        matrix, primaries, transfer: numbers of ITU-T H.273, as ffmpeg has them; 2 is unspecified.
+            A matrix of None stands for frames that were never YUV, such as images.
+    """
+
+    pixel_aspect: Fraction = Fraction(1)
+    matrix: int | None = None
+    primaries: int = 2
+    transfer: int = 2
+
+
+class FrameSource(ABC):
+    """Frames that may be gone through more than once, unless the source is live or passes once.
+
+    Attributes:
+        live: whether frames come in their own time, perhaps without end.
+        fps: frames per second, None where the source does not know.
+        num_frames: where the source knows; a video file's header may be wrong.
+        look: see ``VideoLook``.
+        sound: file or URL that has the sound, or None.
+    """
+
+    live: bool = False
+    fps: float | None = None
+    num_frames: int | None = None
+    look: VideoLook = VideoLook()
+    sound: str | None = None
+
+    @abstractmethod
+    def timed(self) -> Iterator[TimedFrame]:
+        """Gives the frames with their times; the source is closed when the consumer stops."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in self.timed():
+            yield frame.image
+
+
+VideoInput = Union[str, int, os.PathLike, Sequence, Iterable, np.ndarray, FrameSource, Any]
+
+
+def timed_frames(source: Iterable[np.ndarray] | FrameSource) -> Iterator[TimedFrame]:
+    """Returns the frames of a source with their times, evenly spaced where it has only a rate.
+
+    Example:
+        >>> [frame.time for frame in timed_frames([np.zeros((2, 2, 3), np.uint8)] * 2)]
+        [None, None]
+    """
+    if isinstance(source, FrameSource):
+        return source.timed()
+    fps = getattr(source, 'fps', None)
+    return (TimedFrame(image, number / fps if fps else None) for number, image in enumerate(source))
+
+
+def check_same_size(image: np.ndarray, first: tuple[int, ...], where: str) -> None:
+    """Check that a frame has the size of the first one.
+
+    Raises:
+        InputError: it has another.
+    """
+    if image.shape != first:
+        raise InputError(
+            f'{where}: frame must be {first[1]}x{first[0]} like the first one, '
+            f'but it is {image.shape[1]}x{image.shape[0]}'
+        )
+
+
+def check_on_damage(on_damage: str) -> str:
+    """Returns the policy.
+
+    Raises:
+        InputError: it is none.
+    """
+    if on_damage not in ON_DAMAGE:
+        raise InputError(f'on_damage: must be {", ".join(ON_DAMAGE)}, but got {on_damage!r}')
+    return on_damage

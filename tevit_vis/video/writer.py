@@ -1,0 +1,302 @@
+"""Frames to a video file."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import UnfinishedFile, check_writable, write_beside
+
+from .decode import UNSPECIFIED, Reformatter
+from .formats import VideoStyle, codec_of, container_of, encoder_options
+from .sound import SoundCopy
+from .source import VideoLook
+
+TICKS = Fraction(90_000)  # per second, of times
+MPEG_RANGE = 1  # numbers of ffmpeg
+BT601, BT709 = 6, 1  # matrices of ITU-T H.273
+WIDE_MATRICES = (BT709, 9, 10)  # that are written as BT.709: 9 and 10 are BT.2020
+HD_HEIGHT = 720  # frames that were never YUV are BT.709 from here on
+# Flags of the MP4 muxer.
+FRAGMENTED = (*('frag_keyframe', 'empty_moov', 'default_base_moof', 'hybrid_fragmented'),)
+LOGGER = logging.getLogger('tevit_vis')
+
+
+class VideoWriter:
+    """Writes a video file; a context manager. Its suffix decides on the kind of file.
+
+    The file appears under its name when it is complete; what an error cut off is removed, unless
+    the video was ``endless`` and had begun. While it grows, what was written can be played when
+    the process is killed (``<path>.<token>.unfinished<suffix>``). Odd sizes are extended by one
+    pixel of the border, since codecs want even ones.
+
+    Args:
+        path: file to write: .mp4, .m4v, .mov, .mkv, .webm, .avi or .gif.
+        fps: frames per second, of frames without times.
+        endless: for a video that may have no end: it is not written anew at its end to have its
+            index first, and what was drawn before an error stays.
+        style: codec, quality and speed.
+        look: of the video that the frames come from.
+        sound: file or URL whose sound goes along.
+
+    Raises:
+        InputError: the file cannot be written, or frames per second that cannot be.
+
+    Example:
+        >>> import os, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> with VideoWriter(f'{folder}/a.mp4', fps=10) as writer:
+        ...     for _ in range(3):
+        ...         writer.write(np.zeros((32, 48, 3), np.uint8))
+        >>> os.listdir(folder)
+        ['a.mp4']
+    """
+
+    def __init__(
+        self,
+        path: str,
+        fps: float,
+        endless: bool = False,
+        style: VideoStyle | None = None,
+        look: VideoLook | None = None,
+        sound: str | None = None,
+    ) -> None:
+        if not (math.isfinite(fps) and fps > 0):
+            raise InputError(f'{path}: frames per second must be above 0, but got {fps}')
+        self.path = str(path)
+        self.style = style or VideoStyle()
+        self.kind = container_of(self.path)
+        self.codec = codec_of(self.path, self.style)
+        self.endless = endless
+        self.look = look or VideoLook()
+        self.rate = Fraction(fps).limit_denominator(1001 * 60)
+        self.stream: Any = None  # of PyAV, from the first frame on
+        self.graph: Graph | None = None  # of a GIF's colours
+        self.reformat = Reformatter()
+        self.ticks = TICKS if self.kind.has_times else self.rate  # per second
+        if self.codec.encoder == 'gif':
+            self.ticks = Fraction(100)
+        self.last_tick = -1
+        self.last_image: np.ndarray | None = None
+        check_writable(self.path)
+        self.file = UnfinishedFile(self.path, suffix=Path(self.path).suffix, alone=True)
+        options = {}
+        if self.kind.is_fragmented:
+            # In pieces, each on the disk when it is whole; at the end one whole file of them.
+            options = {'movflags': '+'.join(FRAGMENTED), 'flush_packets': '1'}
+        try:
+            self.container = av.open(
+                f'file:{self.file.path}', 'w', format=self.kind.muxer, options=options
+            )
+            self.sound = SoundCopy(sound, self.container, self.path) if sound else None
+        except BaseException:
+            self.file.discard()
+            raise
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def write(self, image: np.ndarray, time: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            image: [H, W, 3] (uint8, BGR).
+            time: in seconds from the start of the video; None is one frame after the last.
+
+        Raises:
+            InputError: the disk is full, or a size that the codec cannot hold.
+        """
+        height, width = image.shape[:2]
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
+        try:
+            if self.stream is None:
+                self._begin(*image.shape[:2])
+            if self.kind.has_times:
+                self._encode(image, self._tick(time))
+            else:
+                self._encode_at_one_rate(image, time)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise self._fault(error, image.shape) from error
+        if self.sound is not None:
+            self.sound.copy_until(float(self.last_tick / self.ticks))
+
+    def _begin(self, height: int, width: int) -> None:
+        """Open the encoder: the size of the frames is known."""
+        stream = self.container.add_stream(self.codec.encoder, rate=self.rate)
+        stream.height, stream.width = height, width
+        stream.pix_fmt = 'pal8' if self.codec.encoder == 'gif' else 'yuv420p'
+        options = encoder_options(self.codec, self.style)
+        context = stream.codec_context
+        context.time_base = 1 / self.ticks
+        if self.kind.is_fragmented:
+            context.gop_size = max(1, round(2 * self.rate))
+        # Frames stand in the order in which they are shown: times begin at 0 in pieces as well.
+        context.max_b_frames = 0
+        if self.codec.encoder == 'gif':
+            self.graph = palette_graph(width, height, self.ticks)
+        else:
+            self._tag_colours(context, height)
+        context.options = options
+        self.stream = stream
+
+    def _tag_colours(self, context: av.VideoCodecContext, height: int) -> None:
+        """Say what the pixels mean, as far as what was read said so."""
+        look = self.look
+        self.matrix = BT709 if look.matrix in WIDE_MATRICES else BT601
+        context.color_range = MPEG_RANGE
+        if look.matrix is None:  # images, which have to be given some meaning
+            self.matrix = BT709 if height >= HD_HEIGHT else BT601
+            context.colorspace = self.matrix
+        elif look.matrix != UNSPECIFIED:
+            context.colorspace = self.matrix
+        context.color_primaries = look.primaries
+        context.color_trc = look.transfer
+        if look.pixel_aspect != 1:
+            context.sample_aspect_ratio = look.pixel_aspect
+
+    def _tick(self, time: float | None) -> int:
+        """When a frame is shown, after the one before it."""
+        step = max(1, round(self.ticks / self.rate))
+        if time is None:
+            return self.last_tick + step if self.last_tick >= 0 else 0
+        return max(round(time * self.ticks), self.last_tick + 1)
+
+    def _encode(self, image: np.ndarray, tick: int) -> None:
+        self.last_tick = tick
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
+        if self.graph is None:
+            frame = self.reformat(
+                frame,
+                format='yuv420p',
+                dst_colorspace='ITU709' if self.matrix == BT709 else 'ITU601',
+                dst_color_range='MPEG',
+            )
+        frame.pts, frame.time_base = tick, 1 / self.ticks
+        for ready in [frame] if self.graph is None else through(self.graph, frame):
+            self._mux(self.stream.encode(ready))
+
+    def _mux(self, packets: Sequence[av.Packet]) -> None:
+        for packet in packets:
+            # Of the last one in a file or piece, whose end no other tells.
+            packet.duration = max(packet.duration or 0, round(1 / self.rate / packet.time_base))
+            self.container.mux(packet)
+
+    def _encode_at_one_rate(self, image: np.ndarray, time: float | None) -> None:
+        """Show a frame until the next one's time, by repeating it."""
+        tick = self.last_tick + 1 if time is None else round(time * self.rate)
+        while self.last_image is not None and self.last_tick + 1 < tick:
+            self._encode(self.last_image, self.last_tick + 1)
+        if tick > self.last_tick:
+            self._encode(image, self.last_tick + 1)
+        self.last_image = image
+
+    def _fault(self, error: Exception, shape: tuple[int, ...]) -> InputError:
+        """What kept a frame from being written."""
+        reason = getattr(error, 'strerror', None) or str(error)
+        if isinstance(error, (av.error.ExternalError, ValueError)):
+            return InputError(
+                f'{self.path}: frames must have a size that {self.codec.encoder} can encode, but '
+                f'have {shape[1]}x{shape[0]} ({reason}): choose another codec or size'
+            )
+        return InputError(f'{self.path}: cannot be written: {reason}')
+
+    def __exit__(self, exc_type: type | None, *_: object) -> None:
+        has_frames = self.stream is not None and self.last_tick >= 0
+        keeps = exc_type is None or (self.endless and has_frames)
+        try:
+            self._finish(has_frames and keeps)
+        except (av.error.FFmpegError, OSError) as error:
+            if exc_type is None:
+                self.file.discard()
+                raise self._fault(error, (0, 0)) from error
+        finally:
+            if self.sound is not None:
+                self.sound.close()
+        if not keeps:
+            self.file.discard()
+            return
+        self.file.publish()
+        if has_frames and self.kind.is_fragmented and not self.endless:
+            put_index_first(self.path, self.kind.muxer, 1 / self.rate)
+
+    def _finish(self, complete: bool) -> None:
+        """Write what encoder and filter still hold, and close the file."""
+        try:
+            if complete and self.stream is not None:
+                if self.graph is not None:
+                    for ready in through(self.graph, None):
+                        self._mux(self.stream.encode(ready))
+                self._mux(self.stream.encode(None))
+                if self.sound is not None:
+                    self.sound.copy_until(float(self.last_tick / self.ticks + 1 / self.rate))
+        finally:
+            self.container.close()
+
+
+def palette_graph(width: int, height: int, ticks: Fraction) -> Graph:
+    """A filter that gives each frame of a GIF the 256 colours that suit it."""
+    graph = Graph()
+    source = graph.add_buffer(
+        width=width, height=height, format=av.VideoFormat('bgr24'), time_base=1 / ticks
+    )
+    split = graph.add('split')
+    colours = graph.add('palettegen', 'stats_mode=single')
+    use = graph.add('paletteuse', 'new=1')
+    sink = graph.add('buffersink')
+    source.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(colours, 1, 0)
+    colours.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def through(graph: Graph, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
+    """The frames that come out of a filter when one is put in; None ends it."""
+    graph.push(frame)
+    ready = []
+    while True:
+        try:
+            ready.append(graph.pull())
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return ready
+
+
+def put_index_first(path: str, muxer: str, step: Fraction) -> None:
+    """Write an MP4 anew with its index first, so that it plays before it is loaded whole.
+
+    Where that cannot be done, such as on a full disk, it stays as it is: whole.
+
+    Args:
+        step: seconds that the last frame is shown.
+    """
+
+    def write(unfinished: str) -> None:
+        options = {'movflags': '+faststart'}
+        with (
+            av.open(f'file:{path}') as source,
+            av.open(f'file:{unfinished}', 'w', format=muxer, options=options) as target,
+        ):
+            streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+            for packet in source.demux():
+                if packet.dts is not None:
+                    if packet.stream.type == 'video':
+                        packet.duration = round(step / packet.time_base)
+                    packet.stream = streams[packet.stream.index]
+                    target.mux(packet)
+
+    try:
+        write_beside(path, write)
+    except (InputError, av.error.FFmpegError) as error:
+        LOGGER.warning('%s; its index stays at its end', error)

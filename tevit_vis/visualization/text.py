@@ -1,0 +1,118 @@
+"""Labels in any script.
+
+OpenCV draws ASCII alone. Other names are drawn by Pillow with a font of this machine that has
+their characters: that of TEVIT_VIS_FONT, or the first one found.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+FONT_VARIABLE = 'TEVIT_VIS_FONT'
+# Families that have many scripts, looked at first.
+FAMILIES = ('notosans', 'noto sans', 'wqy', 'wenquanyi', 'droid', 'unifont', 'arialuni', 'pingfang')
+NO_GLYPH = '\U0010fffe'  # a character that no font has
+CV_FONT, CV_PIXELS = cv2.FONT_HERSHEY_SIMPLEX, 22  # height of its capitals at scale 1
+LOGGER = logging.getLogger('tevit_vis')
+
+
+def text_size(text: str, scale: float) -> tuple[int, int, int]:
+    """Returns width, height and depth below the line of a text in pixels.
+
+    Args:
+        text: of any script.
+        scale: of OpenCV's font; 1 is capitals of 22 pixels.
+    """
+    if text.isascii():
+        (width, height), below = cv2.getTextSize(text, CV_FONT, scale, 1)
+        return width, height, below
+    left, top, right, bottom = _font(text, scale).getbbox(text, anchor='ls')
+    return right - min(0, left), -top, max(0, bottom)
+
+
+def draw_text(
+    canvas: np.ndarray, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
+) -> None:
+    """Draw a text into a canvas.
+
+    Args:
+        canvas: [H, W, 3] (uint8, BGR), changed.
+        text: of any script.
+        origin: x and y of its left end on the line that it stands on.
+        scale: see ``text_size``.
+        ink: BGR.
+    """
+    if text.isascii():
+        cv2.putText(canvas, text, origin, CV_FONT, scale, ink, 1, cv2.LINE_AA)
+        return
+    width, height, below = text_size(text, scale)
+    left, top = max(0, origin[0]), max(0, origin[1] - height)
+    window = canvas[top : origin[1] + below, left : left + width]
+    if not window.size:
+        return
+    image = Image.fromarray(np.ascontiguousarray(window))
+    place = (origin[0] - left, origin[1] - top)
+    ImageDraw.Draw(image).text(place, text, fill=ink, font=_font(text, scale), anchor='ls')
+    window[:] = np.asarray(image)
+
+
+def _font(text: str, scale: float) -> ImageFont.FreeTypeFont:
+    characters = ''.join(sorted({c for c in text if not c.isascii()}))
+    return _load(font_for(characters), round(CV_PIXELS * scale * 1.4))
+
+
+@lru_cache(maxsize=64)
+def _load(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, max(6, size))
+
+
+@lru_cache(maxsize=256)
+def font_for(characters: str) -> str:
+    """Returns the file of a font that has some characters; else of the one that has most of them,
+    with a warning.
+    """
+    own = os.environ.get(FONT_VARIABLE)
+    paths = [own] if own else known_fonts()
+    missing = {path: _num_missing(path, characters) for path in paths[:1]}
+    for path in paths[1:]:
+        if min(missing.values()) == 0:
+            break
+        missing[path] = _num_missing(path, characters)
+    best = min(missing, key=lambda path: missing[path])
+    if missing[best]:
+        LOGGER.warning(
+            'no font has the characters of %r: install one, such as fonts-noto-cjk, or name its '
+            'file in %s; boxes are drawn in their place',
+            *(characters, FONT_VARIABLE),
+        )
+    return best
+
+
+@lru_cache(maxsize=1)
+def known_fonts() -> list[str]:
+    """Returns the fonts of this machine, those with many scripts first."""
+    paths = font_manager.findSystemFonts() + [font_manager.findfont('DejaVu Sans')]
+
+    def rank(path: str) -> tuple:
+        name = os.path.basename(path).lower()
+        is_regular = 'regular' in name or name.startswith('dejavusans.')
+        return not any(family in name for family in FAMILIES), not is_regular, name
+
+    return sorted(paths, key=rank)
+
+
+def _num_missing(path: str, characters: str) -> int:
+    """How many of the characters a font draws as the box of those that it lacks."""
+    try:
+        font = _load(path, 20)
+        box = bytes(font.getmask(NO_GLYPH))
+        return sum(bytes(font.getmask(character)) == box for character in characters)
+    except (OSError, ValueError):  # no font, or one of another kind
+        return len(characters) + 1
