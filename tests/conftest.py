@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import runpy
+import sys
 from pathlib import Path
 
 import cv2
@@ -50,6 +52,7 @@ TINY = {
     'model.train_cfg.rcnn.__len__': 2,
     'data.test.pipeline.1.img_scale': [96, 64],
 }
+TOOLS = Path(__file__).parents[1] / 'tools'
 
 
 @pytest.fixture
@@ -275,3 +278,27 @@ def video_dataset(tmp_path):
     annotations = tmp_path / 'annotations.json'
     annotations.write_text(json.dumps({'videos': videos, 'categories': []}))
     return annotations, images
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a tool; returns what it printed, or raises the SystemExit of its error line."""
+
+    def run(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def call_fails(call):
+    """Run a tool that ends with an error; returns its line."""
+
+    def run(tool, *arguments):
+        with pytest.raises(SystemExit) as caught:
+            call(tool, *arguments)
+        return str(caught.value)
+
+    return run

@@ -75,7 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
     )
-    add_selection_arguments(parser, max_overlap=0.8)
+    add_selection_arguments(parser, max_overlap=0.7)
     parser.add_argument(
         '--on-damage',
         choices=ON_DAMAGE,

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import logging
-import runpy
-import sys
 import zipfile
 from pathlib import Path
 
@@ -20,30 +18,6 @@ from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.files import PathLock
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run a tool; returns what it printed, or raises the SystemExit of its error line."""
-
-    def run(tool, *arguments):
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        runpy.run_path(str(TOOLS / tool), run_name='__main__')
-        return capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def call_fails(call):
-    """Run a tool that ends with an error; returns its line."""
-
-    def run(tool, *arguments):
-        with pytest.raises(SystemExit) as caught:
-            call(tool, *arguments)
-        return str(caught.value)
-
-    return run
 
 
 @pytest.fixture

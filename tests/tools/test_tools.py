@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,49 @@ def test_video_demo_streams_with_windows(tiny_files, tmp_path):
             assert track['score'] > 0.05
     with av.open(str(tmp_path / 'a.mp4')) as container:
         assert len(list(container.decode(video=0))) == 7
+
+
+def test_video_demo_takes_several_videos(tiny_files, tmp_path):
+    for name in ('2.mp4', '10.mp4'):
+        with VideoWriter(str(tmp_path / 'in' / name), 10) as writer:
+            for frame in noise_frames(3, 48, 80):
+                writer.write(frame)
+    (tmp_path / 'in' / '3.mp4').write_bytes(b'no video' * 100)
+    demo = [sys.executable, ROOT / 'tools/video_demo.py', *tiny_files]
+    out, lines = tmp_path / 'out', tmp_path / 'lines'
+    done = run(*demo, tmp_path / 'in', '--out', out, '--jsonl', lines, '--score-thr', 0)
+    assert done.returncode == 1
+    assert f'error: {tmp_path}/in/3.mp4: video cannot be decoded' in done.stderr
+    assert 'error: 1 of 3 videos could not be done' in done.stderr
+    assert sorted(path.name for path in out.iterdir()) == ['10.mp4', '2.mp4']
+    assert sorted(path.name for path in lines.iterdir()) == ['10.jsonl', '2.jsonl']
+    pattern = run(*demo, tmp_path / 'in' / '1*.mp4', '--no-video', '--json', tmp_path / 'a.json')
+    assert pattern.returncode == 0, pattern.stderr
+    assert json.loads((tmp_path / 'a.json').read_text())['length'] == 3
+    assert '10.mp4: 3 frames, ' in pattern.stdout
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['--no-video'], '--no-video: leaves nothing to write'),
+        (['--out', ''], 'leaves nothing to write'),
+        (['--out', 'a.png'], 'a.png: video must end in .mp4'),
+        (['--score-thr', '1.5'], '--score-thr: must be a number from 0 to 1'),
+        (['--stride', '3'], 'stride: needs windows'),
+        (['--classes', 'x'], "--classes: must be of .* but got 'x'"),
+        (['--max-overlap', '7'], 'max_overlap: must be a number from 0 to 1'),
+        (['--codec', 'h264', '--out', 'a.webm'], 'codec must be vp9 or av1'),
+        (['--fps', '0'], '--fps: must be above 0'),
+    ],
+)
+def test_options_of_video_demo_that_cannot_be(
+    call_fails, tiny_files, tmp_path, monkeypatch, options, words
+):
+    write_frames(tmp_path / 'clip', noise_frames(2, 48, 80))
+    monkeypatch.chdir(tmp_path)
+    line = call_fails('video_demo.py', *tiny_files, 'clip', '--device', 'cpu', *options)
+    assert re.match(f'error: .*{words}', line)
 
 
 def test_video_demo_names_a_file_that_is_no_video(tiny_files, tmp_path):

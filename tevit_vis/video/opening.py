@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from tevit_vis.utils.errors import InputError
 
@@ -50,8 +49,10 @@ def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
         return Camera(video)
     if isinstance(video, str) and '://' in video and not os.path.exists(video):
         return VideoStream(video)
-    if isinstance(video, (np.ndarray, torch.Tensor)):
-        return FrameArray(video.cpu().numpy() if isinstance(video, torch.Tensor) else video)
+    if hasattr(video, 'detach'):  # a tensor; torch is not imported for other videos
+        video = video.detach().cpu().numpy()
+    if isinstance(video, np.ndarray):
+        return FrameArray(video)
     if isinstance(video, (str, os.PathLike)):
         return _open_path(Path(video), on_damage)
     if isinstance(video, Sequence) and all(isinstance(f, (str, os.PathLike)) for f in video):
