@@ -10,8 +10,9 @@ import tevit_vis
 PACKAGE = Path(tevit_vis.__file__).parent
 # Each layer may import itself and those before it.
 LAYERS = [
-    ['utils', 'structures', 'version', 'rle'],
-    ['masks', 'video', 'layers'],
+    ['utils', 'structures', 'geometry', 'version', 'mask_checks'],
+    ['rle', 'video', 'layers'],
+    ['masks', 'annotated_videos'],
     ['annotations'],
     [
         'tracking',

@@ -6,17 +6,19 @@ from tevit_vis.masks import (
     ResizedMasks,
     RoIMasks,
     _paste_whole_frames,
-    decode_rle,
     encode_clip,
+    mask_extents,
+    masks_at_once,
+    paste_masks,
+)
+from tevit_vis.rle import (
+    decode_rle,
     encode_masks,
     encode_runs,
     find_runs,
     mask_areas,
     mask_boxes,
-    mask_extents,
-    masks_at_once,
     overlap_shares,
-    paste_masks,
     to_rle,
 )
 from tevit_vis.structures import ClipPrediction

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.structures import FrameGeometry, VideoInstances
+from tevit_vis.geometry import FrameGeometry
+from tevit_vis.structures import VideoInstances
 
 
 def make_instances(**changes) -> VideoInstances:

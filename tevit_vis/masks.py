@@ -1,4 +1,4 @@
-"""From small mask logits to full-size binary masks and RLE; the only user of pycocotools.mask.
+"""From small mask logits to full-size binary masks and RLE.
 
 Letters: N instances, T frames, H and W pixels of the original frames, h and w cells of a mask.
 """
@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
-from pycocotools import mask as coco_mask
 
-from tevit_vis.rle import check_counts, check_polygons, check_size
+from tevit_vis.rle import encode_masks, encode_runs, find_runs, mask_areas
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_finite
-from tevit_vis.utils.values import shorten
 
-MASKS_AT_ONCE = 63  # of one call of pycocotools
 CPU_MASK_BYTES = 64 << 20  # of the full-size masks that are worked on at a time
 GPU_MASK_BYTES = 512 << 20
 MAP_STRIDE = 4  # pixels of a cell of maps made from masks in boxes
@@ -232,129 +227,6 @@ def masks_at_once(device: torch.device, size: tuple[int, int], bytes_of_pixel: i
     """
     budget = GPU_MASK_BYTES if device.type == 'cuda' else CPU_MASK_BYTES
     return max(1, budget // (size[0] * size[1] * bytes_of_pixel))
-
-
-class MaskRuns(NamedTuple):
-    """Where the pixels of masks change, columns first, on the host."""
-
-    owners: np.ndarray  # [R] number of the mask
-    places: np.ndarray  # [R] number of the pixel, in order
-    num_masks: int  # N
-    size: tuple[int, int]  # (H, W)
-
-
-def find_runs(masks: torch.Tensor) -> MaskRuns:
-    """Returns the runs of binary masks [N, H, W] (bool): all of them that leaves the device.
-
-    Example:
-        >>> runs = find_runs(torch.tensor([[[True, False], [True, True]]]))
-        >>> runs.places.tolist()
-        [0, 2, 3]
-    """
-    by_column = masks.transpose(1, 2).flatten(1)
-    before = F.pad(by_column[:, :-1], (1, 0))  # a mask begins with pixels that are not in it
-    runs = (by_column != before).nonzero().to(torch.int32).cpu().numpy()
-    return MaskRuns(runs[:, 0], runs[:, 1], len(masks), (masks.shape[1], masks.shape[2]))
-
-
-def encode_runs(runs: MaskRuns) -> list[RLE]:
-    """Returns the compressed RLE of each mask.
-
-    Example:
-        >>> encode_runs(find_runs(torch.ones(1, 2, 2, dtype=torch.bool)))
-        [{'size': [2, 2], 'counts': '04'}]
-    """
-    height, width = runs.size
-    ends = np.searchsorted(runs.owners, np.arange(runs.num_masks), side='right')
-    uncompressed = [
-        {
-            'size': [height, width],
-            'counts': np.diff(places, prepend=0, append=height * width).tolist(),
-        }
-        for places in np.split(runs.places, ends)[: runs.num_masks]
-    ]
-    encoded = coco_mask.frPyObjects(uncompressed, height, width) if uncompressed else []
-    return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
-
-
-def encode_masks(masks: torch.Tensor) -> list[RLE]:
-    """Binary masks [N, H, W] (bool) as N compressed RLEs with text counts."""
-    if masks.device.type == 'cuda':
-        return encode_runs(find_runs(masks))
-    # pycocotools reads columns first: H varies fastest.
-    by_column = masks.permute(0, 2, 1).contiguous().numpy().view(np.uint8)
-    encoded = coco_mask.encode(by_column.transpose(2, 1, 0))
-    return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
-
-
-def decode_rle(rle: RLE) -> np.ndarray:
-    """A compressed RLE as a binary mask [H, W] (bool)."""
-    return coco_mask.decode(rle).astype(bool)
-
-
-def to_rle(mask: object, height: int, width: int) -> RLE:
-    """Returns a mask of a file as a compressed RLE.
-
-    Args:
-        mask: an RLE, compressed or not, or polygons [[x, y, x, y, ...], ...].
-        height, width: of the frame.
-
-    Raises:
-        ValueError: neither of these, or numbers that cannot be. Whether runs add up is not looked
-            at: see ``rle.rle_faults``, for many at once.
-
-    Example:
-        >>> to_rle({'size': [3, 4], 'counts': [7, 2, 3]}, 3, 4)
-        {'size': [3, 4], 'counts': '723'}
-    """
-    if isinstance(mask, dict):
-        if not {'size', 'counts'} <= set(mask):
-            raise ValueError(f'it is {shorten(mask)}')
-        size = check_size(mask['size'])
-        if isinstance(mask['counts'], str):
-            return {'size': list(size), 'counts': mask['counts']}
-        counts = check_counts(mask['counts'])
-        encoded = coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)
-    else:
-        polygons = check_polygons(mask, height, width)
-        encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    return {'size': list(encoded['size']), 'counts': encoded['counts'].decode()}
-
-
-def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
-    """Pixels of each mask of a track, 0 where there is none."""
-    areas = np.zeros(len(track), np.int64)
-    for places, masks in _some_at_a_time(track):
-        areas[places] = coco_mask.area(masks)
-    return areas
-
-
-def mask_boxes(track: Sequence[RLE | None]) -> np.ndarray:
-    """Smallest box around each mask of a track: [T, 4], x y width height; zeros without a mask."""
-    boxes = np.zeros((len(track), 4))
-    for places, masks in _some_at_a_time(track):
-        boxes[places] = coco_mask.toBbox(masks)
-    return boxes
-
-
-def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], list[RLE]]]:
-    """The masks that are there, and their places, few enough for pycocotools.
-
-    pycocotools 2.0 puts 4 times their number into a uint8, which numpy 2 refuses beyond 255.
-    """
-    present = [(place, rle) for place, rle in enumerate(track) if rle is not None]
-    for start in range(0, len(present), MASKS_AT_ONCE):
-        places, masks = zip(*present[start : start + MASKS_AT_ONCE])
-        yield list(places), list(masks)
-
-
-def overlap_shares(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
-    """Which part of each first mask lies in each second one: [D, G]; -1 where they differ in size.
-
-    Times the first one's area it is a whole number of pixels, but for rounding.
-    """
-    # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
-    return coco_mask.iou(first, second, [1] * len(second))
 
 
 def keep_masks(

@@ -1,168 +1,145 @@
-"""Masks of files, checked before native code sees them; nothing here calls any.
+"""Run-length encoded masks, as COCO has them: the only user of pycocotools.
 
-pycocotools trusts what it is given: runs that do not add up make it hang, and coordinates far off
-the frame make it crash or take all memory.
+What comes from files passes ``mask_checks.py`` before.
 
-Letters: N masks, R runs of all masks, H and W pixels of a frame.
+Letters: N masks, T frames, H and W pixels of a frame, R runs of all masks.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from pycocotools import mask as coco_mask
 
-from tevit_vis.utils.values import is_number, is_whole, shorten
+from tevit_vis.mask_checks import check_counts, check_polygons, check_size
+from tevit_vis.structures import RLE
+from tevit_vis.utils.values import shorten
 
-MAX_PIXELS = 1 << 28  # of a frame: 16,384 x 16,384
-MAX_SIDE = 1 << 20
-FAR = 10  # frames beyond the frame, as far as a polygon's points may lie
-FIRST_CODE = 48  # of the characters of a compressed RLE, '0' to 'o'
-RLE_TEXT, OPEN_END = re.compile('[0-o]*'), re.compile('[P-o]$')  # from 'P' on, more follow
-LONG_RUN = re.compile('[P-o]{7}')  # of more than 35 bits
-
-
-def check_size(size: object) -> tuple[int, int]:
-    """Returns the (H, W) of an RLE.
-
-    Raises:
-        ValueError: it is no pair of whole numbers of at least 1, or too large.
-    """
-    if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(is_whole, size)):
-        raise ValueError(f'"size" must be [height, width], but is {shorten(size)}')
-    height, width = size
-    if height < 1 or width < 1 or height > MAX_SIDE or width > MAX_SIDE:
-        raise ValueError(f'"size" must be 1 to {MAX_SIDE} pixels a side, but is {shorten(size)}')
-    if height * width > MAX_PIXELS:
-        raise ValueError(f'"size" must be at most {MAX_PIXELS} pixels, but is {shorten(size)}')
-    return height, width
+MASKS_AT_ONCE = 63  # of one call of pycocotools
 
 
-def check_counts(counts: object) -> list[int]:
-    """Returns the runs of an uncompressed RLE; whether they add up, ``rle_faults`` says.
+class MaskRuns(NamedTuple):
+    """Where the pixels of masks change, columns first, on the host."""
 
-    Raises:
-        ValueError: they are no whole numbers from 0 to what 32 bits hold.
-    """
-    if not isinstance(counts, list) or not all(map(is_whole, counts)):
-        raise ValueError(f'"counts" must be text or whole numbers, but is {shorten(counts)}')
-    bad = [count for count in counts if not 0 <= count < 1 << 32]
-    if bad:
-        raise ValueError(f'"counts" must be 0 or more, of 32 bits, but has {shorten(bad[0])}')
-    return counts
+    owners: np.ndarray  # [R] number of the mask
+    places: np.ndarray  # [R] number of the pixel, in order
+    num_masks: int  # N
+    size: tuple[int, int]  # (H, W)
 
 
-def check_polygons(polygons: object, height: int, width: int) -> list[list[float]]:
-    """Returns the polygons of a mask [[x, y, x, y, ...], ...]; pieces of less than three points,
-    which have no pixel, are left out.
-
-    Raises:
-        ValueError: a coordinate that is no finite number near the frame, half a point, or no
-            piece of three points.
-    """
-    if not isinstance(polygons, list) or not all(isinstance(piece, list) for piece in polygons):
-        raise ValueError(f'it is {shorten(polygons)}')
-    kept = []
-    for number, piece in enumerate(polygons):
-        bad = [value for value in piece if not is_number(value)]
-        if bad:
-            raise ValueError(
-                f'polygon {number} must have finite numbers, but has {shorten(bad[0])}'
-            )
-        if len(piece) % 2:
-            raise ValueError(
-                f'polygon {number} must have an x and a y for each point, but {len(piece)} numbers'
-            )
-        for axis, side in (('x', width), ('y', height)):
-            values = piece[axis == 'y' :: 2]
-            far = [value for value in values if not -FAR * side <= value <= (FAR + 1) * side]
-            if far:
-                raise ValueError(
-                    f'polygon {number} must lie near its frame of {width}x{height} pixels, '
-                    f'but has {axis} = {shorten(far[0])}'
-                )
-        if len(piece) >= 6:
-            kept.append(piece)
-    if not kept:
-        raise ValueError('it must have a polygon of at least three points, but has none')
-    return kept
-
-
-def decode_runs(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the runs of compressed RLEs and which RLE each belongs to, [R] int64 each.
-
-    COCO's code: 5 bits a character, bit 32 says that more follow, bit 16 of the last one is the
-    sign; from the fourth run on, the difference to the run before the last is coded. Texts must
-    be ASCII; what else is wrong with one shows in its runs.
+def find_runs(masks: torch.Tensor) -> MaskRuns:
+    """Returns the runs of binary masks [N, H, W] (bool): all of them that leaves the device.
 
     Example:
-        >>> runs, owners = decode_runs(['723', '04'])
-        >>> runs.tolist(), owners.tolist()
-        ([7, 2, 3, 0, 4], [0, 0, 0, 1, 1])
+        >>> runs = find_runs(torch.tensor([[[True, False], [True, True]]]))
+        >>> runs.places.tolist()
+        [0, 2, 3]
     """
-    lengths = np.array([len(text) for text in texts], np.int64)
-    codes = np.frombuffer(''.join(texts).encode('ascii'), np.uint8).astype(np.int64) - FIRST_CODE
-    if not len(codes):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    owner = np.repeat(np.arange(len(texts)), lengths)
-    last = (codes & 32) == 0  # character of its run
-    first = np.concatenate([[True], last[:-1] | (owner[1:] != owner[:-1])])
-    starts = np.flatnonzero(first)
-    place = np.arange(len(codes)) - starts[np.cumsum(first) - 1]
-    values = np.add.reduceat((codes & 31) << (5 * np.minimum(place, 11)), starts)
-    ends = np.concatenate([starts[1:], [len(codes)]]) - 1
-    negative = (codes[ends] & 16) > 0
-    values -= negative.astype(np.int64) << (5 * np.minimum(place[ends] + 1, 12))
-    return _add_differences(values, owner[first], len(texts)), owner[first]
+    by_column = masks.transpose(1, 2).flatten(1)
+    before = F.pad(by_column[:, :-1], (1, 0))  # a mask begins with pixels that are not in it
+    runs = (by_column != before).nonzero().to(torch.int32).cpu().numpy()
+    return MaskRuns(runs[:, 0], runs[:, 1], len(masks), (masks.shape[1], masks.shape[2]))
 
 
-def _add_differences(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    """Runs from the numbers that code them: from the fourth on, differences to the last but one."""
-    rank = np.arange(len(owner)) - np.searchsorted(owner, np.arange(count))[owner]
-    # Sums run through every second run of a mask: the odd ones, and the even ones from the third.
-    chain = owner * 3 + np.where(rank == 0, 0, 1 + rank % 2)
-    order = np.argsort(chain, kind='stable')
-    sums = np.cumsum(values[order])
-    begins = np.flatnonzero(np.diff(chain[order], prepend=-1))
-    before = np.repeat(sums[begins] - values[order][begins], np.diff([*begins, len(order)]))
-    runs = np.empty_like(values)
-    runs[order] = sums - before
-    return runs
+def encode_runs(runs: MaskRuns) -> list[RLE]:
+    """Returns the compressed RLE of each mask.
+
+    Example:
+        >>> encode_runs(find_runs(torch.ones(1, 2, 2, dtype=torch.bool)))
+        [{'size': [2, 2], 'counts': '04'}]
+    """
+    height, width = runs.size
+    ends = np.searchsorted(runs.owners, np.arange(runs.num_masks), side='right')
+    uncompressed = [
+        {
+            'size': [height, width],
+            'counts': np.diff(places, prepend=0, append=height * width).tolist(),
+        }
+        for places in np.split(runs.places, ends)[: runs.num_masks]
+    ]
+    encoded = coco_mask.frPyObjects(uncompressed, height, width) if uncompressed else []
+    return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
 
 
-def rle_faults(texts: Sequence[str], pixels: Sequence[int]) -> list[str]:
-    """Returns what is wrong with each compressed RLE, an empty text where nothing is.
+def encode_masks(masks: torch.Tensor) -> list[RLE]:
+    """Binary masks [N, H, W] (bool) as N compressed RLEs with text counts."""
+    if masks.device.type == 'cuda':
+        return encode_runs(find_runs(masks))
+    # pycocotools reads columns first: H varies fastest.
+    by_column = masks.permute(0, 2, 1).contiguous().numpy().view(np.uint8)
+    encoded = coco_mask.encode(by_column.transpose(2, 1, 0))
+    return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
+
+
+def decode_rle(rle: RLE) -> np.ndarray:
+    """A compressed RLE as a binary mask [H, W] (bool)."""
+    return coco_mask.decode(rle).astype(bool)
+
+
+def to_rle(mask: object, height: int, width: int) -> RLE:
+    """Returns a mask of a file as a compressed RLE.
 
     Args:
-        texts: the ``counts`` of N masks.
-        pixels: H * W of each.
+        mask: an RLE, compressed or not, or polygons [[x, y, x, y, ...], ...].
+        height, width: of the frame.
+
+    Raises:
+        ValueError: neither of these, or numbers that cannot be. Whether runs add up is not looked
+            at: see ``rle.rle_faults``, for many at once.
 
     Example:
-        >>> rle_faults(['723', '72'], [12, 12])
-        ['', 'runs must add up to 12 pixels, but make 9']
+        >>> to_rle({'size': [3, 4], 'counts': [7, 2, 3]}, 3, 4)
+        {'size': [3, 4], 'counts': '723'}
     """
-    faults = [_character_fault(text) for text in texts]
-    sound = [n for n, fault in enumerate(faults) if not fault]
-    runs, owners = decode_runs([texts[n] for n in sound])
-    totals = np.zeros(len(sound), np.int64)
-    np.add.at(totals, owners, runs)
-    lowest = np.zeros(len(sound), np.int64)
-    np.minimum.at(lowest, owners, runs)
-    for n, total, low in zip(sound, totals.tolist(), lowest.tolist()):
-        if low < 0:
-            faults[n] = f'runs must not be negative, but one is {low}'
-        elif total != pixels[n]:
-            faults[n] = f'runs must add up to {pixels[n]} pixels, but make {total}'
-    return faults
+    if isinstance(mask, dict):
+        if not {'size', 'counts'} <= set(mask):
+            raise ValueError(f'it is {shorten(mask)}')
+        size = check_size(mask['size'])
+        if isinstance(mask['counts'], str):
+            return {'size': list(size), 'counts': mask['counts']}
+        counts = check_counts(mask['counts'])
+        encoded = coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)
+    else:
+        polygons = check_polygons(mask, height, width)
+        encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return {'size': list(encoded['size']), 'counts': encoded['counts'].decode()}
 
 
-def _character_fault(text: str) -> str:
-    """What is wrong with the characters of a compressed RLE."""
-    if not RLE_TEXT.fullmatch(text):
-        return f'"counts" must be a compressed RLE, but is {shorten(text)}'
-    if OPEN_END.search(text):
-        return f'"counts" must be whole, but is cut off: {shorten(text)}'
-    if LONG_RUN.search(text):
-        return f'"counts" must have runs of up to 32 bits, but has longer ones: {shorten(text)}'
-    return ''
+def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
+    """Pixels of each mask of a track, 0 where there is none."""
+    areas = np.zeros(len(track), np.int64)
+    for places, masks in _some_at_a_time(track):
+        areas[places] = coco_mask.area(masks)
+    return areas
+
+
+def mask_boxes(track: Sequence[RLE | None]) -> np.ndarray:
+    """Smallest box around each mask of a track: [T, 4], x y width height; zeros without a mask."""
+    boxes = np.zeros((len(track), 4))
+    for places, masks in _some_at_a_time(track):
+        boxes[places] = coco_mask.toBbox(masks)
+    return boxes
+
+
+def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], list[RLE]]]:
+    """The masks that are there, and their places, few enough for pycocotools.
+
+    pycocotools 2.0 puts 4 times their number into a uint8, which numpy 2 refuses beyond 255.
+    """
+    present = [(place, rle) for place, rle in enumerate(track) if rle is not None]
+    for start in range(0, len(present), MASKS_AT_ONCE):
+        places, masks = zip(*present[start : start + MASKS_AT_ONCE])
+        yield list(places), list(masks)
+
+
+def overlap_shares(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
+    """Which part of each first mask lies in each second one: [D, G]; -1 where they differ in size.
+
+    Times the first one's area it is a whole number of pixels, but for rounding.
+    """
+    # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
+    return coco_mask.iou(first, second, [1] * len(second))

@@ -16,17 +16,14 @@ import sys
 
 import torch
 
+from tevit_vis.apis.drawn import FULL, SMALL
 from tevit_vis.apis.gpu_check import (
-    FULL,
-    MODES,
-    SMALL,
     check_two_processes,
     compare_system,
     comparison_rows,
     describe_device,
-    measure_speed,
-    measure_training,
 )
+from tevit_vis.apis.speed import MODES, measure_speed, measure_training
 from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.devices import check_device

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files, set_windows
-from tevit_vis.apis.predict import Limited
+from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.tracking import windows_of
+from tevit_vis.tracking import set_windows, windows_of
 from tevit_vis.utils.cli import (
     add_model_arguments,
     add_selection_arguments,
@@ -33,7 +32,7 @@ from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.values import share
 from tevit_vis.video import FrameSource, VideoStyle, expand_inputs, open_source, public_url
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, codec_of
-from tevit_vis.video.source import ON_DAMAGE
+from tevit_vis.video.source import ON_DAMAGE, Limited
 
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
 
@@ -111,7 +110,7 @@ def main() -> None:
         compile=args.compile,
     )
     if args.window or args.stride:
-        set_windows(model, args.window, args.stride)
+        set_windows(model.test_cfg, args.window, args.stride)
     selection = Selection(args.classes, args.max_overlap)
     faults = 0
     for name, outputs in zip(inputs, all_outputs):
@@ -183,7 +182,7 @@ def predict(
     if max_frames is not None:
         source = Limited(source, max_frames)
     if source.live and windows_of(model.test_cfg) is None:
-        set_windows(model, LIVE_WINDOW, None)
+        set_windows(model.test_cfg, LIVE_WINDOW, None)
     windows = windows_of(model.test_cfg)
     if windows:
         print(

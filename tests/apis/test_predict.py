@@ -14,9 +14,10 @@ from tevit_vis.apis import (
     predict_to_files,
     stream_video,
 )
-from tevit_vis.apis.predict import JSONLines, Limited
+from tevit_vis.apis.predict import JSONLines
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import VideoWriter, open_source
+from tevit_vis.video.source import Limited
 
 TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
 

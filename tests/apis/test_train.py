@@ -29,17 +29,17 @@ from tevit_vis.apis import (
     train,
     write_submission,
 )
+from tevit_vis.apis.build import build_model
 from tevit_vis.apis.hooks import ValidationHook
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.runner import total_loss
 from tevit_vis.apis.schedule import fit_epochs
-from tevit_vis.apis.train import build_model
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
-from tevit_vis.masks import mask_areas
+from tevit_vis.rle import mask_areas
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
-train_module = sys.modules[build_model.__module__]  # apis.train is the function
+train_module = sys.modules['tevit_vis.apis.train']  # apis.train is the function
 LOGGER = logging.getLogger('test_train')
 
 
@@ -501,7 +501,9 @@ from mmcv import Config
 import tevit_vis
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import TrainOptions, build_adversary, build_model
+from tevit_vis.apis.train import build_adversary
+from tevit_vis.apis.options import TrainOptions
+from tevit_vis.apis.build import build_model
 from tevit_vis.datasets import build_dataset, build_train_loader
 processes = Processes.join()
 config = Config.fromfile(sys.argv[1])

@@ -18,7 +18,7 @@ from tevit_vis.datasets.coco_clips import (
     random_homography,
     random_view,
 )
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 from tevit_vis.utils.errors import InputError
 
 COCO_CLASSES = {1: 'person', 17: 'cat', 74: 'mouse', 77: 'cell phone'}

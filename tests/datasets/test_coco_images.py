@@ -5,7 +5,7 @@ from conftest import noise_frames, write_frames
 from test_train_clips import COLLECT
 
 from tevit_vis.datasets import CocoImageDataset, Draw
-from tevit_vis.masks import to_rle
+from tevit_vis.rle import to_rle
 from tevit_vis.utils.errors import InputError
 
 

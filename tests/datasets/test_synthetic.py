@@ -8,7 +8,7 @@ from tevit_vis.datasets import synthetic
 from tevit_vis.datasets.checks import DatasetCheck
 from tevit_vis.datasets.synthetic import CATEGORIES, SyntheticWorld
 from tevit_vis.datasets.synthetic_files import instance_entry, make_synthetic
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 from tevit_vis.utils.errors import InputError
 
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import annotation, moving_square
 
 from tevit_vis.datasets import Draw, YouTubeVISDataset
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 

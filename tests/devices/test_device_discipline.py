@@ -12,8 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.hooks import ClipOptimizerHook, WeightAverageHook
+from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import TrainOptions, build_adversary
+from tevit_vis.apis.train import build_adversary
 
 SYSTEMS = ['tevit', 'seqformer', 'ifc', 'ms_sts']
 CONFIGS = dict(

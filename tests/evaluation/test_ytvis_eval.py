@@ -7,7 +7,7 @@ from conftest import SHARED
 
 from tevit_vis.evaluation.tubes import Tube, occlusion_score, parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video
-from tevit_vis.masks import encode_masks
+from tevit_vis.rle import encode_masks
 from tevit_vis.utils.errors import InputError
 
 GOLDENS = SHARED / 'goldens' / 'evaluation'

@@ -10,8 +10,8 @@ from conftest import from_seqformer
 from test_seqformer import predict, video, windows
 
 from tevit_vis.apis import inference_video
-from tevit_vis.apis.build import bare_model
-from tevit_vis.apis.train import TrainOptions, build_model
+from tevit_vis.apis.build import bare_model, build_model
+from tevit_vis.apis.options import TrainOptions
 from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.utils.config import load_config
 

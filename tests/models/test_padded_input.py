@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.masks import ResizedMasks, encode_clip
-from tevit_vis.structures import FrameGeometry
 
 SIZES = [(90, 160), (96, 160), (97, 131), (64, 33), (33, 64), (100, 100), (57, 203), (128, 96)]
 STRIDES = dict(seqformer=4, ms_sts=4, ifc=8)

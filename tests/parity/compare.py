@@ -6,7 +6,7 @@ import numpy as np
 from report import Report
 from scipy.optimize import linear_sum_assignment
 
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 
 
 def record(owner: object, name: str) -> list:

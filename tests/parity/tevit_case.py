@@ -24,9 +24,9 @@ from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
 from tevit_vis.datasets import build_dataset
-from tevit_vis.masks import decode_rle, encode_masks
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.models.heads.tevit_roi_head import Positives
+from tevit_vis.rle import decode_rle, encode_masks
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.config import load_config

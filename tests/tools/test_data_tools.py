@@ -13,8 +13,7 @@ import torch
 from conftest import annotation, moving_square
 from manifest import override
 
-from tevit_vis.apis.train import latest_checkpoint
-from tevit_vis.utils.checkpoints import read_checkpoint
+from tevit_vis.utils.checkpoints import latest_checkpoint, read_checkpoint
 from tevit_vis.utils.files import PathLock
 
 TOOLS = Path(__file__).parents[2] / 'tools'

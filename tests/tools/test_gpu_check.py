@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tevit_vis.apis import gpu_check
-from tevit_vis.apis.gpu_check import (
-    BOUNDS,
-    compare_system,
-    drawn_batch,
-    measure_speed,
-    measure_training,
-    relative,
-)
+from tevit_vis.apis import drawn
+from tevit_vis.apis.drawn import drawn_batch
+from tevit_vis.apis.gpu_check import BOUNDS, compare_system, relative
+from tevit_vis.apis.speed import measure_speed, measure_training
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'gpu_check.py'
 CPU = torch.device('cpu')
@@ -52,7 +47,7 @@ def test_one_command_ends_in_tables_and_a_report(call, tmp_path):
 @pytest.mark.slow
 def test_all_systems_agree_with_the_cpu(call, tmp_path):
     printed = call('--quick', '--device', 'cpu', '--out', tmp_path / 'gpu_check.json')
-    for system in gpu_check.SMALL:
+    for system in drawn.SMALL:
         assert f'{system}: the largest difference is 0% of its bound' in printed
 
 
@@ -65,7 +60,7 @@ def test_all_systems_agree_with_the_cpu(call, tmp_path):
 )
 def test_a_device_that_computes_something_else_is_found(monkeypatch, spoil, quantity):
     """The first model of each pair is the device's."""
-    build, built = gpu_check.init_model, []
+    build, built = drawn.init_model, []
 
     def spoiled(*args, **kwargs):
         model = build(*args, **kwargs)
@@ -75,7 +70,7 @@ def test_a_device_that_computes_something_else_is_found(monkeypatch, spoil, quan
         built.append(model)
         return model
 
-    monkeypatch.setattr(gpu_check, 'init_model', spoiled)
+    monkeypatch.setattr(drawn, 'init_model', spoiled)
     rows = compare_system('IFC', CPU)
     assert any(quantity in row.quantity for row in rows if not row.passed)
     assert all(row.passed for row in rows if row.quantity.startswith('features'))
@@ -85,7 +80,7 @@ def test_faults_are_told_in_the_table(monkeypatch):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError('CUDA out of memory')
 
-    monkeypatch.setattr(gpu_check, 'inference_video', full)
+    monkeypatch.setattr('tevit_vis.apis.speed.inference_video', full)
     row = measure_speed('IFC', 'synthetic/ifc_tiny', CPU, 'fp32', 2, repeats=1)
     assert 'the GPU is out of memory' in row['fault']
     row = measure_training('IFC', 'synthetic/ifc_tiny', CPU, 'fp16', 2)
@@ -114,7 +109,7 @@ def test_drawn_batches_have_moving_instances():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-@pytest.mark.parametrize('system', list(gpu_check.SMALL))
+@pytest.mark.parametrize('system', list(drawn.SMALL))
 def test_the_gpu_gives_the_cpus_numbers(system):
     rows = compare_system(system, torch.device('cuda', 0))
     assert all(row.passed for row in rows), [row for row in rows if not row.passed]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import encode_masks
+from tevit_vis.rle import encode_masks
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import OverlapFilter, drop_overlaps
 from tevit_vis.utils.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import SHARED
 
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.errors import InputError
 

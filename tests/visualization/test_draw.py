@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import encode_masks
+from tevit_vis.rle import encode_masks
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import VideoWriter, open_source

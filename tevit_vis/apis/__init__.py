@@ -2,11 +2,12 @@
 
 from . import hooks, runner  # they register what configs name
 from .build import init_model
-from .inference import inference_video, set_windows, stream_video
+from .inference import inference_video, stream_video
+from .options import TrainOptions
 from .predict import Outputs, Selection, predict_to_files
 from .schedule import scale_schedule
 from .test import score_submission, write_submission
-from .train import TrainOptions, train
+from .train import train
 
 __all__ = [
     'Outputs',
@@ -19,7 +20,6 @@ __all__ = [
     'runner',
     'scale_schedule',
     'score_submission',
-    'set_windows',
     'stream_video',
     'train',
     'write_submission',

@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmcv import Config
@@ -23,7 +23,9 @@ from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.devices import check_amp, check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
-from tevit_vis.utils.weights import load_weights
+from tevit_vis.utils.weights import load_weights, take_weights
+
+from .options import TrainOptions
 
 LOGGER = logging.getLogger('tevit_vis')
 
@@ -166,3 +168,50 @@ def bare_model(config: Config) -> ClipDetector:
     model_config = copy.deepcopy(config.model)
     model_config.backbone['init_cfg'] = None
     return build('model', lambda: build_detector(model_config))
+
+
+def build_model(
+    config: Config, class_names: Sequence[str], options: TrainOptions, logger: logging.Logger
+) -> ClipDetector:
+    """The model to train, its weights drawn, or of ``backbone.init_cfg``, or of ``load_from``.
+
+    Raises:
+        InputError: weights that are not there or do not fit, or another number of classes.
+    """
+    load_from = config.get('load_from')
+    model_config = config.model.copy()
+    model_config.backbone = model_config.backbone.copy()
+    init = model_config.backbone.get('init_cfg') or {}
+    if load_from or options.resume_from:
+        model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
+    elif init.get('type') == 'Pretrained' and not os.path.isfile(init['checkpoint']):
+        raise InputError(
+            f'model.backbone.init_cfg: {init["checkpoint"]} must be a file with the weights to '
+            'start from, but there is none: put it there, or name a checkpoint with '
+            '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
+        )
+    torch.manual_seed(options.seed)
+    model = build('model', lambda: build_detector(model_config))
+    if len(class_names) != model.num_classes:
+        head = 'roi_head' if 'roi_head' in model_config else 'bbox_head'
+        raise InputError(
+            f'model: number of classes must be the {len(class_names)} categories of data.train, '
+            f'but is {model.num_classes} '
+            f'(--cfg-options model.{head}.num_classes={len(class_names)})'
+        )
+    model.CLASSES = tuple(class_names)
+    draw_weights(model, options.trust_checkpoint)
+    if load_from and not options.resume_from:
+        content = read_checkpoint(load_from, options.trust_checkpoint)
+        before = class_names_of(content)
+        differ = before is not None and len(before) == len(class_names) and before != model.CLASSES
+        classes = (before, model.CLASSES) if before is not None and differ else None
+        taken = take_weights(model, content, load_from, classes)
+        logger.info('%s', taken)
+        if classes is not None:
+            known = sum(name in classes[0] for name in model.CLASSES)
+            logger.info(
+                '%s: its classes are %s: rows of class layers were taken by name (%d of %d)',
+                *(load_from, ', '.join(classes[0]), known, len(class_names)),
+            )
+    return model

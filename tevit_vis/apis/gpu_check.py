@@ -7,66 +7,26 @@ from __future__ import annotations
 
 import copy
 import platform
-import resource
-import statistics
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import mmcv
-import numpy as np
 import torch
-import torch.distributed as dist
-from mmcv import Config
-from mmcv.cnn.bricks import DropPath
 from mmcv.ops import get_compiling_cuda_version
-from mmdet.core import BitmapMasks
-from mmdet.models import build_detector
 
-from tevit_vis.datasets import Frame
 from tevit_vis.layers.cuda_ops import has_cuda_ops
-from tevit_vis.masks import encode_clip
-from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import ClipPrediction, VideoInstances
-from tevit_vis.utils.config import build, load_config
-from tevit_vis.utils.devices import device_fault, free_memory, precision
-from tevit_vis.utils.errors import InputError
-from tevit_vis.video import VideoWriter, open_source
-from tevit_vis.visualization.video import draw_video
+from tevit_vis.utils.devices import free_memory
+from tevit_vis.video import open_source
 
-from .build import draw_weights, init_model
 from .distributed import Processes
+from .drawn import SMALL, SMALL_SIZE, drawn_batch, drawn_model, noise, tf32, trained_model
 from .inference import inference_video, prepared_frames
-from .runner import TrainedModel, total_loss
+from .runner import total_loss
 
-SMALL = {
-    'TeViT': 'synthetic/tevit_tiny',
-    'SeqFormer': 'synthetic/seqformer_tiny',
-    'IFC': 'synthetic/ifc_tiny',
-    'MS-STS': 'synthetic/ms_sts_tiny',
-}
-FULL = {
-    'TeViT': 'tevit/tevit_msgshift',
-    'SeqFormer': 'seqformer/seqformer_r50_ytvis19',
-    'IFC': 'ifc/ifc_r50_ytvis19',
-    'MS-STS': 'ms_sts/ms_sts_r50_ytvis19',
-}
-SIZE = (360, 640)  # (H, W) of the frames whose speed is measured
-SMALL_SIZE = (96, 160)
 # Largest difference that rounding explains, as a part of the largest value.
 BOUNDS = dict(features=1e-3, scores=1e-3, boxes=1e-3, masks=2e-3, losses=2e-3, gradients=2e-2)
-MODES = {  # name: (amp, TF32, compile)
-    'fp32': (None, False, False),
-    'TF32': (None, True, False),
-    'bf16': ('bf16', True, False),
-    'fp16': ('fp16', True, False),
-    'bf16 compile': ('bf16', True, True),
-}
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
@@ -103,20 +63,6 @@ def _driver_version() -> str:
     library: Any = torch._C  # which has it in a build with CUDA
     number = library._cuda_getDriverVersion()
     return f'{number // 1000}.{number % 1000 // 10}'
-
-
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in matrix products and convolutions of a GPU."""
-    flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [flag.allow_tf32 for flag in flags]
-    for flag in flags:
-        flag.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        for flag, value in zip(flags, before):
-            flag.allow_tf32 = value
 
 
 @dataclass(frozen=True)
@@ -226,25 +172,11 @@ def same_tracks(ours: VideoInstances, theirs: VideoInstances) -> float:
     return overlap / len(sides[1])
 
 
-def noise(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
-    generator = np.random.default_rng(seed)
-    small = generator.integers(0, 256, (size[0] // 16 + 2, size[1] // 16 + 2, 3), np.uint8)
-    image = mmcv.imresize(small, size[::-1], interpolation='bicubic')
-    return np.stack([np.roll(image, 3 * t, axis=1) for t in range(num_frames)])
-
-
-def _model(name: str, device: torch.device, **options: Any) -> ClipDetector:
-    """A model for inference whose drawn weights do not depend on the device."""
-    torch.manual_seed(0)
-    return init_model(name, device=str(device), **options)
-
-
 @torch.inference_mode()
 def _clip_outputs(
     system: str, device: torch.device
 ) -> tuple[Sequence[torch.Tensor], ClipPrediction]:
-    model = _model(SMALL[system], device, cfg_options={'model.test_cfg.windows.length': None})
+    model = drawn_model(SMALL[system], device, cfg_options={'model.test_cfg.windows.length': None})
     _, frames = zip(*prepared_frames(model, open_source(noise(4, SMALL_SIZE))))
     clip = torch.stack([frame.img for frame in frames])[None].to(device)
     features = model.extract_feat(clip)
@@ -253,61 +185,9 @@ def _clip_outputs(
 
 def _tracks(system: str, device: torch.device) -> VideoInstances:
     windows = {'length': 4, 'stride': 2, 'min_iou': 0.05, 'min_score': 0.05}
-    model = _model(SMALL[system], device)
+    model = drawn_model(SMALL[system], device)
     model.test_cfg.windows.update(windows)
     return inference_video(model, noise(9, SMALL_SIZE))
-
-
-def drawn_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[str, Any]:
-    """A training batch: noise with squares that move, two instances in each clip.
-
-    Args:
-        size: (H, W), multiples of 32.
-
-    Returns:
-        The arguments of ``ClipDetector.forward_train``.
-    """
-    height, width = size
-    side = height // 3
-    batch: dict[str, Any] = {
-        name: [] for name in ('img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids')
-    }
-    for clip in range(num_clips):
-        corners = [
-            [(8 + 4 * t + clip, 8 + clip), (width // 2 - 2 * t, height // 3)]
-            for t in range(num_frames)
-        ]
-        bits = np.zeros((num_frames, 2, height, width), np.uint8)
-        for t, places in enumerate(corners):
-            for n, (x, y) in enumerate(places):
-                bits[t, n, y : y + side, x : x + side] = 1
-        boxes = [[[x, y, x + side, y + side] for x, y in places] for places in corners]
-        batch['img_metas'].append([dict(img_shape=(height, width, 3))] * num_frames)
-        batch['gt_bboxes'].append(list(torch.tensor(boxes, dtype=torch.float32)))
-        batch['gt_labels'].append([torch.tensor([0, 1])] * num_frames)
-        batch['gt_masks'].append([BitmapMasks(masks, height, width) for masks in bits])
-        batch['gt_ids'].append([torch.tensor([0, 1])] * num_frames)
-    generator = torch.Generator().manual_seed(0)
-    batch['img'] = torch.randn(num_clips, num_frames, 3, height, width, generator=generator)
-    return batch
-
-
-def trained_model(name: str, device: torch.device, amp: str | None = None) -> TrainedModel:
-    """A model to train, with drawn weights that do not depend on the device."""
-    config: Config = load_config(name)
-    model_config = copy.deepcopy(config.model)
-    model_config.backbone['init_cfg'] = None
-    torch.manual_seed(0)
-    detector = build('model', lambda: build_detector(model_config))
-    draw_weights(detector)
-    for module in detector.modules():  # what is drawn while it runs depends on the device
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif isinstance(module, torch.nn.MultiheadAttention):
-            module.dropout = 0.0
-        elif isinstance(module, DropPath):
-            module.drop_prob = 0.0
-    return TrainedModel(detector, device, amp, distributed=dist.is_initialized()).train()
 
 
 def _training_outputs(system: str, device: torch.device) -> tuple[dict[str, float], torch.Tensor]:
@@ -317,158 +197,6 @@ def _training_outputs(system: str, device: torch.device) -> tuple[dict[str, floa
     outputs['loss'].backward()
     norms = [p.grad.norm().cpu() for p in model.module.parameters() if p.grad is not None]
     return outputs['log_vars'], torch.stack(norms)
-
-
-def measure_speed(
-    system: str,
-    name: str,
-    device: torch.device,
-    mode: str,
-    num_frames: int,
-    repeats: int = 3,
-) -> dict[str, Any]:
-    """Measure a model on videos of some length, from the file to the drawn file.
-
-    Args:
-        system: for the table.
-        name: of the config.
-        device: that runs it.
-        mode: a key of ``MODES``.
-        num_frames: T of the video, which is one clip.
-        repeats: the median counts.
-
-    Returns:
-        ``fps`` end to end, ``model_fps`` of the model alone, the parts of decoding and preparing,
-        RLE and drawing in the sum of all parts, ``peak_mb`` of the device; or ``fault``, why there
-        are none.
-    """
-    amp, with_tf32, compiled = MODES[mode]
-    row: dict[str, Any] = dict(system=system, mode=mode, frames=num_frames)
-    try:
-        with tempfile.TemporaryDirectory() as folder, tf32(with_tf32):
-            model = _model(name, device, amp=amp, compile=compiled)
-            video = str(Path(folder) / 'in.mp4')
-            with VideoWriter(video, 10) as writer:
-                for image in noise(num_frames, SIZE):
-                    writer.write(image)
-            row.update(_timed_parts(model, video, str(Path(folder) / 'out.mp4'), repeats))
-    except (InputError, RuntimeError) as error:
-        fault = str(error) if isinstance(error, InputError) else device_fault(error)
-        if fault is None:
-            raise
-        row['fault'] = fault
-    return row
-
-
-@torch.inference_mode()
-def _timed_parts(model: ClipDetector, video: str, out: str, repeats: int) -> dict[str, Any]:
-    device = next(model.parameters()).device
-    source = open_source(video)
-    seconds: dict[str, list[float]] = {}
-
-    def timed(part: str, function: Callable, *args: Any) -> Any:
-        result, spent = time_on(device, function, *args)
-        seconds.setdefault(part, []).append(spent)
-        return result
-
-    def decode() -> list[Frame]:
-        return [frame for _, frame in prepared_frames(model, source)]
-
-    def run_model(frames: Sequence[Frame]) -> ClipPrediction:
-        clip = torch.stack([frame.img for frame in frames])[None].to(device)
-        with precision(device, model.amp_dtype):
-            features = model.extract_feat(clip)
-            return model.predict_clip(features, [frame.meta for frame in frames])
-
-    def draw(found: VideoInstances) -> None:
-        draw_video(source, found.take(np.arange(min(len(found), 10))), model.CLASSES, out)
-
-    reset_peak(device)
-    for _ in range(repeats + 1):  # the first one warms up
-        frames = timed('decoding', decode)
-        found = timed('rle', encode_clip, timed('model', run_model, frames))
-        timed('drawing', draw, found)
-        timed('all', lambda: draw(inference_video(model, source)))
-    medians = {part: statistics.median(values[1:] or values) for part, values in seconds.items()}
-    parts = sum(value for part, value in medians.items() if part != 'all')
-    count = len(frames)
-    return dict(
-        fps=count / medians['all'],
-        model_fps=count / medians['model'],
-        **{f'{part}_part': medians[part] / parts for part in ('decoding', 'rle', 'drawing')},
-        peak_mb=peak_memory(device),
-    )
-
-
-def measure_training(
-    system: str, name: str, device: torch.device, amp: str | None, num_frames: int, steps: int = 5
-) -> dict[str, Any]:
-    """Measure training steps of one clip: seconds, peak memory; or ``fault``, why there are none.
-
-    Args:
-        system: for the table.
-        name: of the config.
-        device: that runs it.
-        amp: None, ``'bf16'`` or ``'fp16'``.
-        num_frames: T of the clip.
-        steps: the median counts, after one that warms up.
-    """
-    row: dict[str, Any] = dict(system=system, mode=amp or 'fp32', frames=num_frames)
-    if device.type == 'cuda' and not has_cuda_ops(device):
-        return {**row, 'fault': 'training needs mmcv-full with CUDA ops'}
-    size = SMALL_SIZE if name in SMALL.values() else (384, 640)
-    try:
-        model = trained_model(name, device, amp)
-        optimizer = torch.optim.AdamW(model.parameters(), 1e-5)
-        scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
-        batch, seconds = drawn_batch(1, num_frames, size), []
-        reset_peak(device)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            scaler.scale(model.train_step(batch)['loss']).backward()
-            scaler.step(optimizer)
-            scaler.update()
-
-        for _ in range(steps + 1):
-            seconds.append(time_on(device, step)[1])
-        row.update(seconds=statistics.median(seconds[1:] or seconds), peak_mb=peak_memory(device))
-    except (InputError, RuntimeError) as error:
-        fault = str(error) if isinstance(error, InputError) else device_fault(error)
-        if fault is None:
-            raise
-        row['fault'] = fault
-    return row
-
-
-def time_on(device: torch.device, function: Callable, *args: Any) -> tuple[Any, float]:
-    """What a function returns and the seconds that it took, the device's work included."""
-    synchronize(device)
-    begun = time.perf_counter()
-    result = function(*args)
-    synchronize(device)
-    return result, time.perf_counter() - begun
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
-
-
-def reset_peak(device: torch.device) -> None:
-    """Begin to look for the peak of a GPU's memory."""
-    if device.type == 'cuda':
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_memory(device: torch.device) -> float:
-    """MB at the peak: of a GPU's tensors since ``reset_peak``, of the process so far on the CPU."""
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    scale = 2**20 if sys.platform == 'darwin' else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
 def check_two_processes(device_type: str) -> dict[str, float]:
@@ -492,7 +220,7 @@ def check_two_processes(device_type: str) -> dict[str, float]:
         alone = copy.deepcopy(model.module)
         alone.zero_grad()
         data = {
-            name: value if name == 'gt_ids' else model._on_device(value)
+            name: value if name == 'gt_ids' else model.to_device(value)
             for name, value in batch.items()
         }
         # Losses are divided by the instances of all processes, which both have here.

@@ -14,7 +14,15 @@ from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.masks import encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
+from tevit_vis.tracking import (
+    Stitcher,
+    Windows,
+    cut_windows,
+    join_frames,
+    set_windows,
+    streaming_windows,
+    windows_of,
+)
 from tevit_vis.utils.devices import (
     has_pinned_memory,
     how_many_fit,
@@ -22,7 +30,6 @@ from tevit_vis.utils.devices import (
 )
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import newest, prefetch
-from tevit_vis.utils.values import whole_number
 from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source, timed_frames
 
 FRAMES_AHEAD = 64  # prepared before the model asks for them, at most
@@ -53,7 +60,7 @@ def inference_video(
     """
     source = open_source(video)
     if source.live:
-        streaming_windows(model)  # a clip would never be whole
+        streaming_windows(model.test_cfg)  # a clip would never be whole
 
     times: list[float | None] = []
 
@@ -95,8 +102,8 @@ def stream_video(
         InputError: a video that cannot be read, or a model without windows.
     """
     if window is not None or stride is not None:
-        set_windows(model, window, stride)
-    windows = streaming_windows(model)
+        set_windows(model.test_cfg, window, stride)
+    windows = streaming_windows(model.test_cfg)
     source = open_source(video)
     waiting: deque[TimedFrame] = deque()  # frames whose tracks are not known yet
 
@@ -112,30 +119,6 @@ def stream_video(
             yield image, replace(found, time=time)
 
     return tracked()
-
-
-def set_windows(model: ClipDetector, window: int | None, stride: int | None) -> None:
-    """Give a model other windows.
-
-    Args:
-        model: whose ``test_cfg.windows`` are changed.
-        window: frames; None leaves the length as it is.
-        stride: frames; None leaves it as it is, or so that windows overlap.
-
-    Raises:
-        InputError: windows that cannot be, or a model that knows none.
-    """
-    windows = model.test_cfg.get('windows')
-    if windows is None:
-        raise InputError('model.test_cfg.windows: must be there for windows, but is not')
-    if window is not None:
-        windows.length = whole_number('window', window, least=1)
-        # Without a frame in common no track would go on.
-        windows.stride = max(1, min(windows.stride, windows.length - 1))
-    if windows.length is None:
-        raise InputError('stride: needs windows: give their length as well, such as 10')
-    if stride is not None:
-        windows.stride = whole_number('stride', stride, least=1)
 
 
 def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[TimedFrame, Frame]]:
@@ -161,21 +144,6 @@ def frames_ahead() -> int:
     """Returns how many frames are prepared ahead, for the memory that is free."""
     cpu = torch.device('cpu')
     return how_many_fit(cpu, FRAME_BYTES, least=1, most=FRAMES_AHEAD, part=AHEAD_PART)
-
-
-def streaming_windows(model: ClipDetector) -> Windows:
-    """The windows of a model.
-
-    Raises:
-        InputError: it has none.
-    """
-    windows = windows_of(model.test_cfg)
-    if windows is None:
-        raise InputError(
-            'model.test_cfg.windows.length: must be the frames of a window to stream a video, '
-            'e.g. 10, but is None, which makes the whole video one clip'
-        )
-    return windows
 
 
 @torch.inference_mode()
@@ -230,7 +198,7 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     """The instances of a video that is one clip."""
     device = next(model.parameters()).device
     images, metas = zip(*frames)
-    clip = on_device(images, device)
+    clip = clip_on_device(images, device)
     del images  # held only once
     with precision(device, model.amp_dtype):
         features = model.extract_feat(clip)
@@ -239,7 +207,7 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     return encode_clip(prediction)
 
 
-def on_device(images: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+def clip_on_device(images: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
     """Returns T images [3, H, W] as a clip [1, T, 3, H, W] on a device, which a GPU copies from
     memory of its own while it computes.
     """
@@ -291,10 +259,10 @@ def window_features(
 ) -> Sequence[torch.Tensor]:
     """Returns the features [1, T, C, H_l, W_l] of a window, computing those that are not known."""
     if not model.frames_are_independent:
-        return model.extract_feat(on_device([held.frame.img for held in window], device))
+        return model.extract_feat(clip_on_device([held.frame.img for held in window], device))
     new = [held for held in window if held.levels is None]
     if new:
-        levels = model.extract_feat(on_device([held.frame.img for held in new], device))
+        levels = model.extract_feat(clip_on_device([held.frame.img for held in new], device))
         for held, *maps in zip(new, *(level.split(1, dim=1) for level in levels)):
             # A map of its own lets go of the others with its frame.
             held.levels = [each.clone() for each in maps] if len(new) > 1 else maps

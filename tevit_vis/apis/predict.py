@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from tevit_vis.utils.json_files import json_text, write_json
 from tevit_vis.video import (
     FrameSource,
     TimedFrame,
-    VideoLook,
     VideoStyle,
     VideoWriter,
     timed_frames,
@@ -139,30 +137,6 @@ class Summary:
         score, name = self.best
         lower = max(0.01, np.floor(score * 100) / 100)
         return f'{text}: the best score is {score:.2f} ({name}): try --score-thr {lower:g}'
-
-
-class Limited(FrameSource):
-    """The first frames of a source.
-
-    Args:
-        source: of the frames.
-        most: how many.
-    """
-
-    def __init__(self, source: FrameSource, most: int) -> None:
-        self.source = source
-        self.most = most
-        self.live, self.fps, self.sound = source.live, source.fps, source.sound
-        self.num_frames = min(most, source.num_frames) if source.num_frames else None
-
-    @property
-    def look(self) -> VideoLook:  # type: ignore[override]
-        """See ``FrameSource``."""
-        return self.source.look
-
-    def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        return islice(self.source.timed(), self.most)
 
 
 def predict_to_files(

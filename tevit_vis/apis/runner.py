@@ -75,7 +75,7 @@ class TrainedModel(nn.Module):
         """Losses of a batch of ``collate_clips``: ``loss``, ``log_vars``, ``num_samples``."""
         # Ids tell instances apart on the host, where they stay.
         data = {
-            name: value if name == 'gt_ids' else self._on_device(value)
+            name: value if name == 'gt_ids' else self.to_device(value)
             for name, value in data.items()
         }
         with self._gradients_of_this_process_alone(), precision(self.device, self.dtype):
@@ -89,11 +89,11 @@ class TrainedModel(nn.Module):
             return self.parallel.no_sync()
         return nullcontext()
 
-    def _on_device(self, value: Any) -> Any:
+    def to_device(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return value.to(self.device, non_blocking=True)
         if isinstance(value, list):
-            return [self._on_device(item) for item in value]
+            return [self.to_device(item) for item in value]
         return value
 
 

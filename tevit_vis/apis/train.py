@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import copy
-import glob
 import logging
-import os
-import time
-from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sized
 from importlib.util import find_spec
 from typing import cast
 
@@ -16,32 +12,28 @@ import torch
 from mmcv import Config
 from mmcv.ops import get_compiling_cuda_version
 from mmcv.runner import build_optimizer, build_runner
-from mmdet.models import build_detector, build_loss
+from mmdet.models import build_loss
 from mmdet.utils import get_root_logger
 from torch import nn
 from torch.optim import Optimizer
 
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint
 from tevit_vis.utils.config import build
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.values import whole_number
-from tevit_vis.utils.weights import take_weights
 
-from .build import draw_weights
+from .build import build_model, draw_weights
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
+from .options import TrainOptions
 from .runner import ClipRunner, TrainedModel
 from .schedule import accumulated_iters, fit_epochs
 
 __all__ = [
     'TrainOptions',
-    'build_model',
-    'checkpoints_of',
-    'latest_checkpoint',
     'get_root_logger',
     'train',
 ]
@@ -59,29 +51,6 @@ LOG_PACKAGES = {
     'SegmindLoggerHook': 'segmind',
     'PaviLoggerHook': 'pavi',
 }
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train, besides what the config says.
-
-    Args:
-        work_dir: folder for logs and checkpoints.
-        seed: of data, transforms and drawn weights.
-        resume_from: checkpoint of a run to go on with.
-        validate: test on ``data.val`` while training.
-        device: ``cpu``, ``cuda`` or ``cuda:N``; None takes a GPU if there is one.
-        timestamp: names the log files.
-        trust_checkpoint: also load checkpoints that hold Python objects.
-    """
-
-    work_dir: str
-    seed: int = 0
-    resume_from: str | None = None
-    validate: bool = True
-    device: str | None = None
-    timestamp: str = field(default_factory=lambda: time.strftime('%Y%m%d_%H%M%S'))
-    trust_checkpoint: bool = False
 
 
 def train(
@@ -291,53 +260,6 @@ def _build_runner(
     return runner
 
 
-def build_model(
-    config: Config, class_names: Sequence[str], options: TrainOptions, logger: logging.Logger
-) -> ClipDetector:
-    """The model to train, its weights drawn, or of ``backbone.init_cfg``, or of ``load_from``.
-
-    Raises:
-        InputError: weights that are not there or do not fit, or another number of classes.
-    """
-    load_from = config.get('load_from')
-    model_config = config.model.copy()
-    model_config.backbone = model_config.backbone.copy()
-    init = model_config.backbone.get('init_cfg') or {}
-    if load_from or options.resume_from:
-        model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
-    elif init.get('type') == 'Pretrained' and not os.path.isfile(init['checkpoint']):
-        raise InputError(
-            f'model.backbone.init_cfg: {init["checkpoint"]} must be a file with the weights to '
-            'start from, but there is none: put it there, or name a checkpoint with '
-            '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
-        )
-    torch.manual_seed(options.seed)
-    model = build('model', lambda: build_detector(model_config))
-    if len(class_names) != model.num_classes:
-        head = 'roi_head' if 'roi_head' in model_config else 'bbox_head'
-        raise InputError(
-            f'model: number of classes must be the {len(class_names)} categories of data.train, '
-            f'but is {model.num_classes} '
-            f'(--cfg-options model.{head}.num_classes={len(class_names)})'
-        )
-    model.CLASSES = tuple(class_names)
-    draw_weights(model, options.trust_checkpoint)
-    if load_from and not options.resume_from:
-        content = read_checkpoint(load_from, options.trust_checkpoint)
-        before = class_names_of(content)
-        differ = before is not None and len(before) == len(class_names) and before != model.CLASSES
-        classes = (before, model.CLASSES) if before is not None and differ else None
-        taken = take_weights(model, content, load_from, classes)
-        logger.info('%s', taken)
-        if classes is not None:
-            known = sum(name in classes[0] for name in model.CLASSES)
-            logger.info(
-                '%s: its classes are %s: rows of class layers were taken by name (%d of %d)',
-                *(load_from, ', '.join(classes[0]), known, len(class_names)),
-            )
-    return model
-
-
 def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
     val = dict(config.data.val, test_mode=True)
     dataset = build('data.val', lambda: build_dataset(val))
@@ -353,40 +275,3 @@ def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
             f'{dataset.ann_file}: categories must be those of data.train, '
             f'{", ".join(model.CLASSES)}, but are {", ".join(dataset.CLASSES)}'
         )
-
-
-def checkpoints_of(work_dir: str) -> list[str]:
-    """Returns the checkpoints of a run, the newest first.
-
-    That is ``latest.pth`` where it points to a file, then ``iter_<n>.pth`` from the highest on.
-    """
-    latest = os.path.join(work_dir, 'latest.pth')
-    numbered = {}
-    for path in glob.glob(os.path.join(glob.escape(work_dir), 'iter_*.pth')):
-        number = os.path.basename(path)[len('iter_') : -len('.pth')]
-        if number.isdigit() and os.path.isfile(path):
-            numbered[int(number)] = path
-    return [latest] * os.path.isfile(latest) + [numbered[n] for n in sorted(numbered, reverse=True)]
-
-
-def latest_checkpoint(work_dir: str, trust: bool = False) -> str | None:
-    """Returns the newest checkpoint of a run that can be read, or None.
-
-    Args:
-        work_dir: of the run.
-        trust: also read files that hold Python objects.
-
-    Raises:
-        InputError: there are some, but none can be read.
-    """
-    fault = None
-    for path in checkpoints_of(work_dir):
-        try:
-            read_checkpoint(path, trust)
-            return path
-        except InputError as error:
-            LOGGER.warning('%s; an older checkpoint is looked for', error)
-            fault = error
-    if fault is not None:
-        raise fault
-    return None

@@ -1,6 +1,6 @@
 """Data sets of videos, registered in mmdet's registries."""
 
-from tevit_vis.annotations import Video
+from tevit_vis.annotated_videos import Video
 
 from .coco_clips import CocoClipDataset
 from .coco_images import CocoImageDataset

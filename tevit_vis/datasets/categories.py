@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tevit_vis.annotations import file_categories
+from tevit_vis.annotated_videos import file_categories
 from tevit_vis.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -10,15 +10,8 @@ from typing import Any
 import numpy as np
 from terminaltables import AsciiTable
 
-from tevit_vis.annotations import (
-    Note,
-    Video,
-    annotation_entries,
-    file_categories,
-    note_lines,
-    other_layout,
-    parse_video,
-)
+from tevit_vis.annotated_videos import Video, file_categories, other_layout, parse_video
+from tevit_vis.annotations import Note, annotation_entries, note_lines
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video.images import image_size, read_image, turned_hint

@@ -17,8 +17,9 @@ import torch
 from mmdet.datasets import DATASETS
 from mmdet.utils import get_root_logger
 
-from tevit_vis.annotations import file_categories, read_annotation_file
-from tevit_vis.masks import decode_rle, encode_masks, mask_boxes
+from tevit_vis.annotated_videos import file_categories
+from tevit_vis.annotations import read_annotation_file
+from tevit_vis.rle import decode_rle, encode_masks, mask_boxes
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
 from tevit_vis.utils.values import whole_number

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tevit_vis.annotated_videos import Video
 from tevit_vis.annotations import (
     Note,
-    Video,
     annotation_entries,
     check_annotation,
     frame_masks,
     frame_values,
     note_lines,
 )
-from tevit_vis.masks import mask_areas, mask_boxes
+from tevit_vis.rle import mask_areas, mask_boxes
 from tevit_vis.structures import RLE
 
 BOX_AGREES = 0.5  # IoU with the box around the mask

@@ -14,7 +14,7 @@ import numpy as np
 from mmdet.datasets import DATASETS, ClassBalancedDataset
 from mmdet.datasets import build_dataset as build_one
 
-from tevit_vis.annotations import Video
+from tevit_vis.annotated_videos import Video
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import whole_number
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from tevit_vis.masks import encode_masks, mask_areas, mask_boxes
+from tevit_vis.rle import encode_masks, mask_areas, mask_boxes
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json

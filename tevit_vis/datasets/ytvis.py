@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from mmdet.datasets import DATASETS
 
-from tevit_vis.annotations import Video, parse_videos, read_annotation_file
+from tevit_vis.annotated_videos import Video, parse_videos
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError

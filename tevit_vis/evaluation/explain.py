@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tevit_vis.annotations import parse_videos
+from tevit_vis.annotated_videos import parse_videos
 
 from .submission import submission_faults
 from .tubes import parse_ground_truth

@@ -9,7 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 
-from tevit_vis.annotations import file_categories, parse_videos
+from tevit_vis.annotated_videos import file_categories, parse_videos
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json

@@ -12,16 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tevit_vis.annotations import (
-    annotation_entries,
-    check_annotation,
-    file_categories,
-    frame_masks,
-    frame_values,
-    parse_videos,
-)
-from tevit_vis.masks import mask_areas, overlap_shares
-from tevit_vis.rle import check_size, rle_faults
+from tevit_vis.annotated_videos import file_categories, parse_videos
+from tevit_vis.annotations import annotation_entries, check_annotation, frame_masks, frame_values
+from tevit_vis.mask_checks import check_size, rle_faults
+from tevit_vis.rle import mask_areas, overlap_shares
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import is_number, is_whole, shorten

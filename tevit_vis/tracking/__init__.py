@@ -2,7 +2,7 @@
 
 from .overlaps import OverlapFilter, drop_overlaps
 from .stitcher import Stitcher, join_frames
-from .windows import Windows, cut_windows, windows_of
+from .windows import Windows, cut_windows, set_windows, streaming_windows, windows_of
 
 __all__ = [
     'OverlapFilter',
@@ -11,5 +11,7 @@ __all__ = [
     'cut_windows',
     'drop_overlaps',
     'join_frames',
+    'set_windows',
+    'streaming_windows',
     'windows_of',
 ]

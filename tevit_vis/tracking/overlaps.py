@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tevit_vis.masks import mask_areas, overlap_shares
+from tevit_vis.rle import mask_areas, overlap_shares
 from tevit_vis.structures import RLE, FrameInstances, VideoInstances
 from tevit_vis.utils.values import share
 

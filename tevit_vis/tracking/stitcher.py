@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from tevit_vis.masks import ResizedMasks, encode_masks, masks_at_once
+from tevit_vis.masks import ResizedMasks, masks_at_once
+from tevit_vis.rle import encode_masks
 from tevit_vis.structures import RLE, FrameInstances, VideoInstances, check_finite
 
 from .windows import Windows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import share, whole_number
@@ -77,3 +77,45 @@ def cut_windows(frames: Iterable[Item], windows: Windows) -> Iterator[tuple[rang
             start, covered = start + windows.stride, count
     if covered < count:
         yield range(count - len(held), count), list(held)
+
+
+def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
+    """Give a model other windows.
+
+    Args:
+        test_cfg: of the model, whose ``windows`` are changed.
+        window: frames; None leaves the length as it is.
+        stride: frames; None leaves it as it is, or so that windows overlap.
+
+    Raises:
+        InputError: windows that cannot be, or a model that knows none.
+    """
+    windows = test_cfg.get('windows')
+    if windows is None:
+        raise InputError(f'{WHERE}: must be there for windows, but is not')
+    if window is not None:
+        windows.length = whole_number('window', window, least=1)
+        # Without a frame in common no track would go on.
+        windows.stride = max(1, min(windows.stride, windows.length - 1))
+    if windows.length is None:
+        raise InputError('stride: needs windows: give their length as well, such as 10')
+    if stride is not None:
+        windows.stride = whole_number('stride', stride, least=1)
+
+
+def streaming_windows(test_cfg: Mapping | None) -> Windows:
+    """The windows of a model that is to stream a video.
+
+    Args:
+        test_cfg: of the model.
+
+    Raises:
+        InputError: it has none.
+    """
+    windows = windows_of(test_cfg)
+    if windows is None:
+        raise InputError(
+            f'{WHERE}.length: must be the frames of a window to stream a video, e.g. 10, but is '
+            'None, which makes the whole video one clip'
+        )
+    return windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import pickle
@@ -197,3 +198,40 @@ def class_names_of(checkpoint: Mapping) -> tuple[str, ...] | None:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return None
     return tuple(names)
+
+
+def checkpoints_of(work_dir: str) -> list[str]:
+    """Returns the checkpoints of a run, the newest first.
+
+    That is ``latest.pth`` where it points to a file, then ``iter_<n>.pth`` from the highest on.
+    """
+    latest = os.path.join(work_dir, 'latest.pth')
+    numbered = {}
+    for path in glob.glob(os.path.join(glob.escape(work_dir), 'iter_*.pth')):
+        number = os.path.basename(path)[len('iter_') : -len('.pth')]
+        if number.isdigit() and os.path.isfile(path):
+            numbered[int(number)] = path
+    return [latest] * os.path.isfile(latest) + [numbered[n] for n in sorted(numbered, reverse=True)]
+
+
+def latest_checkpoint(work_dir: str, trust: bool = False) -> str | None:
+    """Returns the newest checkpoint of a run that can be read, or None.
+
+    Args:
+        work_dir: of the run.
+        trust: also read files that hold Python objects.
+
+    Raises:
+        InputError: there are some, but none can be read.
+    """
+    fault = None
+    for path in checkpoints_of(work_dir):
+        try:
+            read_checkpoint(path, trust)
+            return path
+        except InputError as error:
+            LOGGER.warning('%s; an older checkpoint is looked for', error)
+            fault = error
+    if fault is not None:
+        raise fault
+    return None

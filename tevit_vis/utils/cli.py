@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from mmcv import DictAction
 
@@ -96,8 +97,10 @@ def run_tool(main: Callable[[], None]) -> None:
     """
     sys.stderr.reconfigure(errors='backslashreplace')  # type: ignore[attr-defined]
     # One of several processes ends at once: it may wait for the others inside of a library.
-    if 'RANK' not in os.environ and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+    is_alone = 'RANK' not in os.environ
+    before: Any = None
+    if is_alone and threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _end_like_ctrl_c)
     try:
         main()
     except KeyboardInterrupt:
@@ -107,6 +110,9 @@ def run_tool(main: Callable[[], None]) -> None:
         if line is None or '--debug' in sys.argv[1:]:
             raise
         sys.exit(f'error: {line}')
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _end_like_ctrl_c(number: int, frame: object) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import resource
+import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -140,3 +145,33 @@ def device_fault(error: BaseException) -> str | None:
         first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
         return f'torch.compile failed on this machine ({first}): leave --compile out'
     return None
+
+
+def time_on(device: torch.device, function: Callable, *args: Any) -> tuple[Any, float]:
+    """What a function returns and the seconds that it took, the device's work included."""
+    synchronize(device)
+    begun = time.perf_counter()
+    result = function(*args)
+    synchronize(device)
+    return result, time.perf_counter() - begun
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Begin to look for the peak of a GPU's memory."""
+    if device.type == 'cuda':
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> float:
+    """MB at the peak: of a GPU's tensors since ``reset_peak``, of the process so far on the CPU."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    scale = 2**20 if sys.platform == 'darwin' else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale

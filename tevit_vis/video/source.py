@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Any, NamedTuple, Union
 
 import numpy as np
@@ -106,3 +107,27 @@ def check_on_damage(on_damage: str) -> str:
     if on_damage not in ON_DAMAGE:
         raise InputError(f'on_damage: must be {", ".join(ON_DAMAGE)}, but got {on_damage!r}')
     return on_damage
+
+
+class Limited(FrameSource):
+    """The first frames of a source.
+
+    Args:
+        source: of the frames.
+        most: how many.
+    """
+
+    def __init__(self, source: FrameSource, most: int) -> None:
+        self.source = source
+        self.most = most
+        self.live, self.fps, self.sound = source.live, source.fps, source.sound
+        self.num_frames = min(most, source.num_frames) if source.num_frames else None
+
+    @property
+    def look(self) -> VideoLook:  # type: ignore[override]
+        """See ``FrameSource``."""
+        return self.source.look
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """See ``FrameSource``."""
+        return islice(self.source.timed(), self.most)

@@ -18,6 +18,7 @@ from tevit_vis.utils.files import UnfinishedFile, check_writable, write_beside
 
 from .decode import UNSPECIFIED, Reformatter
 from .formats import VideoStyle, codec_of, container_of, encoder_options
+from .palette import palette_graph, through
 from .sound import SoundCopy
 from .source import VideoLook
 
@@ -241,36 +242,6 @@ class VideoWriter:
                     self.sound.copy_until(float(self.last_tick / self.ticks + 1 / self.rate))
         finally:
             self.container.close()
-
-
-def palette_graph(width: int, height: int, ticks: Fraction) -> Graph:
-    """A filter that gives each frame of a GIF the 256 colours that suit it."""
-    graph = Graph()
-    source = graph.add_buffer(
-        width=width, height=height, format=av.VideoFormat('bgr24'), time_base=1 / ticks
-    )
-    split = graph.add('split')
-    colours = graph.add('palettegen', 'stats_mode=single')
-    use = graph.add('paletteuse', 'new=1')
-    sink = graph.add('buffersink')
-    source.link_to(split)
-    split.link_to(use, 0, 0)
-    split.link_to(colours, 1, 0)
-    colours.link_to(use, 0, 1)
-    use.link_to(sink)
-    graph.configure()
-    return graph
-
-
-def through(graph: Graph, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
-    """The frames that come out of a filter when one is put in; None ends it."""
-    graph.push(frame)
-    ready = []
-    while True:
-        try:
-            ready.append(graph.pull())
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return ready
 
 
 def put_index_first(path: str, muxer: str, step: Fraction) -> None:

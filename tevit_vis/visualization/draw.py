@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from tevit_vis.masks import decode_rle
+from tevit_vis.rle import decode_rle
 from tevit_vis.structures import VideoInstances
 
 from .text import draw_text, text_size

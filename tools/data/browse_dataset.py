@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from tevit_vis.datasets import Draw, TrainClip, build_dataset
-from tevit_vis.masks import encode_masks
+from tevit_vis.rle import encode_masks
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.cli import add_config_arguments, positive, run_tool, seed_number, tool_parser
 from tevit_vis.utils.config import build, load_config

@@ -5,13 +5,8 @@ python tools/data/split.py ANN.json --share 0.1 --out train.json val.json
 
 import argparse
 
-from tevit_vis.annotations import (
-    annotation_entries,
-    check_annotation,
-    file_categories,
-    parse_videos,
-    read_annotation_file,
-)
+from tevit_vis.annotated_videos import file_categories, parse_videos
+from tevit_vis.annotations import annotation_entries, check_annotation, read_annotation_file
 from tevit_vis.datasets.split import split_videos
 from tevit_vis.utils.cli import run_tool, seed_number, tool_parser
 from tevit_vis.utils.files import check_writable

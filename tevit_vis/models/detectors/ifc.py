@@ -10,9 +10,10 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
 from tevit_vis.models.heads.ifc_head import STRIDE
-from tevit_vis.structures import ClipPrediction, FrameGeometry
+from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
 

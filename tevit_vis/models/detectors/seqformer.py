@@ -10,8 +10,9 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
-from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry
+from tevit_vis.structures import ClipPrediction, ClipSupervision
 
 from .clip_detector import ClipDetector
 

@@ -12,10 +12,11 @@ import torch
 from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import QueryInst
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.clip_truths import gather_annotations
 from tevit_vis.models.heads.tevit_roi_head import StageOutput
-from tevit_vis.structures import ClipPrediction, FrameGeometry
+from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.devices import how_many_fit
 from tevit_vis.utils.values import whole_number

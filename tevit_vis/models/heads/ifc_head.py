@@ -20,6 +20,7 @@ from mmdet.models.builder import HEADS, build_loss
 from mmdet.models.utils import SinePositionalEncoding
 from torch import nn
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
 from tevit_vis.layers.memory_bus import (
@@ -32,7 +33,7 @@ from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
 from tevit_vis.models.assigners.matching import solve
-from tevit_vis.structures import ClipPrediction, FrameGeometry, Tubes
+from tevit_vis.structures import ClipPrediction, Tubes
 
 from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
 

@@ -18,6 +18,7 @@ from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner
 from mmdet.models.builder import HEADS, build_loss
 from torch import nn
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, LayerQueries
 from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import (
@@ -31,7 +32,7 @@ from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.models.assigners.matching import solve
-from tevit_vis.structures import ClipPrediction, ClipSupervision, FrameGeometry, Tubes
+from tevit_vis.structures import ClipPrediction, ClipSupervision, Tubes
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.values import whole_number
 

@@ -21,12 +21,13 @@ from mmdet.models.roi_heads import SparseRoIHead
 from torch import nn
 from torch.nn.modules.utils import _pair
 
+from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import constant, fold_frames
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.layers.roi_align import extract_roi_feats
 from tevit_vis.masks import RoIMasks
 from tevit_vis.models.assigners.matching import on_device, solve
-from tevit_vis.structures import ClipPrediction, ClipTruths, FrameGeometry
+from tevit_vis.structures import ClipPrediction, ClipTruths
 from tevit_vis.utils.values import whole_number
 
 from .selection import best_pairs

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import encode_masks, to_rle
-from tevit_vis.rle import decode_runs, rle_faults
+from tevit_vis.mask_checks import decode_runs, rle_faults
+from tevit_vis.rle import encode_masks, to_rle
 from tevit_vis.utils.values import is_number, is_whole, shorten
 
 
