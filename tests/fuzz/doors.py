@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets import Draw, YouTubeVISDataset
@@ -31,6 +32,7 @@ from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
 from tevit_vis.video import VideoWriter, open_source
+from tevit_vis.video.formats import CONTAINERS
 
 MEMORY = 2 << 30  # bytes beyond those of the libraries
 ODD = [
@@ -199,12 +201,18 @@ class Doors:
             pass
 
     def video(self, rng: random.Random) -> None:
-        source = self.folder / 'sound.mp4'
-        if not source.exists():
+        source = self.folder / f'sound{rng.choice([*CONTAINERS, ".webp", ".tif"])}'
+        frames = [np.full((32, 48, 3), 20 * t, np.uint8) for t in range(12)]
+        if not source.exists() and source.suffix in CONTAINERS:
             with VideoWriter(str(source), 10) as writer:
-                for t in range(12):
-                    writer.write(np.full((32, 48, 3), 20 * t, np.uint8))
-        for _ in open_source(str(self.damaged(source, rng))):
+                for frame in frames:
+                    writer.write(frame)
+        elif not source.exists():
+            first, *others = map(Image.fromarray, frames)
+            first.save(source, save_all=True, append_images=others)
+        opened = open_source(str(self.damaged(source, rng)), rng.choice(['keep', 'skip', 'stop']))
+        str(opened.look)
+        for _ in opened:
             pass
 
     def checkpoint(self, rng: random.Random) -> None:

@@ -112,7 +112,9 @@ def test_a_file_without_times_repeats_frames(tmp_path):
 
 
 def test_the_same_frames_give_the_same_file(tmp_path):
-    contents = {write(tmp_path / f'{n}.mp4').read_bytes() for n in range(3)}
+    # Not below some 128 pixels a side, where x264 looks at memory that it did not set (mbtree).
+    frames = [cv2.resize(frame, (320, 180)) for frame in SMOOTH]
+    contents = {write(tmp_path / f'{n}.mp4', frames).read_bytes() for n in range(3)}
     assert len(contents) == 1
 
 
