@@ -58,6 +58,7 @@ class RoIMasks(LogitMasks):
 
     boxes: torch.Tensor
     threshold: float
+    cells: None = None  # its maps are made for the frame alone
 
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""

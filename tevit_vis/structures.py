@@ -41,6 +41,10 @@ class ClipMasks(Protocol):
     def size(self) -> tuple[int, int]:
         """(H, W) of the original frames."""
 
+    @property
+    def cells(self) -> tuple[float, float] | None:
+        """(y, x) cells of ``maps`` that the frame covers; None where it covers all of them."""
+
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
 

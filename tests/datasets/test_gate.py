@@ -223,3 +223,27 @@ def test_a_damaged_image_is_found_unless_only_headers_are_read(change):
     assert 'file_names[2]' in fault
     assert 'is no image' in fault
     assert DatasetCheck(content, 'a.json', str(images), headers_only=True).faults == []
+
+
+def test_a_piece_of_two_points_is_left_out_and_said(change, caplog):
+    square = [3, 4, 12, 4, 12, 14, 3, 14]
+
+    def give_polygons(pieces):
+        def function(content):
+            entry = content['annotations'][0]
+            masks = entry['segmentations']
+            entry['segmentations'] = [mask and pieces for mask in masks]
+            for key in ('bboxes', 'areas'):
+                entry.pop(key, None)
+
+        return function
+
+    path, images = change(give_polygons([square, [1, 1, 2, 2]]))
+    build(path, images)
+    assert 'polygons of less than three points are left out' in caplog.text
+    done = DatasetCheck(json.loads(path.read_text()), 'a.json', str(images))
+    assert done.faults == []
+    assert any('less than three points' in line for line in done.warnings)
+    change(give_polygons([[str(number) for number in square]]))
+    with pytest.raises(InputError, match='polygon 0 must have finite numbers'):
+        build(path, images)

@@ -247,7 +247,7 @@ def track_windows(
         with precision(device, model.amp_dtype):
             levels = window_features(model, window, device)
             found = model.predict_clip(levels, [held.frame.meta for held in window])
-        cells = getattr(found.masks, 'cells', None)  # masks in boxes become maps of the frame
+        cells = found.masks.cells  # masks in boxes become maps of the frame
         stitcher = stitcher or Stitcher(windows, found.masks.size, cells)
         stitcher.add(numbers, found.class_scores, found.boxes, found.masks.maps())
     if stitcher is not None:

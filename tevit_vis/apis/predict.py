@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames, window
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 from tevit_vis.utils.json_files import json_text, write_json
+from tevit_vis.utils.values import did_you_mean
 from tevit_vis.video import (
     FrameSource,
     TimedFrame,
@@ -51,8 +51,7 @@ class Selection:
         """
         for name in self.classes or ():
             if name not in class_names:
-                close = difflib.get_close_matches(name, class_names, n=1, cutoff=0.5)
-                hint = f'; did you mean {close[0]!r}?' if close else ''
+                hint = did_you_mean(name, class_names, most=1, cutoff=0.5)
                 raise InputError(
                     f'--classes: must be of {", ".join(class_names)}, but got {name!r}{hint}'
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import sys
@@ -17,11 +16,11 @@ from mmcv import Config, ConfigDict
 from tevit_vis.utils.building import build, one_line
 from tevit_vis.utils.config_keys import check_foreign_values, check_option, check_top_keys
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import did_you_mean
 
 __all__ = ['apply_options', 'build', 'find_config', 'load_config', 'one_line']
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# Installed, the configs lie in the package; in a checkout, beside it.
 CONFIG_FAULTS = (
     SyntaxError,
     LookupError,
@@ -33,6 +32,7 @@ CONFIG_FAULTS = (
     OSError,
 )
 LOGGER = logging.getLogger('tevit_vis')
+# Installed, the configs lie in the package; in a checkout, beside it.
 CONFIG_FOLDERS = (PACKAGE / 'configs', PACKAGE.parent / 'configs')
 
 
@@ -51,8 +51,7 @@ def find_config(name: str) -> Path:
                         'read: YAML and JSON look like data, but could run code as well'
                     )
                 return candidate
-    close = difflib.get_close_matches(name, known_configs(), n=3)
-    hint = f'; did you mean {" or ".join(close)}?' if close else ''
+    hint = did_you_mean(name, known_configs(), quoted=False)
     raise InputError(
         f'{name}: config must be a file or a name such as tevit/tevit_msgshift, '
         f'but there is none{hint}'
@@ -79,8 +78,7 @@ def find_base(folder: str, base: str) -> str:
             for candidate in (configs / base, configs / f'{base}.py'):
                 if candidate.is_file():
                     return str(candidate)
-    close = difflib.get_close_matches(base, known_configs(), n=3, cutoff=0.5)
-    hint = f'; did you mean {" or ".join(close)}?' if close else ''
+    hint = did_you_mean(base, known_configs(), cutoff=0.5, quoted=False)
     raise FileNotFoundError(
         f'_base_: {base} must be a file beside {folder}/ or the name of a config{hint}'
     )

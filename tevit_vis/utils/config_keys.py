@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,7 +10,7 @@ from mmcv import Config, ops
 from mmcv.utils import Registry
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import shorten
+from tevit_vis.utils.values import did_you_mean, shorten
 
 PARAMWISE = (
     *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult'),
@@ -95,8 +94,7 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
             )
         known = section_keys(where, _with_chosen_class(node, where, options), owner)
         if part not in node and known is not None and part not in known:
-            close = difflib.get_close_matches(part, sorted({*node, *known}), n=3)
-            hint = f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
+            hint = did_you_mean(part, {*node, *known})
             raise InputError(
                 f'--cfg-options {option}: {where or "the config"} has no key {part!r}{hint}'
             )
@@ -211,8 +209,7 @@ def nearest_registered(type_name: str, registry_name: str) -> str:
     for registry in registries():
         if registry.name == registry_name:
             names |= set(registry.module_dict)
-    close = difflib.get_close_matches(type_name, sorted(names), n=3)
-    return f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
+    return did_you_mean(type_name, names)
 
 
 def registries() -> Iterable[Registry]:
@@ -263,10 +260,10 @@ def check_top_keys(config: Config, path: str) -> None:
     for name in config:
         if name in keys:
             continue
-        close = difflib.get_close_matches(name, keys, n=1, cutoff=0.85)
-        if close:
+        hint = did_you_mean(name, keys, most=1, cutoff=0.85)
+        if hint:
             raise InputError(
-                f'{path}: has no key {name!r}; did you mean {close[0]!r}? '
+                f'{path}: has no key {name!r}{hint} '
                 '(a variable of the file needs a name less like it)'
             )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
 
 from tevit_vis.utils.errors import InputError
 
@@ -64,3 +66,23 @@ def _number_text(value: float) -> str:
     if isinstance(value, int) and abs(value) > 10**30:
         return f'a whole number of {value.bit_length()} bits'
     return repr(value)
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6, quoted: bool = True
+) -> str:
+    """Returns '; did you mean ...?' with the known words that are closest, or an empty text.
+
+    Args:
+        word: as it was written.
+        known: that it may be.
+        most: of them that are named.
+        cutoff: least likeness, 0 to 1.
+        quoted: whether they stand in quotes.
+
+    Example:
+        >>> did_you_mean('bakcbone', ['backbone', 'neck'])
+        "; did you mean 'backbone'?"
+    """
+    close = difflib.get_close_matches(word, sorted(set(known)), n=most, cutoff=cutoff)
+    return f'; did you mean {" or ".join(map(repr, close) if quoted else close)}?' if close else ''
