@@ -1,6 +1,7 @@
 """Tiny builders: a TeViT of few channels, clips of coloured noise, data sets of a few frames.
 
-The real clips and goldens lie in ``../shared``; tests that need them skip where it is absent.
+The real clips and larger goldens lie in ``../shared``; tests that need them skip where it is
+absent.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tevit_vis.datasets.synthetic_files import instance_entry
 from tevit_vis.utils.config import load_config
 
 SHARED = Path(__file__).parents[2] / 'shared'
+GOLDENS = Path(__file__).parent / 'goldens'  # small cases; SHARED has more of them
 CHANNELS = 16
 TINY = {
     'model.backbone.embed_dims': 8,

@@ -1,17 +1,28 @@
-"""The official implementations' numbers, on every shared case of the systems that are built."""
+"""The official implementations' numbers, on every case that is found."""
 
 import pytest
 from check_case import CHECKS, check_case
-from conftest import SHARED
-
-CASES = [
-    path
-    for system in sorted(CHECKS)
-    for path in sorted((SHARED / 'goldens' / system).glob('*/manifest.json'))
-]
+from conftest import GOLDENS, SHARED
 
 
-@pytest.mark.skipif(not CASES, reason='../shared/goldens is absent')
+def all_cases():
+    """The cases of this repository, then those beside it that it does not have."""
+    cases = {}
+    for folder in (GOLDENS, SHARED / 'goldens'):
+        for system in sorted(CHECKS):
+            for path in sorted((folder / system).glob('*/manifest.json')):
+                cases.setdefault('/'.join(path.parts[-3:-1]), path)
+    return list(cases.values())
+
+
+CASES = all_cases()
+
+
+def test_every_system_has_a_case_in_this_repository():
+    own = {path.parts[-3] for path in CASES if GOLDENS in path.parents}
+    assert own == set(CHECKS)
+
+
 @pytest.mark.parametrize(
     'case',
     [

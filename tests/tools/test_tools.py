@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED, noise_frames, write_frames
+from conftest import GOLDENS, SHARED, noise_frames, write_frames
 from golden import GoldenCase
 
 from tevit_vis.video import VideoWriter
@@ -167,9 +167,7 @@ def test_video_demo_names_a_file_that_is_no_video(tiny_files, tmp_path):
 
 
 def test_check_case_fails_on_wrong_numbers(tmp_path):
-    case = SHARED / 'goldens' / 'tevit' / 'tiny_r50'
-    if not case.is_dir():
-        pytest.skip('../shared/goldens is absent')
+    case = GOLDENS / 'tevit' / 'tiny_r50'
     for path in case.iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / 'results.json').unlink()
@@ -225,9 +223,7 @@ def test_video_demo_does_not_write_over_its_input(tiny_files, tmp_path):
 
 @pytest.mark.slow
 def test_convert_checkpoint_converts_there_and_back_and_refuses_others(tmp_path):
-    case = SHARED / 'goldens' / 'seqformer' / 'tiny'
-    if not case.exists():
-        pytest.skip('../shared/goldens is absent')
+    case = GOLDENS / 'seqformer' / 'tiny'
     official, ours, back = (tmp_path / name for name in ('official.pth', 'ours.pth', 'back.pth'))
     GoldenCase(case).write_checkpoint(official)
     tool = (sys.executable, ROOT / 'tools/convert_checkpoint.py', 'seqformer')

@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED
+from conftest import GOLDENS
 
 from tevit_vis.rle import decode_rle
 from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
 from tevit_vis.utils.errors import InputError
 
-GOLDEN = SHARED / 'goldens' / 'ifc' / 'tiny' / 'expected_test.npz'
+GOLDEN = GOLDENS / 'ifc' / 'tiny' / 'expected_test.npz'
 SIZE = (8, 12)
 
 
@@ -195,7 +195,6 @@ def test_a_thousand_tracks():
     assert np.argwhere(masks).tolist() == [[777 % 8, 777 // 8]]
 
 
-@pytest.mark.skipif(not GOLDEN.exists(), reason='../shared/goldens is absent')
 def test_tracks_are_those_of_the_official_ifc():
     stored = np.load(GOLDEN)
     stitcher = Stitcher(Windows(3, 1, 0.05, 0.01), (96, 128))
