@@ -128,7 +128,10 @@ class Summary:
     def __str__(self) -> str:
         counts = ', '.join(f'{count} {name}' for name, count in self.shown.most_common())
         tracks = sum(self.shown.values())
-        text = f'{self.num_frames} frames, {tracks} {"track" if tracks == 1 else "tracks"}'
+        text = ', '.join(
+            f'{count} {name}{"" if count == 1 else "s"}'
+            for count, name in ((self.num_frames, 'frame'), (tracks, 'track'))
+        )
         if counts:
             return f'{text}: {counts}'
         if self.best is None:
