@@ -34,6 +34,9 @@ def in_half_precision(weights: Mapping, path: str) -> dict:
     Raises:
         InputError: fp16 cannot hold one.
     """
+    odd = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
+    if odd:
+        raise InputError(f'{path}: weights must be tensors, but {odd[0]} is none')
     halved = {
         name: value.half() if value.is_floating_point() else value
         for name, value in weights.items()

@@ -17,6 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
+from tevit_vis.apis.predict import Summary
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.tracking import set_windows, windows_of
 from tevit_vis.utils.cli import (
@@ -50,7 +51,7 @@ def parse_args() -> argparse.Namespace:
         '--out',
         default='out.mp4',
         help='video to write: .mp4, .mov, .mkv, .webm, .avi or .gif (default: %(default)s); a '
-        'folder for several inputs',
+        'folder for several inputs (default: found)',
     )
     parser.add_argument('--no-video', action='store_true', help='write none')
     parser.add_argument(
@@ -116,12 +117,18 @@ def main() -> None:
     for name, outputs in zip(inputs, all_outputs):
         try:
             source = first or open_source(name, args.on_damage)
-            predict(model, source, shown_name(name), outputs, selection, args.max_frames)
+            summary = predict(model, source, shown_name(name), outputs, selection, args.max_frames)
         except InputError as error:
             if len(inputs) == 1:
                 raise
             faults += 1
             print(f'error: {error}', file=sys.stderr)
+            continue
+        if summary.interrupted and not source.live:
+            raise InputError(
+                f'{shown_name(name)}: interrupted after {summary.num_frames} frames: what was '
+                'found in them is kept'
+            )
     if faults:
         raise InputError(f'{faults} of {len(inputs)} videos could not be done')
 
@@ -134,18 +141,18 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
     """The files to write for each input; none may be over an input or another one."""
     style = VideoStyle(args.codec, args.quality, args.speed)
     video, suffix = (None if args.no_video else args.out), '.mp4'
+    if not args.out:
+        raise InputError('--out: must have a name, but it is empty: --no-video writes none')
     if not (video or args.json or args.jsonl):
         raise InputError('--no-video: leaves nothing to write without --json or --jsonl')
-    if len(inputs) > 1 and video:
-        video, suffix = ('.', '.mp4') if video == 'out.mp4' else (video, '.mp4')
+    if len(inputs) > 1 and video == 'out.mp4':
+        video = 'found'
     outputs, stems = [], file_stems(inputs)
     for stem in stems:
         paths = [
             None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
             for folder, end in ((video, suffix), (args.json, '.json'), (args.jsonl, '.jsonl'))
         ]
-        if len(inputs) > 1 and video == '.':
-            paths[0] = f'{stem}_found{suffix}'
         outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
     taken = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
     for each in outputs:
@@ -177,7 +184,7 @@ def predict(
     outputs: Outputs,
     selection: Selection,
     max_frames: int | None,
-) -> None:
+) -> Summary:
     """Find and write the instances of one video."""
     if max_frames is not None:
         source = Limited(source, max_frames)
@@ -195,6 +202,7 @@ def predict(
     for path in (outputs.video, outputs.json, outputs.jsonl):
         if path:
             print(path)
+    return summary
 
 
 if __name__ == '__main__':

@@ -140,7 +140,7 @@ def test_video_demo_takes_several_videos(tiny_files, tmp_path):
     ('options', 'words'),
     [
         (['--no-video'], '--no-video: leaves nothing to write'),
-        (['--out', ''], 'leaves nothing to write'),
+        (['--out', ''], '--out: must have a name'),
         (['--out', 'a.png'], 'a.png: video must end in .mp4'),
         (['--score-thr', '1.5'], '--score-thr: must be a number from 0 to 1'),
         (['--stride', '3'], 'stride: needs windows'),

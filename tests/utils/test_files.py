@@ -69,6 +69,7 @@ def test_a_file_of_a_killed_process_is_removed_and_locks_nobody_out(tmp_path):
     path = tmp_path / 'out'
     abandoned = tmp_path / 'out.0123abcd.unfinished'
     abandoned.write_text('half')
+    os.utime(abandoned, (0, 0))
     UnfinishedFile(path, alone=True).discard()
     assert not abandoned.exists()
 

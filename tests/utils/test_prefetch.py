@@ -150,3 +150,14 @@ def test_a_source_is_let_go_when_nobody_asks_any_more():
     assert released.wait(10)
     ((left, of),) = dropped
     assert 0 <= left < of
+
+
+@pytest.mark.parametrize('error', [SystemExit, KeyboardInterrupt, MemoryError])
+def test_whatever_a_source_raises_reaches_the_consumer(error):
+    def source():
+        yield 1
+        raise error('the end')
+
+    for items in (prefetch(str, source(), 2, 4), newest(source(), 4)):
+        with pytest.raises(error, match='the end'):
+            list(items)

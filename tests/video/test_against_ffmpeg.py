@@ -22,6 +22,7 @@ KINDS = {
     'vp8.webm': '-c:v libvpx -b:v 1M',
     'vp9.webm': '-c:v libvpx-vp9 -b:v 1M',
     'mpeg4.avi': '-c:v mpeg4 -q:v 3',
+    'h264.avi': '-c:v libx264 -pix_fmt yuv420p -bf 3',
     'mjpeg.avi': '-c:v mjpeg -q:v 3',
     'raw.avi': '-c:v rawvideo -pix_fmt yuyv422',
     'mpeg2.mpg': '-c:v mpeg2video -q:v 3',
@@ -70,7 +71,8 @@ def times_of_ffprobe(path):
     command = ['ffprobe', '-loglevel', 'error', '-select_streams', 'v:0', '-of', 'csv=p=0']
     entries = ['-show_entries', 'frame=best_effort_timestamp_time', str(path)]
     printed = subprocess.run([*command, *entries], check=True, capture_output=True, text=True)
-    times = [float(line.strip(',')) for line in printed.stdout.split() if line.strip(',')]
+    words = [line.strip(',') for line in printed.stdout.split()]
+    times = [float(word) for word in words if word not in ('', 'N/A')]
     return np.array(times) - times[0]
 
 
@@ -81,7 +83,10 @@ def check_equal(path):
     assert len(ours) == len(theirs)
     assert np.abs(ours - theirs).mean() < LEVELS
     times = np.array([frame.time for frame in read])
+    assert (np.diff(times) > 0).all()
     expected = times_of_ffprobe(path)
+    if len(expected) < len(times):  # AVI: the last frames of a decoder have none
+        times = times[: len(expected)]
     np.testing.assert_allclose(times - times[0], expected[: len(times)], atol=2e-3)
 
 
@@ -116,6 +121,20 @@ def test_turns_and_flips(tmp_path, turn):
     turned = matrix(*TURNS[turn])
     path.write_bytes(content[:at] + turned + content[at + len(turned) :])
     check_equal(path)
+
+
+@pytest.mark.parametrize('offset', [0, 3600])
+def test_joined_broadcasts_go_on(tmp_path, offset, caplog):
+    parts = [
+        encode(tmp_path / f'{shift}.ts', f'{KINDS["h264.ts"]} -output_ts_offset {shift}')
+        for shift in (0, offset)
+    ]
+    joined = tmp_path / 'joined.ts'
+    joined.write_bytes(b''.join(part.read_bytes() for part in parts))
+    times = np.array([frame.time for frame in open_source(joined).timed()])
+    assert len(times) >= 2 * RATE - 2
+    np.testing.assert_allclose(np.diff(times), 1 / RATE, atol=1e-3)
+    assert not caplog.records
 
 
 def test_a_variable_frame_rate(tmp_path):

@@ -13,26 +13,27 @@ from tevit_vis.video import open_source
 NUM_FRAMES = 60
 
 
-def silence():
-    frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
-    frame.sample_rate, frame.pts = 8000, 0
+def silence(rate=8000, samples=1024):
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, samples or 1024), np.float32), 'fltp', 'mono')
+    frame.sample_rate, frame.pts = rate, 0
     return frame
 
 
-def make(path, codec='mpeg4', index_first=True, audio_seconds=0):
+def make(path, codec='mpeg4', index_first=True, audio_seconds=0, audio='aac'):
     """A video of 60 frames at 30 a second."""
     options = {'movflags': '+faststart'} if index_first and path.suffix == '.mp4' else {}
     with av.open(str(path), 'w', options=options) as container:
         stream = container.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = 96, 64, 'yuv420p'
         stream.codec_context.gop_size = 12
-        sound = container.add_stream('aac', rate=8000, layout='mono') if audio_seconds else None
+        rate = 8000 if audio == 'aac' else 48000
+        sound = container.add_stream(audio, rate=rate, layout='mono') if audio_seconds else None
         for frame in noise_frames(NUM_FRAMES, 64, 96):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='bgr24')))
         container.mux(stream.encode(None))
         for number in range(audio_seconds * 8):
-            frame = silence()
-            frame.pts = number * 1024
+            frame = silence(rate, sound.codec_context.frame_size)
+            frame.pts = number * frame.samples
             container.mux(sound.encode(frame))
         if sound:
             container.mux(sound.encode(None))

@@ -126,3 +126,25 @@ def test_frames_in_memory_are_videos():
 def test_what_is_no_frame_is_named(video, words):
     with pytest.raises(InputError, match=words):
         list(open_source(video))
+
+
+@pytest.mark.parametrize('kind', ['float', 'colours of 16 bits', 'grey'])
+def test_stacks_of_any_numbers(tmp_path, kind):
+    pages = [np.full((16, 24), 40 + 3 * n, np.uint8) for n in range(70)]
+    if kind == 'float':
+        pages = [(page / 255).astype(np.float32) for page in pages]
+    elif kind == 'colours of 16 bits':
+        pages = [np.repeat(page[:, :, None].astype(np.uint16) * 257, 3, axis=2) for page in pages]
+    assert cv2.imwritemulti(str(tmp_path / 'a.tif'), pages)
+    read = list(open_source(tmp_path / 'a.tif'))
+    assert len(read) == 70
+    for n in (0, 1, 69):
+        assert np.abs(read[n].astype(int) - (40 + 3 * n)).max() <= 1
+
+
+def test_pages_without_a_duration_have_times(tmp_path):
+    images = [Image.fromarray(frame) for frame in noise_frames(3, 20, 30)]
+    options = dict(save_all=True, append_images=images[1:], duration=[0, 50, 50], lossless=True)
+    images[0].save(tmp_path / 'a.webp', **options)
+    times = [frame.time for frame in open_source(tmp_path / 'a.webp').timed()]
+    assert times == pytest.approx([0, 0.1, 0.15])

@@ -1,8 +1,10 @@
+import os
 import socket
 from contextlib import contextmanager
 from threading import Event, Thread
 
 import av
+import cv2
 import numpy as np
 import pytest
 from conftest import noise_frames, write_frames
@@ -295,3 +297,19 @@ def test_a_stream_that_is_not_there_is_named_without_its_password(url, caplog):
         VideoStream(url, patience=0.5)
     assert 'localhost:1' in str(caught.value)
     assert 'hunter2' not in str(caught.value) + caplog.text
+
+
+def test_a_capture_of_a_file_gives_all_frames(tmp_path):
+    write_video(tmp_path / 'a.mp4', noise_frames(7, 48, 80))
+    capture = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+    if not capture.isOpened():
+        pytest.skip('this OpenCV reads no videos')
+    source = open_source(capture)
+    assert (source.live, source.num_frames) == (False, 7)
+    assert [frame.time for frame in source.timed()] == pytest.approx([n / 12 for n in range(7)])
+
+
+def test_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / 'a.mp4')
+    with pytest.raises(InputError, match='a.mp4: video must be a file, but is a pipe'):
+        open_source(tmp_path / 'a.mp4')

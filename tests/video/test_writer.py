@@ -173,6 +173,31 @@ def test_sound_goes_along(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.mkv', 'origin.mp4']
 
 
+@pytest.mark.parametrize('codec', ['ac3', 'eac3'])
+def test_sound_of_broadcasts_goes_along(tmp_path, codec):
+    origin = make(tmp_path / 'origin.mkv', audio_seconds=2, audio=codec)
+    path = write(tmp_path / 'a.mp4', sound=str(origin))
+    with av.open(str(path)) as copy:
+        assert len(list(copy.decode(audio=0))) > 5
+        assert len(list(open_source(path))) == 12
+    broadcast = make(tmp_path / 'origin.ts', audio_seconds=2)
+    with pytest.raises(InputError, match=r'aac of a broadcast\), such as .mkv'):
+        write(tmp_path / 'b.mp4', sound=str(broadcast))
+    write(tmp_path / 'b.mkv', sound=str(broadcast))
+
+
+def test_the_index_comes_first_where_a_file_is_not_endless(tmp_path):
+    for endless in (False, True):
+        content = write(tmp_path / 'a.mp4', endless=endless).read_bytes()
+        assert (content.index(b'moov') < content.index(b'mdat')) != endless
+
+
+@pytest.mark.parametrize('fps', [1e-6, 1e6])
+def test_rates_that_no_video_has(tmp_path, fps):
+    with pytest.raises(InputError, match='frames per second must be 0.01 to 1000'):
+        VideoWriter(str(tmp_path / 'a.mp4'), fps)
+
+
 def test_names_with_colons_are_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write('2024-05-01T12:30:00.mp4')
@@ -187,7 +212,7 @@ from tevit_vis.video import VideoWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 rng = np.random.default_rng(0)
 try:
-    with VideoWriter(sys.argv[1], 10, endless=sys.argv[2] == 'endless') as writer:
+    with VideoWriter(sys.argv[1], 10, keeps_begun=sys.argv[2] == 'kept') as writer:
         for _ in range(200):
             writer.write(rng.integers(0, 255, (96, 128, 3), np.uint8))
 except InputError as error:
@@ -195,7 +220,7 @@ except InputError as error:
 """
 
 
-@pytest.mark.parametrize('kind', ['endless', 'short'])
+@pytest.mark.parametrize('kind', ['kept', 'whole'])
 @pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
 def test_a_full_disk_is_one_line(tmp_path, kind, suffix):
     path = tmp_path / f'a{suffix}'
@@ -203,8 +228,8 @@ def test_a_full_disk_is_one_line(tmp_path, kind, suffix):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f'a{suffix}: cannot be written: File too large' in done.stdout
-    assert [p.name for p in tmp_path.iterdir()] == ([path.name] if kind == 'endless' else [])
-    if kind == 'endless':  # what was drawn can be played
+    assert [p.name for p in tmp_path.iterdir()] == ([path.name] if kind == 'kept' else [])
+    if kind == 'kept':  # what was drawn can be played
         assert len(list(open_source(path))) >= 5
 
 

@@ -14,7 +14,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames, windows_of
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import writing_faults
+from tevit_vis.utils.files import PathLock, writing_faults
 from tevit_vis.utils.json_files import json_text, write_json
 from tevit_vis.utils.values import did_you_mean
 from tevit_vis.video import (
@@ -105,11 +105,13 @@ class Summary:
 
     Args:
         num_frames: that were looked at.
+        interrupted: whether Ctrl-C ended it before the video did.
         shown: tracks that scored at least ``Outputs.score_thr`` in some frame, by class.
         best: (score, class) of the best track, whether it was shown or not.
     """
 
     num_frames: int = 0
+    interrupted: bool = False
     shown: Counter = field(default_factory=Counter)
     best: tuple[float, str] | None = None
     tracks: set[int] = field(default_factory=set, repr=False)  # that are counted in shown
@@ -169,6 +171,11 @@ def predict_to_files(
     selection = selection or Selection()
     selection.check(model.CLASSES)
     if windows_of(model.test_cfg) is None:
+        if outputs.video and source.passes_once:
+            raise InputError(
+                'frames that can be gone through once only need windows to be drawn into '
+                '(model.test_cfg.windows.length): or give a list'
+            )
         instances = selection.of_video(inference_video(model, source, on_frame), model.CLASSES)
         frames = _frames_of(instances, source, len(model.CLASSES), with_images=bool(outputs.video))
         if outputs.json:
@@ -214,12 +221,15 @@ def _write_frames(
                     lines.write(frame_to_json(found, model.CLASSES, least))
                 yield image, found
                 on_frame()
+            summary.interrupted = False
 
+        summary.interrupted = True  # until all frames have passed
         if outputs.video:
             writer = VideoWriter(
                 outputs.video,
                 outputs.fps or source.fps or IMAGES_FPS,
-                endless=True,
+                endless=source.live,
+                keeps_begun=True,
                 style=outputs.style,
                 look=source.look,
                 sound=source.sound if outputs.sound else None,
@@ -251,7 +261,15 @@ class JSONLines:
     def __init__(self, path: str) -> None:
         self.path = path
         with writing_faults(path):
-            self.file = open(path, 'w', encoding='utf-8')  # noqa: SIM115  (closed at the exit)
+            self.file = open(path, 'a', encoding='utf-8')  # noqa: SIM115  (closed at the exit)
+            self.lock = PathLock(path)
+            if not self.lock.take():
+                self.file.close()
+                raise InputError(
+                    f'{path}: must be written by one process at a time, but another one is at it: '
+                    'give this one another name'
+                )
+            self.file.truncate(0)
 
     def __enter__(self) -> JSONLines:
         return self
@@ -269,6 +287,7 @@ class JSONLines:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # of a full disk, which was told
             self.file.close()
+        self.lock.release()
 
 
 def _pass_all(frames: FoundFrames, summary: Summary) -> None:

@@ -52,13 +52,14 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
             return read_safetensors(str(path))
         is_zip = zipfile.is_zipfile(path)
         if not is_zip and str(path).endswith('.pkl'):
-            return read_plain_pickle(str(path))
-        checkpoint = torch.load(
-            path,
-            map_location='cpu',
-            weights_only=not trust,
-            mmap=is_zip or None,  # tensors are read when copied: the file is never held twice
-        )
+            checkpoint = read_plain_pickle(str(path))
+        else:
+            checkpoint = torch.load(
+                path,
+                map_location='cpu',
+                weights_only=not trust,
+                mmap=is_zip or None,  # tensors are read when copied: the file is never held twice
+            )
     except FileNotFoundError:
         raise InputError(f'{path}: checkpoint must be a file, but there is none') from None
     except pickle.UnpicklingError as error:

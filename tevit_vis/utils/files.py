@@ -8,11 +8,13 @@ import glob
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tevit_vis.utils.errors import InputError
 
+YOUNG = 60.0  # seconds
 LONGEST_STEM = 200  # bytes of a name that an unfinished file takes over; names have 255 at most
 
 
@@ -47,6 +49,8 @@ def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike
             raise IsADirectoryError(errno.EISDIR, 'it is a folder')
         if os.path.exists(path) and not os.path.isfile(path):
             raise OSError(errno.EINVAL, 'it is a device or a pipe, which would be replaced')
+        if len(os.fsencode(os.path.basename(path))) > os.pathconf(folder, 'PC_NAME_MAX'):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -129,7 +133,8 @@ class UnfinishedFile:
             create = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             os.close(os.open(self.path, create, 0o666))
             self.lock = PathLock(self.path)
-            self.lock.take()
+            while not self.lock.take():  # another process looks whether it is abandoned
+                time.sleep(0.01)
         for other in glob.glob(f'{glob.escape(stem)}.????????.unfinished{glob.escape(suffix)}'):
             if other != self.path and not _remove_if_abandoned(other) and alone:
                 self.discard()
@@ -160,13 +165,16 @@ class UnfinishedFile:
 
 
 def _remove_if_abandoned(path: str) -> bool:
-    """Remove an unfinished file that no process works on; returns whether it is gone."""
+    """Remove an unfinished file that no process works on; returns whether none does.
+
+    A young one may be about to be locked by the process that made it.
+    """
     lock = PathLock(path)
     try:
         if os.path.islink(path) or not lock.take():
             return False
         # Without a lock of its own, nobody can tell whether it is abandoned.
-        if lock.descriptor is not None:
+        if lock.descriptor is not None and time.time() - os.stat(path).st_mtime > YOUNG:
             os.remove(path)
     except FileNotFoundError:  # it was published meanwhile
         pass

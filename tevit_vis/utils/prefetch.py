@@ -50,7 +50,7 @@ def prefetch(
                 taken.put(pool.submit(function, next(source)))
         except StopIteration:
             taken.put(None)
-        except Exception as error:  # noqa: BLE001  (raised below, at its turn)
+        except BaseException as error:  # noqa: BLE001  (raised below, at its turn)
             taken.put(error)
         finally:
             getattr(source, 'close', lambda: None)()
@@ -60,7 +60,7 @@ def prefetch(
     taker.start()
     try:
         while (future := taken.get()) is not None:
-            if isinstance(future, Exception):
+            if isinstance(future, BaseException):
                 raise future
             yield future.result()
             room.release()  # the consumer asks for the next one: it is done with this
@@ -98,7 +98,7 @@ def newest(
                     news.notify()
                 if ended:
                     return
-        except Exception as error:  # noqa: BLE001  (raised again below)
+        except BaseException as error:  # noqa: BLE001  (raised again below)
             faults.append(error)
         with news:
             ended.append(True)

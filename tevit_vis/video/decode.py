@@ -21,6 +21,8 @@ from .source import TimedFrame, VideoLook, check_same_size
 
 UNSPECIFIED = 2  # of ITU-T H.273
 NUM_PROBED = 100  # packets
+SMALLEST_STEP_BACK = 0.3  # seconds: more than frames out of order
+LONGEST_GAP = 10.0  # seconds between frames of a broadcast; a longer one is a clock set anew
 RGB_FORMATS = ('rgb', 'bgr', 'gbr', 'argb', 'abgr', 'pal8', '0rgb', '0bgr')
 
 
@@ -124,10 +126,9 @@ def upright_frames(
     Raises:
         InputError: a frame of another size, or damage with ``stop``.
     """
-    first, last = None, None
+    first = None
     reformat = Reformatter()
-    step = 1 / float(stream.average_rate) if stream.average_rate else 0.04
-    origin = None if container.start_time is None else container.start_time / av.time_base
+    clock = Clock(container, stream)
     for decoded in decode_packets(container, stream, damage):
         if on_damage == 'stop' and (damage.num_lost or decoded.is_corrupt):
             raise InputError(
@@ -144,15 +145,56 @@ def upright_frames(
             continue
         first = first or image.shape
         check_same_size(image, first, f'{name}: frame {damage.num_given}')
-        if decoded.pts is not None and decoded.time_base is not None:
-            seconds = float(decoded.pts * decoded.time_base)
-            origin = seconds if origin is None else origin
-            time = seconds - origin
-        else:
-            time = 0.0 if last is None else last + step
-        last = time if last is None else max(time, last)
         damage.num_given += 1
-        yield TimedFrame(image, last)
+        yield TimedFrame(image, clock.time_of(decoded))
+
+
+class Clock:
+    """Times of decoded frames in seconds from the start, each later than the one before.
+
+    Files lie: some have decoding times only, which is what counts where presentation times run
+    backward more often (so does ffmpeg); joined or interrupted broadcasts begin to count anew.
+    """
+
+    def __init__(self, container: InputContainer, stream: AVStream) -> None:
+        self.step = 1 / float(stream.average_rate) if stream.average_rate else 0.04
+        start = container.start_time
+        self.origin = None if start is None else start / av.time_base
+        self.may_jump = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        self.last: float | None = None
+        self.latest: dict[str, int] = {}
+        # AVI has no presentation times: what stands there counts packets.
+        self.num_backward = {'pts': int(container.format.name == 'avi'), 'dts': 0}
+
+    def time_of(self, decoded: av.VideoFrame) -> float:
+        """The time of the next frame."""
+        stamp = self._best_stamp(decoded.pts, decoded.dts)
+        if stamp is None or decoded.time_base is None:
+            self.last = 0.0 if self.last is None else self.last + self.step
+            return self.last
+        seconds = float(stamp * decoded.time_base)
+        if self.origin is None:
+            self.origin = seconds
+        time = seconds - self.origin
+        if self.last is not None:
+            back = max(SMALLEST_STEP_BACK, 3 * self.step)
+            jumped = time < self.last - back or (self.may_jump and time > self.last + LONGEST_GAP)
+            if jumped:  # the clock was set anew: the video goes on
+                self.origin = seconds - self.last - self.step
+                time = self.last + self.step
+            elif time <= self.last:
+                time = self.last + self.step / 10
+        self.last = time
+        return time
+
+    def _best_stamp(self, pts: int | None, dts: int | None) -> int | None:
+        """The time stamp to go by: of presentation, unless those run backward more often."""
+        for name, value in (('pts', pts), ('dts', dts)):
+            if value is not None:
+                self.num_backward[name] += value <= self.latest.get(name, value - 1)
+                self.latest[name] = value
+        goes_by_pts = self.num_backward['pts'] <= self.num_backward['dts']
+        return dts if pts is None or (dts is not None and not goes_by_pts) else pts
 
 
 class Reformatter:

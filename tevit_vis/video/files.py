@@ -45,6 +45,10 @@ class VideoFile(FrameSource):
     def __init__(self, path: str, on_damage: str = 'keep') -> None:
         self.path = path
         self.on_damage = check_on_damage(on_damage)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(
+                f'{path}: video must be a file, but is a pipe or a device: write it to a file first'
+            )
         if not os.path.isfile(path):
             raise InputError(f'{path}: video must be a file or a folder, but neither is there')
         with self._open() as container:
@@ -137,6 +141,8 @@ def _promised_seconds(container: InputContainer, stream: AVStream) -> float | No
 
     The length of the file is that of its longest stream: sound may go on after the video.
     """
+    if container.format.flags & av.format.Flags.ts_discont.value:
+        return None  # its clock may be set anew
     if stream.duration is not None:
         return float(stream.duration * (stream.time_base or 0))
     clock = CLOCK.match(stream.metadata.get('DURATION', ''))  # of Matroska

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 import mmcv
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 
 from tevit_vis.utils.errors import InputError
 
@@ -23,11 +24,15 @@ from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # that may have more than 8 bits
-PAGED_SUFFIXES = {'.webp', '.tif', '.tiff', '.png'}
 ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height change places
 # White of the depths that cameras have.
 WHITES = (255, 1023, 4095, 16383, 65535)
 NUM_SAMPLED = 8  # images in which the brightest value is looked for
+# What Pillow, OpenCV and mmcv raise on files that are damaged or something else.
+NOT_AN_IMAGE = (
+    *(OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, LookupError),
+    *(ArithmeticError, RuntimeError, MemoryError, struct.error, cv2.error),
+)
 DIGITS = re.compile(r'(\d+)')
 LOGGER = logging.getLogger('tevit_vis')
 
@@ -107,69 +112,14 @@ class ImageFiles(FrameSource):
         return max(values)
 
 
-class PagedImage(FrameSource):
-    """An image file of several pages: a TIFF, an animated WebP or PNG.
-
-    Args:
-        path: of the file.
-        on_damage: ``stop`` at a page that cannot be decoded; else the pages before it are used.
-    """
-
-    def __init__(self, path: str, on_damage: str = 'keep') -> None:
-        self.path = path
-        self.on_damage = check_on_damage(on_damage)
-        with image_faults(path), Image.open(path) as image:
-            self.num_frames = self.num_pages = int(getattr(image, 'n_frames', 1))
-            image.load()  # Pillow knows the duration of a WebP's page when it is decoded
-            duration = image.info.get('duration')
-        self.fps = 1000 / duration if duration else None
-        self.depth = Depth(self._brightest, path)
-
-    def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        first, count, time = None, 0, 0.0
-        try:
-            for page, duration in self._pages():
-                image = self.depth.to_8_bits(page)
-                first = first or image.shape
-                check_same_size(image, first, f'{self.path}: page {count}')
-                yield TimedFrame(image, time if self.fps else None)
-                time += duration / 1000
-                count += 1
-        except InputError:
-            if self.on_damage == 'stop' or not count:
-                raise
-            LOGGER.warning(
-                '%s: %d of %d pages were used: the file is cut off or damaged',
-                *(self.path, count, self.num_frames),
-            )
-
-    def _pages(self) -> Iterator[tuple[np.ndarray, float]]:
-        """Pages [H, W, 3] (BGR) of uint8 or uint16 and how long each is shown, in milliseconds."""
-        if Path(self.path).suffix.lower() in ('.tif', '.tiff'):
-            for number in range(self.num_pages):
-                yield _tiff_page(self.path, number), 0
-            return
-        with image_faults(self.path), Image.open(self.path) as image:
-            for page in ImageSequence.Iterator(image):
-                upright = np.asarray(ImageOps.exif_transpose(page).convert('RGB'))
-                yield np.ascontiguousarray(upright[:, :, ::-1]), page.info.get('duration', 0) or 0
-
-    def _brightest(self) -> int:
-        values = [int(page.max()) for page, _ in self._pages() if page.dtype == np.uint16]
-        return max(values, default=0)
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """An image that OpenCV read as it is stored as [H, W, 3]."""
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2)
+    return np.repeat(image[:, :, :1], 3, axis=2) if image.shape[2] < 3 else image[:, :, :3]
 
 
-def _tiff_page(path: str, number: int) -> np.ndarray:
-    """A page of a TIFF file, by OpenCV: Pillow reads no colours of 16 bits."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    with image_faults(path):
-        _, pages = cv2.imreadmulti(path, number, 1, flags=flags)
-        (page,) = pages
-    return _of_whole_numbers(page)
-
-
-def _of_whole_numbers(image: np.ndarray) -> np.ndarray:
+def of_whole_numbers(image: np.ndarray) -> np.ndarray:
     """An image of uint8 or uint16 as it is; one of other numbers, 0 to 1 or 0 to 255, as uint8."""
     if image.dtype in (np.uint8, np.uint16):
         return image
@@ -199,6 +149,10 @@ class Depth:
         if not self.white:
             self._choose(self.brightest())
         if (highest := int(image.max())) > self.white:
+            LOGGER.warning(
+                '%s: an image has values up to %d: all are darker from there on',
+                *(self.origin, highest),
+            )
             self._choose(highest)
         if self.white == WHITES[-1]:
             return (image >> 8).astype(np.uint8)
@@ -211,15 +165,6 @@ class Depth:
                 '%s: has values up to %d in 16 bits: they are taken as %d bits',
                 *(self.origin, highest, self.white.bit_length()),
             )
-
-
-def open_images(path: str, on_damage: str) -> FrameSource:
-    """An image file as a video: its pages, or itself as the only frame."""
-    if Path(path).suffix.lower() in PAGED_SUFFIXES:
-        paged = PagedImage(path, on_damage)
-        if paged.num_frames != 1:
-            return paged
-    return ImageFiles([path], path, on_damage)
 
 
 def read_image(path: str) -> np.ndarray:
@@ -244,9 +189,14 @@ def read_deep_image(path: str) -> np.ndarray:
         return read_image(path)
     with image_faults(path):
         content = np.fromfile(path, np.uint8)
-        image = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH))
-        is_deep = image.ndim == 3 and image.dtype != np.uint8
-    return _of_whole_numbers(image) if is_deep else read_image(path)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None:  # such as one of floats
+            image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+            image = in_colour(image) if image is not None else None
+        if image is None:
+            raise ValueError('no image')
+        is_deep = image.dtype != np.uint8
+    return of_whole_numbers(image) if is_deep else read_image(path)
 
 
 def image_size(path: str) -> tuple[int, int]:
@@ -292,5 +242,5 @@ def image_faults(path: str) -> Iterator[None]:
         raise InputError(f'{path}: frame must be an image file, but there is none') from None
     except Image.DecompressionBombError:
         raise InputError(f'{path}: frame must fit memory, but is too large') from None
-    except (OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, cv2.error):
+    except NOT_AN_IMAGE:
         raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None

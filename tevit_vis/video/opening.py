@@ -15,7 +15,8 @@ from tevit_vis.utils.errors import InputError
 from .arrays import FrameArray, FrameIterable
 from .camera import Camera
 from .files import VideoFile
-from .images import IMAGE_SUFFIXES, ImageFiles, list_images, natural_key, open_images
+from .images import IMAGE_SUFFIXES, ImageFiles, list_images, natural_key
+from .pages import open_images
 from .source import FrameSource, VideoInput
 from .streams import VideoStream
 
@@ -48,7 +49,7 @@ def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
     if isinstance(video, (int, cv2.VideoCapture)) and not isinstance(video, bool):
         return Camera(video)
     if isinstance(video, str) and '://' in video and not os.path.exists(video):
-        return VideoStream(video)
+        return VideoStream(video, on_damage=on_damage)
     if hasattr(video, 'detach'):  # a tensor; torch is not imported for other videos
         video = video.detach().cpu().numpy()
     if isinstance(video, np.ndarray):
@@ -97,7 +98,8 @@ def expand_inputs(names: Sequence[str]) -> list[str | int]:
         elif name.isdecimal():
             inputs.append(int(name))
         elif glob.has_magic(name):
-            matches = sorted(glob.glob(name, recursive=True), key=natural_key)
+            found = [path for path in glob.glob(name, recursive=True) if '.unfinished' not in path]
+            matches = sorted(found, key=natural_key)
             if not matches:
                 raise InputError(f'{name}: must match at least one file, but matches none')
             inputs += matches
@@ -113,6 +115,8 @@ def _videos_of(folder: str) -> list[str]:
     videos = [
         path.name
         for path in Path(folder).iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith('.')
+        if path.suffix.lower() in VIDEO_SUFFIXES
+        and not path.name.startswith('.')
+        and '.unfinished' not in path.name
     ]
     return [os.path.join(folder, name) for name in sorted(videos, key=natural_key)] or [folder]

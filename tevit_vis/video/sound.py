@@ -30,14 +30,17 @@ class SoundCopy:
         self.input = av.open(address, metadata_errors='replace')
         self.container = container
         stream = self.input.streams.best('audio')
-        if stream.codec_context.name.split('_')[0] not in container.supported_codecs and (
-            stream.codec_context.codec.name not in container.supported_codecs
-        ):
+        sound = stream.codec_context
+        names = {sound.name.split('_')[0], sound.codec.name}
+        # Broadcasts say in each packet of AAC what MP4 has once.
+        is_broadcast = sound.name == 'aac' and not sound.extradata
+        is_held = bool(names & set(container.supported_codecs))
+        if not is_held or (is_broadcast and container.format.name in ('mp4', 'mov')):
             self.input.close()
             raise InputError(
                 f'{path}: must be a kind of file that holds the sound of {public_url(origin)} '
-                f'({stream.codec_context.name}), such as .mkv, but is not: name it so, or leave '
-                'the sound out'
+                f'({sound.name}{" of a broadcast" if is_broadcast else ""}), such as .mkv, but is '
+                'not: name it so, or leave the sound out'
             )
         self.stream = container.add_stream_from_template(stream)
         self.start = (self.input.start_time or 0) / av.time_base

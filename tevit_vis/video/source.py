@@ -48,6 +48,7 @@ class FrameSource(ABC):
 
     Attributes:
         live: whether frames come in their own time, perhaps without end.
+        passes_once: whether frames can be gone through once only.
         fps: frames per second, None where the source does not know.
         num_frames: where the source knows; a video file's header may be wrong.
         look: see ``VideoLook``.
@@ -55,6 +56,7 @@ class FrameSource(ABC):
     """
 
     live: bool = False
+    passes_once: bool = False
     fps: float | None = None
     num_frames: int | None = None
     look: VideoLook = VideoLook()
@@ -121,6 +123,7 @@ class Limited(FrameSource):
         self.source = source
         self.most = most
         self.live, self.fps, self.sound = source.live, source.fps, source.sound
+        self.passes_once = source.passes_once
         self.num_frames = min(most, source.num_frames) if source.num_frames else None
 
     @property

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import cached_property
 
 import av
 from av.container import InputContainer
 
 from tevit_vis.utils.errors import InputError
 
-from .decode import Damage, upright_frames, video_stream
-from .source import FrameSource, TimedFrame
+from .decode import (
+    UNSPECIFIED,
+    Damage,
+    decode_packets,
+    look_of,
+    upright_frames,
+    video_stream,
+)
+from .source import FrameSource, TimedFrame, VideoLook, check_on_damage
 
 LOGGER = logging.getLogger('tevit_vis')
 # Names in the query of a URL whose values may be shown.
@@ -54,19 +62,21 @@ class VideoStream(FrameSource):
     Args:
         url: rtsp://, rtmp://, http://, ...
         patience: seconds without an answer after which it has ended.
+        on_damage: see ``VideoFile``; ``stop`` ends a stream at its first damage.
 
     Raises:
         InputError: it cannot be opened, or has no video.
     """
 
-    def __init__(self, url: str, patience: float = 10.0) -> None:
+    def __init__(self, url: str, patience: float = 10.0, on_damage: str = 'keep') -> None:
+        self.on_damage = check_on_damage(on_damage)
         self.url = url
         self.name = public_url(url)  # for messages
         self.patience = patience
         container = self._open()
         stream = video_stream(container, self.name)
         self.fps = float(stream.average_rate) if stream.average_rate else None
-        self.live = container.duration is None
+        self.live = self.passes_once = container.duration is None
         self.sound = url if container.streams.audio and not self.live else None
         self.opened: InputContainer | None = container
 
@@ -76,6 +86,17 @@ class VideoStream(FrameSource):
             return av.open(self.url, timeout=timeout, metadata_errors='replace')
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f'{self.name}: stream must be there, but: {_reason(error)}') from None
+
+    @cached_property
+    def look(self) -> VideoLook:  # type: ignore[override]
+        """See ``FrameSource``; of what is live, that of players that know nothing."""
+        if self.live:
+            return VideoLook(matrix=UNSPECIFIED)
+        with self._open() as container:
+            stream = video_stream(container, self.name)
+            for first in decode_packets(container, stream, Damage()):
+                return look_of(stream, first)
+        return VideoLook()
 
     def timed(self) -> Iterator[TimedFrame]:
         """See ``FrameSource``."""
@@ -87,7 +108,7 @@ class VideoStream(FrameSource):
             stream = video_stream(container, self.name)
             stream.thread_type = 'SLICE' if self.live else 'AUTO'  # AUTO holds frames back
             try:
-                yield from upright_frames(container, stream, self.name, damage, on_damage='keep')
+                yield from upright_frames(container, stream, self.name, damage, self.on_damage)
             except InputError as error:  # another size
                 why = str(error)
         if damage.broke_off is not None:

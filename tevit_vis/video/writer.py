@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,13 +23,16 @@ from .palette import palette_graph, through
 from .sound import SoundCopy
 from .source import VideoLook
 
+SLOWEST, FASTEST = 0.01, 1000  # frames per second
+REWRITTEN = 1 << 30  # bytes up to which a file is written anew with its index first
+MOST_REPEATED = 3000  # times that a frame is repeated where a file has no times
 TICKS = Fraction(90_000)  # per second, of times
 MPEG_RANGE = 1  # numbers of ffmpeg
 BT601, BT709 = 6, 1  # matrices of ITU-T H.273
 WIDE_MATRICES = (BT709, 9, 10)  # that are written as BT.709: 9 and 10 are BT.2020
 HD_HEIGHT = 720  # frames that were never YUV are BT.709 from here on
 # Flags of the MP4 muxer.
-FRAGMENTED = (*('frag_keyframe', 'empty_moov', 'default_base_moof', 'hybrid_fragmented'),)
+FRAGMENTED = (*('frag_keyframe', 'delay_moov', 'default_base_moof', 'hybrid_fragmented'),)
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -36,7 +40,7 @@ class VideoWriter:
     """Writes a video file; a context manager. Its suffix decides on the kind of file.
 
     The file appears under its name when it is complete; what an error cut off is removed, unless
-    the video was ``endless`` and had begun. While it grows, what was written can be played when
+    it ``keeps_begun`` and can be played. While it grows, what was written can be played when
     the process is killed (``<path>.<token>.unfinished<suffix>``). Odd sizes are extended by one
     pixel of the border, since codecs want even ones.
 
@@ -44,7 +48,8 @@ class VideoWriter:
         path: file to write: .mp4, .m4v, .mov, .mkv, .webm, .avi or .gif.
         fps: frames per second, of frames without times.
         endless: for a video that may have no end: it is not written anew at its end to have its
-            index first, and what was drawn before an error stays.
+            index first.
+        keeps_begun: whether what was written before an error stays.
         style: codec, quality and speed.
         look: of the video that the frames come from.
         sound: file or URL whose sound goes along.
@@ -67,17 +72,24 @@ class VideoWriter:
         path: str,
         fps: float,
         endless: bool = False,
+        keeps_begun: bool = False,
         style: VideoStyle | None = None,
         look: VideoLook | None = None,
         sound: str | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f'{path}: frames per second must be above 0, but got {fps}')
+        if not SLOWEST <= fps <= FASTEST:
+            raise InputError(
+                f'{path}: frames per second must be {SLOWEST} to {FASTEST}, but got {fps}'
+            )
         self.path = str(path)
         self.style = style or VideoStyle()
         self.kind = container_of(self.path)
         self.codec = codec_of(self.path, self.style)
         self.endless = endless
+        self.keeps_begun = keeps_begun or endless
+        self.failed = False  # then nothing may be muxed any more
         self.look = look or VideoLook()
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream: Any = None  # of PyAV, from the first frame on
@@ -126,10 +138,11 @@ class VideoWriter:
                 self._encode(image, self._tick(time))
             else:
                 self._encode_at_one_rate(image, time)
+            if self.sound is not None:
+                self.sound.copy_until(float(self.last_tick / self.ticks))
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            self.failed = True
             raise self._fault(error, image.shape) from error
-        if self.sound is not None:
-            self.sound.copy_until(float(self.last_tick / self.ticks))
 
     def _begin(self, height: int, width: int) -> None:
         """Open the encoder: the size of the frames is known."""
@@ -195,6 +208,7 @@ class VideoWriter:
     def _encode_at_one_rate(self, image: np.ndarray, time: float | None) -> None:
         """Show a frame until the next one's time, by repeating it."""
         tick = self.last_tick + 1 if time is None else round(time * self.rate)
+        tick = min(tick, self.last_tick + MOST_REPEATED)
         while self.last_image is not None and self.last_tick + 1 < tick:
             self._encode(self.last_image, self.last_tick + 1)
         if tick > self.last_tick:
@@ -212,36 +226,53 @@ class VideoWriter:
         return InputError(f'{self.path}: cannot be written: {reason}')
 
     def __exit__(self, exc_type: type | None, *_: object) -> None:
-        has_frames = self.stream is not None and self.last_tick >= 0
-        keeps = exc_type is None or (self.endless and has_frames)
-        try:
-            self._finish(has_frames and keeps)
-        except (av.error.FFmpegError, OSError) as error:
-            if exc_type is None:
-                self.file.discard()
-                raise self._fault(error, (0, 0)) from error
-        finally:
-            if self.sound is not None:
-                self.sound.close()
-        if not keeps:
-            self.file.discard()
+        fault = self._finish(exc_type is None or self.keeps_begun)
+        if exc_type is None and fault is None:
+            self.file.publish()
+            stays = self.endless or os.path.getsize(self.path) > REWRITTEN
+            if self.last_tick >= 0 and self.kind.is_fragmented and not stays:
+                put_index_first(self.path, self.kind.muxer, 1 / self.rate)
             return
-        self.file.publish()
-        if has_frames and self.kind.is_fragmented and not self.endless:
-            put_index_first(self.path, self.kind.muxer, 1 / self.rate)
+        kept = self.keeps_begun and has_frames(self.file.path)
+        if kept:
+            self.file.publish()
+            LOGGER.warning('%s: what was written before is kept', self.path)
+        else:
+            self.file.discard()
+        if exc_type is None and fault is not None:
+            raise self._fault(fault, (0, 0)) from fault
 
-    def _finish(self, complete: bool) -> None:
-        """Write what encoder and filter still hold, and close the file."""
+    def _finish(self, complete: bool) -> Exception | None:
+        """Write what encoder and filter still hold, and close the file; returns what kept it from
+        that.
+        """
+        fault: Exception | None = None
         try:
-            if complete and self.stream is not None:
+            if complete and self.stream is not None and not self.failed:
                 if self.graph is not None:
                     for ready in through(self.graph, None):
                         self._mux(self.stream.encode(ready))
                 self._mux(self.stream.encode(None))
                 if self.sound is not None:
                     self.sound.copy_until(float(self.last_tick / self.ticks + 1 / self.rate))
-        finally:
+        except (av.error.FFmpegError, OSError) as error:
+            fault = error
+        try:
             self.container.close()
+        except (av.error.FFmpegError, OSError) as error:
+            fault = fault or error
+        if self.sound is not None:
+            self.sound.close()
+        return fault
+
+
+def has_frames(path: str) -> bool:
+    """Whether a video can be played, if only for a frame."""
+    try:
+        with av.open(f'file:{path}') as container:
+            return next(container.decode(video=0), None) is not None
+    except (av.error.FFmpegError, IndexError):
+        return False
 
 
 def put_index_first(path: str, muxer: str, step: Fraction) -> None:
