@@ -97,6 +97,8 @@ def main() -> None:
     args = parse_args()
     if args.fps is not None and not (math.isfinite(args.fps) and args.fps > 0):
         raise InputError(f'--fps: must be above 0, but got {args.fps}')
+    if args.fps is not None and args.audio == 'copy':
+        raise InputError('--fps: changes the pace, which --audio copy keeps: leave one of them out')
     share('--score-thr', args.score_thr)
     inputs = expand_inputs(args.inputs)
     all_outputs = outputs_of(inputs, args)

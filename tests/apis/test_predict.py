@@ -166,3 +166,18 @@ def predict_whole(model, clip):
     assert instances.times.tolist() == pytest.approx(TIMES)
     assert instances.take(np.array([1, 0])).times.tolist() == pytest.approx(TIMES)
     return instances
+
+
+def test_an_error_in_mid_video_keeps_what_was_found(tiny_model, clip, tmp_path):
+    tiny_model.test_cfg.windows.update(length=3, stride=1, min_score=0.01)
+
+    def frames():
+        yield from noise_frames(6, 48, 80)
+        raise InputError('the end')
+
+    outputs = Outputs(**files(tmp_path, 'video', 'json', 'jsonl'), score_thr=0.0)
+    with pytest.raises(InputError, match='the end'):
+        predict_to_files(tiny_model, open_source(frames()), outputs)
+    lines = len((tmp_path / 'out.jsonl').read_text().splitlines())
+    assert json.loads((tmp_path / 'out.json').read_text())['length'] == lines > 0
+    assert len(list(open_source(outputs.video))) > 0

@@ -148,3 +148,23 @@ def test_pages_without_a_duration_have_times(tmp_path):
     images[0].save(tmp_path / 'a.webp', **options)
     times = [frame.time for frame in open_source(tmp_path / 'a.webp').timed()]
     assert times == pytest.approx([0, 0.1, 0.15])
+
+
+def test_a_gif_without_control_blocks_has_all_frames(tmp_path, caplog):
+    images = [Image.fromarray(frame) for frame in noise_frames(6, 48, 64)]
+    images[0].save(tmp_path / 'a.gif', save_all=True, append_images=images[1:], duration=0)
+    assert len(list(open_source(tmp_path / 'a.gif'))) == 6
+    assert not caplog.records
+
+
+def test_a_page_of_another_size_is_named(tmp_path, caplog):
+    pages = [np.zeros((48, 64), np.uint8), np.zeros((8, 8), np.uint8)]
+    first, second = map(Image.fromarray, pages)
+    first.save(tmp_path / 'a.tif', save_all=True, append_images=[second])
+    assert len(list(open_source(tmp_path / 'a.tif'))) == 1
+    assert 'page 1: frame must be 64x48 like the first one' in caplog.text
+
+
+def test_a_name_that_is_too_long_is_one_line():
+    with pytest.raises(InputError, match='neither is there'):
+        open_source('a' * 300 + '.mp4')

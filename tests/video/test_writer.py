@@ -181,7 +181,7 @@ def test_sound_of_broadcasts_goes_along(tmp_path, codec):
         assert len(list(copy.decode(audio=0))) > 5
         assert len(list(open_source(path))) == 12
     broadcast = make(tmp_path / 'origin.ts', audio_seconds=2)
-    with pytest.raises(InputError, match=r'aac of a broadcast\), such as .mkv'):
+    with pytest.raises(InputError, match=r'aac of a broadcast\), but is not: name it .mkv'):
         write(tmp_path / 'b.mp4', sound=str(broadcast))
     write(tmp_path / 'b.mkv', sound=str(broadcast))
 
@@ -240,3 +240,25 @@ def test_two_writers_of_one_video(tmp_path):
     with first:
         first.write(SMOOTH[0])
     assert len(list(open_source(tmp_path / 'a.mp4'))) == 1
+
+
+def test_frames_too_fast_for_a_file_of_one_rate_are_said(tmp_path, caplog):
+    write(tmp_path / 'a.avi', SMOOTH[:4], times=[0.0, 0.1, 0.12, 0.3])
+    assert caplog.text.count('frames that come faster than 10 a second are left out') == 1
+
+
+def test_sound_whose_clock_is_set_anew_ends_there(tmp_path, caplog):
+    part = make(tmp_path / 'a.ts', codec='mpeg2video', audio_seconds=2, audio='mp2').read_bytes()
+    (tmp_path / 'joined.ts').write_bytes(part * 2)
+    source = open_source(tmp_path / 'joined.ts')
+    with VideoWriter(str(tmp_path / 'a.mkv'), 30, sound=source.sound) as writer:
+        for image, time in source.timed():
+            writer.write(image, time)
+    assert len(list(open_source(tmp_path / 'a.mkv'))) >= 115
+    assert 'its sound ends where its clock is set anew' in caplog.text
+
+
+def test_sound_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match='http://localhost:1/a.mp4: sound must be there, but'):
+        VideoWriter(str(tmp_path / 'a.mp4'), 10, sound='http://localhost:1/a.mp4')
+    assert list(tmp_path.iterdir()) == []

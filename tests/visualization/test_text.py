@@ -65,3 +65,9 @@ def test_a_file_that_is_no_font_is_passed_over(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(text, 'known_fonts', lambda: [str(tmp_path / 'a.ttf'), dejavu])
     assert font_for('жш') == dejavu
     assert not caplog.records
+
+
+def test_a_font_that_is_not_there_is_said(monkeypatch, caplog):
+    monkeypatch.setenv('TEVIT_VIS_FONT', '/absent.ttf')
+    assert ink_of('жш')[0].any()
+    assert 'TEVIT_VIS_FONT: must be a font file, but /absent.ttf is none' in caplog.text

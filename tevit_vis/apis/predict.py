@@ -24,7 +24,7 @@ from tevit_vis.video import (
     VideoWriter,
     timed_frames,
 )
-from tevit_vis.visualization.video import IMAGES_FPS, draw_stream
+from tevit_vis.visualization.video import draw_stream, usable_rate
 
 from .inference import inference_video, output_instances, stream_video
 
@@ -209,7 +209,10 @@ def _write_frames(
     collected: list[FrameInstances] = []
     windows = windows_of(model.test_cfg)
     least = windows.min_score if windows else 0.0
-    with ExitStack() as stack:
+    stack = ExitStack()
+    if outputs.json:  # of what was found, also before an error or Ctrl-C
+        stack.callback(_write_collected, model, collected, outputs.json, selection)
+    with stack:
         lines = stack.enter_context(JSONLines(outputs.jsonl)) if outputs.jsonl else None
 
         def passing() -> FoundFrames:
@@ -227,7 +230,7 @@ def _write_frames(
         if outputs.video:
             writer = VideoWriter(
                 outputs.video,
-                outputs.fps or source.fps or IMAGES_FPS,
+                outputs.fps or usable_rate(source.fps),
                 endless=source.live,
                 keeps_begun=True,
                 style=outputs.style,
@@ -238,14 +241,22 @@ def _write_frames(
             draw_stream(passing(), model.CLASSES, writer, outputs.score_thr, keep_pace)
         else:
             _pass_all(passing(), summary)
-    if outputs.json and collected:
-        joined = output_instances(model, join_frames(collected, least))
-        times = [found.time for found in collected]
-        if None not in times:
-            joined = replace(joined, times=np.array(times, np.float64))
-        joined = selection.of_video(joined, model.CLASSES)
-        write_json(instances_to_json(joined, model.CLASSES), outputs.json)
     return summary
+
+
+def _write_collected(
+    model: ClipDetector, collected: Sequence[FrameInstances], path: str, selection: Selection
+) -> None:
+    """Write the instances of the frames that were looked at."""
+    if not collected:
+        return
+    windows = windows_of(model.test_cfg)
+    joined = output_instances(model, join_frames(collected, windows.min_score if windows else 0.0))
+    times = [found.time for found in collected]
+    if None not in times:
+        joined = replace(joined, times=np.array(times, np.float64))
+    joined = selection.of_video(joined, model.CLASSES)
+    write_json(instances_to_json(joined, model.CLASSES), path)
 
 
 class JSONLines:

@@ -60,6 +60,16 @@ class VideoFile(FrameSource):
             self.has_edit_list = 'mp4' in container.format.name  # or may have one
             self.sound = path if container.streams.audio else None
 
+    @cached_property
+    def num_packets(self) -> int:
+        """Packets of the video, without decoding them."""
+        with self._open() as container:
+            stream = video_stream(container, self.path, self.stream_index)
+            try:
+                return sum(packet.size > 0 for packet in container.demux(stream))
+            except av.error.FFmpegError:
+                return 0
+
     def _open(self) -> InputContainer:
         try:
             # Without a scheme, ffmpeg would take what stands before a colon for one.

@@ -16,7 +16,7 @@ from .arrays import FrameArray, FrameIterable
 from .camera import Camera
 from .files import VideoFile
 from .images import IMAGE_SUFFIXES, ImageFiles, list_images, natural_key
-from .pages import open_images
+from .pages import PagedImage, open_images
 from .source import FrameSource, VideoInput
 from .streams import VideoStream
 
@@ -67,14 +67,17 @@ def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
 
 
 def _open_path(path: Path, on_damage: str) -> FrameSource:
-    if path.is_dir():
+    if os.path.isdir(path):
         files = list_images(path)
         if len(files) == 1:
             return open_images(files[0], on_damage)
         return ImageFiles(files, str(path), on_damage)
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+    if path.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path):
         return open_images(str(path), on_damage)
-    return VideoFile(str(path), on_damage)
+    source = VideoFile(str(path), on_damage)
+    if path.suffix.lower() == '.gif' and source.num_packets < (source.num_frames or 0):
+        return PagedImage(str(path), on_damage)  # without control blocks, ffmpeg sees one frame
+    return source
 
 
 def expand_inputs(names: Sequence[str]) -> list[str | int]:

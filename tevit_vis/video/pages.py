@@ -53,12 +53,12 @@ class PagedImage(FrameSource):
                 yield TimedFrame(image, time if self.fps else None)
                 time += duration / 1000
                 count += 1
-        except InputError:
+        except InputError as error:
             if self.on_damage == 'stop' or not count:
                 raise
             LOGGER.warning(
-                '%s: %d of %d pages were used: the file is cut off or damaged',
-                *(self.path, count, self.num_frames),
+                '%s: %d of %d pages were used, up to this: %s',
+                *(self.path, count, self.num_frames, error),
             )
 
     def _pages(self) -> Iterator[tuple[np.ndarray, float]]:

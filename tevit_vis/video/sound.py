@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import av
@@ -10,6 +11,9 @@ from av.container import OutputContainer
 from tevit_vis.utils.errors import InputError
 
 from .streams import public_url
+
+PATIENCE = 10.0  # seconds that a server may take
+LOGGER = logging.getLogger('tevit_vis')
 
 
 class SoundCopy:
@@ -27,9 +31,18 @@ class SoundCopy:
     def __init__(self, origin: str, container: OutputContainer, path: str) -> None:
         self.path = path
         address = origin if '://' in origin else f'file:{origin}'
-        self.input = av.open(address, metadata_errors='replace')
+        name = public_url(origin)
+        try:
+            timeout = (PATIENCE, PATIENCE) if '://' in origin else None
+            self.input = av.open(address, metadata_errors='replace', timeout=timeout)
+        except av.error.FFmpegError as error:
+            reason = error.strerror
+            raise InputError(f'{name}: sound must be there, but: {reason}') from None
         self.container = container
         stream = self.input.streams.best('audio')
+        if stream is None or stream.codec_context is None:
+            self.input.close()
+            raise InputError(f'{name}: sound must be of a kind that is known, but is not')
         sound = stream.codec_context
         names = {sound.name.split('_')[0], sound.codec.name}
         # Broadcasts say in each packet of AAC what MP4 has once.
@@ -38,14 +51,17 @@ class SoundCopy:
         if not is_held or (is_broadcast and container.format.name in ('mp4', 'mov')):
             self.input.close()
             raise InputError(
-                f'{path}: must be a kind of file that holds the sound of {public_url(origin)} '
-                f'({sound.name}{" of a broadcast" if is_broadcast else ""}), such as .mkv, but is '
-                'not: name it so, or leave the sound out'
+                f'{path}: must be a kind of file that holds the sound of {name} '
+                f'({sound.name}{" of a broadcast" if is_broadcast else ""}), but is not: '
+                f'{"name it .mkv" if container.format.name != "matroska" else "name it otherwise"}'
+                ', or leave the sound out'
             )
         self.stream = container.add_stream_from_template(stream)
         self.start = (self.input.start_time or 0) / av.time_base
         self.packets = self._packets(stream)
         self.waiting: av.Packet | None = None
+        self.last: int | None = None  # time stamp that was written
+        self.has_turned = False
 
     def _packets(self, stream: av.audio.stream.AudioStream) -> Iterator[av.Packet]:
         try:
@@ -68,6 +84,12 @@ class SoundCopy:
             shift = round(self.start / packet.time_base)
             packet.pts -= shift
             packet.dts -= shift
+            if self.last is not None and packet.dts <= self.last:
+                if not self.has_turned:
+                    LOGGER.warning('%s: its sound ends where its clock is set anew', self.path)
+                self.has_turned = True
+                continue
+            self.last = packet.dts
             packet.stream = self.stream
             self.container.mux(packet)
 

@@ -89,6 +89,7 @@ class VideoWriter:
         self.codec = codec_of(self.path, self.style)
         self.endless = endless
         self.keeps_begun = keeps_begun or endless
+        self.has_dropped = False
         self.failed = False  # then nothing may be muxed any more
         self.look = look or VideoLook()
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
@@ -213,6 +214,13 @@ class VideoWriter:
             self._encode(self.last_image, self.last_tick + 1)
         if tick > self.last_tick:
             self._encode(image, self.last_tick + 1)
+        elif not self.has_dropped:
+            self.has_dropped = True
+            LOGGER.warning(
+                '%s: frames that come faster than %g a second are left out: such a file has one '
+                'rate (give a higher --fps, or another suffix)',
+                *(self.path, float(self.rate)),
+            )
         self.last_image = image
 
     def _fault(self, error: Exception, shape: tuple[int, ...]) -> InputError:

@@ -80,6 +80,9 @@ def font_for(characters: str) -> str:
     """
     own = os.environ.get(FONT_VARIABLE)
     paths = [own] if own else known_fonts()
+    if own and _num_missing(own, characters) > len(characters):
+        LOGGER.warning('%s: must be a font file, but %s is none', FONT_VARIABLE, own)
+        paths = known_fonts()
     missing = {path: _num_missing(path, characters) for path in paths[:1]}
     for path in paths[1:]:
         if min(missing.values()) == 0:

@@ -8,10 +8,23 @@ import numpy as np
 
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.video import FrameSource, VideoWriter, timed_frames
+from tevit_vis.video.writer import FASTEST, SLOWEST
 
 from .draw import draw_frame
 
 IMAGES_FPS = 10.0  # of sources that are images and know no rate
+
+
+def usable_rate(fps: float | None) -> float:
+    """Returns a rate for a writer from that of a source, which may know none or a strange one.
+
+    Frames that have times keep them whatever the rate.
+
+    Example:
+        >>> usable_rate(None), usable_rate(0.005)
+        (10.0, 0.01)
+    """
+    return min(max(fps, SLOWEST), FASTEST) if fps else IMAGES_FPS
 
 
 def draw_video(
@@ -38,7 +51,7 @@ def draw_video(
         InputError: the file cannot be written.
     """
     look = getattr(source, 'look', None)
-    with VideoWriter(path, fps or source.fps or IMAGES_FPS, look=look) as writer:
+    with VideoWriter(path, fps or usable_rate(source.fps), look=look) as writer:
         for index, (image, time) in zip(range(instances.num_frames), timed_frames(source)):
             drawn = draw_frame(image, instances, index, class_names, zoom)
             writer.write(drawn, None if fps else time)
