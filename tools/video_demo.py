@@ -9,7 +9,6 @@ grow with the video; Ctrl-C ends it, and keeps what was drawn.
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.values import share
 from tevit_vis.video import FrameSource, VideoStyle, expand_inputs, open_source, public_url
-from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, codec_of
+from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate, codec_of
 from tevit_vis.video.source import ON_DAMAGE, Limited
 
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
@@ -95,8 +94,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    if args.fps is not None and not (math.isfinite(args.fps) and args.fps > 0):
-        raise InputError(f'--fps: must be above 0, but got {args.fps}')
+    if args.fps is not None:
+        check_rate('--fps', args.fps)
     if args.fps is not None and args.audio == 'copy':
         raise InputError('--fps: changes the pace, which --audio copy keeps: leave one of them out')
     share('--score-thr', args.score_thr)
@@ -142,18 +141,18 @@ def shown_name(name: str | int) -> str:
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
     """The files to write for each input; none may be over an input or another one."""
     style = VideoStyle(args.codec, args.quality, args.speed)
-    video, suffix = (None if args.no_video else args.out), '.mp4'
+    video = None if args.no_video else args.out
     if not args.out:
         raise InputError('--out: must have a name, but it is empty: --no-video writes none')
     if not (video or args.json or args.jsonl):
         raise InputError('--no-video: leaves nothing to write without --json or --jsonl')
     if len(inputs) > 1 and video == 'out.mp4':
         video = 'found'
-    outputs, stems = [], file_stems(inputs)
-    for stem in stems:
+    outputs = []
+    for stem in file_stems(inputs):
         paths = [
             None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
-            for folder, end in ((video, suffix), (args.json, '.json'), (args.jsonl, '.jsonl'))
+            for folder, end in ((video, '.mp4'), (args.json, '.json'), (args.jsonl, '.jsonl'))
         ]
         outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
     taken = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]

@@ -14,8 +14,8 @@ from tevit_vis.apis import (
     predict_to_files,
     stream_video,
 )
-from tevit_vis.apis.predict import JSONLines
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.json_files import JSONLines
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.video.source import Limited
 

@@ -11,6 +11,7 @@ from tevit_vis.apis import inference, inference_video, stream_video
 from tevit_vis.masks import keep_masks
 from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError
+from tevit_vis.video import FrameSource, TimedFrame
 from tevit_vis.video.arrays import FrameArray
 
 LENGTH, STRIDE = 4, 3
@@ -25,21 +26,21 @@ def model(request):
     return model
 
 
-class Endless:
+class Endless(FrameSource):
     """Frames that never end; how many were read is counted."""
 
-    fps, num_frames, live = 10.0, None, False
+    fps = 10.0
     pause = 0.0
 
     def __init__(self, frames):
         self.frames = frames
         self.num_read = 0
 
-    def __iter__(self):
+    def timed(self):
         for number in count():
             self.num_read += 1
             time.sleep(self.pause)
-            yield self.frames[number % len(self.frames)]
+            yield TimedFrame(self.frames[number % len(self.frames)], number / self.fps)
 
 
 def stream(model, source, monkeypatch):

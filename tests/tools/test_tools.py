@@ -147,7 +147,7 @@ def test_video_demo_takes_several_videos(tiny_files, tmp_path):
         (['--classes', 'x'], "--classes: must be of .* but got 'x'"),
         (['--max-overlap', '7'], 'max_overlap: must be a number from 0 to 1'),
         (['--codec', 'h264', '--out', 'a.webm'], 'codec must be vp9 or av1'),
-        (['--fps', '0'], '--fps: must be above 0'),
+        (['--fps', '0'], '--fps: frames per second must be 0.01 to 1000'),
     ],
 )
 def test_options_of_video_demo_that_cannot_be(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
-from tevit_vis.video.images import natural_key
+from tevit_vis.video.image_sources import natural_key
 
 
 def test_numbered_files_come_in_their_order(tmp_path):

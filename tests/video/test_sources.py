@@ -128,7 +128,7 @@ def test_unwritable_output_is_named(tmp_path):
 
 @pytest.mark.parametrize('fps', [float('nan'), float('inf'), -1.0, 0.0])
 def test_frames_per_second_that_cannot_be(tmp_path, fps):
-    with pytest.raises(InputError, match='frames per second must be above 0'):
+    with pytest.raises(InputError, match='frames per second must be 0.01 to 1000'):
         VideoWriter(str(tmp_path / 'a.mp4'), fps)
 
 

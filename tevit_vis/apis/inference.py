@@ -30,7 +30,7 @@ from tevit_vis.utils.devices import (
 )
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import newest, prefetch
-from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source, timed_frames
+from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source
 
 FRAMES_AHEAD = 64  # prepared before the model asks for them, at most
 FRAME_BYTES = 20 << 20  # of one of them and its image, at 1080p
@@ -131,7 +131,7 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
                 '%d of %d frames were left out: they came faster than the model is', dropped, count
             )
 
-    frames = timed_frames(source)
+    frames = source.timed()
     return prefetch(
         lambda frame: (frame, pipeline.from_array(frame.image)),
         newest(frames, LIVE_FRAMES_HELD, report) if source.live else frames,

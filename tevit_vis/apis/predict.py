@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,15 +14,13 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames, windows_of
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import PathLock, writing_faults
-from tevit_vis.utils.json_files import json_text, write_json
+from tevit_vis.utils.json_files import JSONLines, write_json
 from tevit_vis.utils.values import did_you_mean
 from tevit_vis.video import (
     FrameSource,
     TimedFrame,
     VideoStyle,
     VideoWriter,
-    timed_frames,
 )
 from tevit_vis.visualization.video import draw_stream, usable_rate
 
@@ -191,7 +189,7 @@ def _frames_of(
 ) -> FoundFrames:
     """The frames of a video whose instances are known."""
     nothing = TimedFrame(np.zeros((0, 0, 3), np.uint8), None)
-    images = timed_frames(source) if with_images else iter(lambda: nothing, None)
+    images = source.timed() if with_images else iter(lambda: nothing, None)
     for index, shown in zip(range(instances.num_frames), images):
         yield shown.image, instances.in_frame(index, num_classes)
 
@@ -211,7 +209,7 @@ def _write_frames(
     least = windows.min_score if windows else 0.0
     stack = ExitStack()
     if outputs.json:  # of what was found, also before an error or Ctrl-C
-        stack.callback(_write_collected, model, collected, outputs.json, selection)
+        stack.callback(_write_collected, model, collected, least, selection, outputs.json)
     with stack:
         lines = stack.enter_context(JSONLines(outputs.jsonl)) if outputs.jsonl else None
 
@@ -245,13 +243,16 @@ def _write_frames(
 
 
 def _write_collected(
-    model: ClipDetector, collected: Sequence[FrameInstances], path: str, selection: Selection
+    model: ClipDetector,
+    collected: Sequence[FrameInstances],
+    min_score: float,
+    selection: Selection,
+    path: str,
 ) -> None:
-    """Write the instances of the frames that were looked at."""
+    """Write the instances of the frames that were looked at, if there were any."""
     if not collected:
         return
-    windows = windows_of(model.test_cfg)
-    joined = output_instances(model, join_frames(collected, windows.min_score if windows else 0.0))
+    joined = output_instances(model, join_frames(collected, min_score))
     times = [found.time for found in collected]
     if None not in times:
         joined = replace(joined, times=np.array(times, np.float64))
@@ -259,49 +260,8 @@ def _write_collected(
     write_json(instances_to_json(joined, model.CLASSES), path)
 
 
-class JSONLines:
-    """A file with a line of JSON for each frame, which grows as they come; a context manager.
-
-    Args:
-        path: of the file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        with writing_faults(path):
-            self.file = open(path, 'a', encoding='utf-8')  # noqa: SIM115  (closed at the exit)
-            self.lock = PathLock(path)
-            if not self.lock.take():
-                self.file.close()
-                raise InputError(
-                    f'{path}: must be written by one process at a time, but another one is at it: '
-                    'give this one another name'
-                )
-            self.file.truncate(0)
-
-    def __enter__(self) -> JSONLines:
-        return self
-
-    def write(self, content: dict) -> None:
-        """Append a line.
-
-        Raises:
-            InputError: a number is not finite, or the disk is full.
-        """
-        with writing_faults(self.path, 'the lines before are kept'):
-            self.file.write(json_text(content, self.path) + '\n')
-            self.file.flush()
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # of a full disk, which was told
-            self.file.close()
-        self.lock.release()
-
-
 def _pass_all(frames: FoundFrames, summary: Summary) -> None:
+    """Go through frames that no video shows; Ctrl-C ends it when there was one."""
     try:
         for _ in frames:
             pass

@@ -37,7 +37,6 @@ __all__ = [
     'get_root_logger',
     'train',
 ]
-LOGGER = logging.getLogger('tevit_vis')
 # Priorities: averaging after the optimizer (40), validation after checkpoints (50), before logs.
 AVERAGING, VALIDATION = 45, 'LOW'
 # What mmcv's hooks import when they are built or begin.

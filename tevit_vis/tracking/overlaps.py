@@ -127,9 +127,9 @@ def drop_overlaps(instances: VideoInstances, max_overlap: float) -> VideoInstanc
     """
     share('max_overlap', max_overlap)
     overlaps = PairOverlaps()
-    for t in range(instances.num_frames):
-        found = instances.in_frame(t, int(instances.labels.max(initial=0)) + 1)
-        overlaps.add(0, found.tracks, found.masks)
+    for masks in zip(*instances.segmentations):
+        shown = {n: mask for n, mask in enumerate(masks) if mask is not None}
+        overlaps.add(0, list(shown), list(shown.values()))  # always 0: no track is forgotten
     kept: list[int] = []
     for n in np.argsort(-instances.scores, kind='stable').tolist():
         if all(overlaps.iou(n, better) <= max_overlap for better in kept):

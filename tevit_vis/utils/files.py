@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from tevit_vis.utils.errors import InputError
 
-YOUNG = 60.0  # seconds
+YOUNG = 60.0  # seconds; a file of that age may be about to be locked by who made it
 LONGEST_STEM = 200  # bytes of a name that an unfinished file takes over; names have 255 at most
 
 
@@ -103,7 +103,7 @@ class UnfinishedFile:
 
     A killed process or a full disk leaves what was there before. Its name is new, so that no link
     planted there is followed and no other process writes to it; what a killed process left of the
-    same ``path`` is removed.
+    same ``path`` is removed by the next that comes a minute later.
 
     Args:
         path: file that it becomes.

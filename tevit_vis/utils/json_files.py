@@ -7,10 +7,11 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import UnfinishedFile, write_beside, writing_faults
+from tevit_vis.utils.files import PathLock, UnfinishedFile, write_beside, writing_faults
 
 SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
@@ -130,3 +131,45 @@ def _not_finite(content: object, where: str = '') -> str:
     elif isinstance(content, (list, tuple)):
         items = ((f'{where}[{number}]', value) for number, value in enumerate(content))
     return next(filter(None, (_not_finite(value, place) for place, value in items)), '')
+
+
+class JSONLines:
+    """A file with a line of JSON for each frame, which grows as they come; a context manager.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with writing_faults(path):
+            self.file = open(path, 'a', encoding='utf-8')  # noqa: SIM115  (closed at the exit)
+            self.lock = PathLock(path)
+            if not self.lock.take():
+                self.file.close()
+                raise InputError(
+                    f'{path}: must be written by one process at a time, but another one is at it: '
+                    'give this one another name'
+                )
+            self.file.truncate(0)
+
+    def __enter__(self) -> JSONLines:
+        return self
+
+    def write(self, content: dict) -> None:
+        """Append a line.
+
+        Raises:
+            InputError: a number is not finite, or the disk is full.
+        """
+        with writing_faults(self.path, 'the lines before are kept'):
+            self.file.write(json_text(content, self.path) + '\n')
+            self.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # of a full disk, which was told
+            self.file.close()
+        self.lock.release()

@@ -2,7 +2,7 @@
 
 from .formats import VideoStyle
 from .opening import expand_inputs, open_source
-from .source import FrameSource, TimedFrame, VideoInput, VideoLook, timed_frames
+from .source import FrameSource, TimedFrame, VideoInput, VideoLook
 from .streams import public_url
 from .writer import VideoWriter
 
@@ -16,5 +16,4 @@ __all__ = [
     'expand_inputs',
     'open_source',
     'public_url',
-    'timed_frames',
 ]

@@ -255,8 +255,11 @@ def is_transposed(matrix: np.ndarray) -> bool:
     return bool(np.abs([matrix[0, 1], matrix[1, 0]]).sum() > np.abs(np.diag(matrix)).sum())
 
 
-def look_of(stream: AVStream, first: av.VideoFrame) -> VideoLook:
-    """How the pixels of a stream are meant, from its first frame."""
+def look_of(container: InputContainer, stream: AVStream) -> VideoLook:
+    """How the pixels of a stream are meant, by its first frame, which is taken."""
+    first = next(decode_packets(container, stream, Damage()), None)
+    if first is None:
+        return VideoLook()
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     matrix = display_matrix(first)
     if matrix is not None and is_transposed(matrix):

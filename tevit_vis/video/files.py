@@ -17,7 +17,6 @@ from tevit_vis.utils.errors import InputError
 from .decode import (
     Damage,
     busiest_stream,
-    decode_packets,
     look_of,
     upright_frames,
     video_stream,
@@ -99,10 +98,7 @@ class VideoFile(FrameSource):
     def look(self) -> VideoLook:  # type: ignore[override]
         """See ``FrameSource``."""
         with self._open() as container:
-            stream = video_stream(container, self.path, self.stream_index)
-            for first in decode_packets(container, stream, Damage()):
-                return look_of(stream, first)
-        return VideoLook()
+            return look_of(container, video_stream(container, self.path, self.stream_index))
 
     def timed(self) -> Iterator[TimedFrame]:
         """See ``FrameSource``."""

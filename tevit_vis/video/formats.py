@@ -9,6 +9,7 @@ import av
 
 from tevit_vis.utils.errors import InputError
 
+SLOWEST, FASTEST = 0.01, 1000  # frames per second
 QUALITIES = ('small', 'good', 'best')
 SPEEDS = ('fast', 'medium', 'slow')
 
@@ -91,6 +92,23 @@ class VideoStyle:
     codec: str | None = None
     quality: str = 'good'
     speed: str = 'fast'
+
+
+def check_rate(what: str, fps: float) -> None:
+    """Check frames per second.
+
+    Args:
+        what: names them in errors.
+        fps: to check.
+
+    Raises:
+        InputError: no video has so few or so many.
+
+    Example:
+        >>> check_rate('--fps', 25)
+    """
+    if not SLOWEST <= fps <= FASTEST:  # neither does NaN
+        raise InputError(f'{what}: frames per second must be {SLOWEST} to {FASTEST}, but got {fps}')
 
 
 def container_of(path: str) -> Container:

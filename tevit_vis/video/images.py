@@ -1,15 +1,13 @@
-"""Image files: one frame each, or several pages that are a video.
+"""Image files, read: sizes, orientation, depth, faults.
 
-Data sets read their frames here, too, so that all agree on what an image shows.
+Data sets and videos read their frames here, so that all agree on what an image shows.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,96 +18,17 @@ from PIL import Image
 
 from tevit_vis.utils.errors import InputError
 
-from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
-
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # that may have more than 8 bits
 ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height change places
 # White of the depths that cameras have.
 WHITES = (255, 1023, 4095, 16383, 65535)
-NUM_SAMPLED = 8  # images in which the brightest value is looked for
 # What Pillow, OpenCV and mmcv raise on files that are damaged or something else.
 NOT_AN_IMAGE = (
     *(OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, LookupError),
     *(ArithmeticError, RuntimeError, MemoryError, struct.error, cv2.error),
 )
-DIGITS = re.compile(r'(\d+)')
 LOGGER = logging.getLogger('tevit_vis')
-
-
-def natural_key(name: str) -> list:
-    """Returns a key that sorts names as people number them.
-
-    Example:
-        >>> sorted(['10.png', '9.png', '1.png'], key=natural_key)
-        ['1.png', '9.png', '10.png']
-    """
-    parts = DIGITS.split(name)  # texts and numbers in turn
-    return [[int(part) if n % 2 else part for n, part in enumerate(parts)], name]
-
-
-def list_images(folder: Path) -> list[str]:
-    """Returns the images of a folder in natural order, without those that a system put there."""
-    names = [
-        path.name
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
-    ]
-    return [str(folder / name) for name in sorted(names, key=natural_key)]
-
-
-class ImageFiles(FrameSource):
-    """Image files, one per frame, all of one size.
-
-    Args:
-        files: in order.
-        origin: names them in errors.
-        on_damage: ``stop`` at an image that cannot be decoded; else it is left out, and how many
-            were is said at the end.
-    """
-
-    def __init__(self, files: Sequence[str], origin: str, on_damage: str = 'keep') -> None:
-        if not files:
-            raise InputError(f'{origin}: must hold at least one image itself, but holds none')
-        self.files = list(files)
-        self.origin = origin
-        self.on_damage = check_on_damage(on_damage)
-        self.num_frames = len(files)
-        self.depth = Depth(self._brightest, origin)
-
-    def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        first, unreadable = None, []
-        for path in self.files:
-            try:
-                image = self.depth.to_8_bits(read_deep_image(path))
-            except InputError as error:
-                if self.on_damage == 'stop' or not os.path.isfile(path):
-                    raise
-                unreadable.append(str(error))
-                continue
-            first = first or image.shape
-            check_same_size(image, first, path)
-            yield TimedFrame(image, None)
-        if first is None:
-            raise InputError(unreadable[0])
-        if unreadable:
-            LOGGER.warning(
-                '%s: %d of %d frames were used, the others cannot be decoded (first: %s)',
-                *(self.origin, len(self.files) - len(unreadable), len(self.files), unreadable[0]),
-            )
-
-    def _brightest(self) -> int:
-        """The highest value in some of the images."""
-        step = max(1, len(self.files) // NUM_SAMPLED)
-        values = [0]
-        for path in self.files[::step]:
-            try:
-                image = read_deep_image(path)
-            except InputError:
-                continue
-            values.append(int(image.max()) if image.dtype == np.uint16 else 0)
-        return max(values)
 
 
 def in_colour(image: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from tevit_vis.utils.errors import InputError
 from .arrays import FrameArray, FrameIterable
 from .camera import Camera
 from .files import VideoFile
-from .images import IMAGE_SUFFIXES, ImageFiles, list_images, natural_key
-from .pages import PagedImage, open_images
+from .image_sources import ImageFiles, PagedImage, list_images, natural_key, open_images
+from .images import IMAGE_SUFFIXES
 from .source import FrameSource, VideoInput
 from .streams import VideoStream
 

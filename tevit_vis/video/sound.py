@@ -10,9 +10,8 @@ from av.container import OutputContainer
 
 from tevit_vis.utils.errors import InputError
 
-from .streams import public_url
+from .streams import PATIENCE, public_url
 
-PATIENCE = 10.0  # seconds that a server may take
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -72,7 +71,11 @@ class SoundCopy:
             return
 
     def copy_until(self, time: float) -> None:
-        """Write the sound up to a time in seconds from the start of the video."""
+        """Write the sound up to a time in seconds from the start of the video.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         while True:
             packet = self.waiting or next(self.packets, None)
             if packet is None:
@@ -91,7 +94,11 @@ class SoundCopy:
                 continue
             self.last = packet.dts
             packet.stream = self.stream
-            self.container.mux(packet)
+            try:
+                self.container.mux(packet)
+            except (av.error.FFmpegError, ValueError) as error:
+                reason = getattr(error, 'strerror', None) or error
+                raise InputError(f'{self.path}: sound cannot be written: {reason}') from error
 
     def close(self) -> None:
         """Let go of the file."""

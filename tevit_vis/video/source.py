@@ -74,19 +74,6 @@ class FrameSource(ABC):
 VideoInput = Union[str, int, os.PathLike, Sequence, Iterable, np.ndarray, FrameSource, Any]
 
 
-def timed_frames(source: Iterable[np.ndarray] | FrameSource) -> Iterator[TimedFrame]:
-    """Returns the frames of a source with their times, evenly spaced where it has only a rate.
-
-    Example:
-        >>> [frame.time for frame in timed_frames([np.zeros((2, 2, 3), np.uint8)] * 2)]
-        [None, None]
-    """
-    if isinstance(source, FrameSource):
-        return source.timed()
-    fps = getattr(source, 'fps', None)
-    return (TimedFrame(image, number / fps if fps else None) for number, image in enumerate(source))
-
-
 def check_same_size(image: np.ndarray, first: tuple[int, ...], where: str) -> None:
     """Check that a frame has the size of the first one.
 

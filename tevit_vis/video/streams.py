@@ -14,13 +14,13 @@ from tevit_vis.utils.errors import InputError
 from .decode import (
     UNSPECIFIED,
     Damage,
-    decode_packets,
     look_of,
     upright_frames,
     video_stream,
 )
 from .source import FrameSource, TimedFrame, VideoLook, check_on_damage
 
+PATIENCE = 10.0  # seconds without an answer after which a server is given up
 LOGGER = logging.getLogger('tevit_vis')
 # Names in the query of a URL whose values may be shown.
 HARMLESS = {
@@ -68,7 +68,7 @@ class VideoStream(FrameSource):
         InputError: it cannot be opened, or has no video.
     """
 
-    def __init__(self, url: str, patience: float = 10.0, on_damage: str = 'keep') -> None:
+    def __init__(self, url: str, patience: float = PATIENCE, on_damage: str = 'keep') -> None:
         self.on_damage = check_on_damage(on_damage)
         self.url = url
         self.name = public_url(url)  # for messages
@@ -93,10 +93,7 @@ class VideoStream(FrameSource):
         if self.live:
             return VideoLook(matrix=UNSPECIFIED)
         with self._open() as container:
-            stream = video_stream(container, self.name)
-            for first in decode_packets(container, stream, Damage()):
-                return look_of(stream, first)
-        return VideoLook()
+            return look_of(container, video_stream(container, self.name))
 
     def timed(self) -> Iterator[TimedFrame]:
         """See ``FrameSource``."""

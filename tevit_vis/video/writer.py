@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,15 +14,15 @@ import numpy as np
 from av.filter import Graph
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import UnfinishedFile, check_writable, write_beside
+from tevit_vis.utils.files import UnfinishedFile, check_writable
 
 from .decode import UNSPECIFIED, Reformatter
-from .formats import VideoStyle, codec_of, container_of, encoder_options
+from .finish import has_frames, put_index_first
+from .formats import VideoStyle, check_rate, codec_of, container_of, encoder_options
 from .palette import palette_graph, through
 from .sound import SoundCopy
 from .source import VideoLook
 
-SLOWEST, FASTEST = 0.01, 1000  # frames per second
 REWRITTEN = 1 << 30  # bytes up to which a file is written anew with its index first
 MOST_REPEATED = 3000  # times that a frame is repeated where a file has no times
 TICKS = Fraction(90_000)  # per second, of times
@@ -32,7 +31,7 @@ BT601, BT709 = 6, 1  # matrices of ITU-T H.273
 WIDE_MATRICES = (BT709, 9, 10)  # that are written as BT.709: 9 and 10 are BT.2020
 HD_HEIGHT = 720  # frames that were never YUV are BT.709 from here on
 # Flags of the MP4 muxer.
-FRAGMENTED = (*('frag_keyframe', 'delay_moov', 'default_base_moof', 'hybrid_fragmented'),)
+FRAGMENTED = ('frag_keyframe', 'delay_moov', 'default_base_moof', 'hybrid_fragmented')
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -77,12 +76,7 @@ class VideoWriter:
         look: VideoLook | None = None,
         sound: str | None = None,
     ) -> None:
-        if not (math.isfinite(fps) and fps > 0):
-            raise InputError(f'{path}: frames per second must be above 0, but got {fps}')
-        if not SLOWEST <= fps <= FASTEST:
-            raise InputError(
-                f'{path}: frames per second must be {SLOWEST} to {FASTEST}, but got {fps}'
-            )
+        check_rate(path, fps)
         self.path = str(path)
         self.style = style or VideoStyle()
         self.kind = container_of(self.path)
@@ -141,6 +135,9 @@ class VideoWriter:
                 self._encode_at_one_rate(image, time)
             if self.sound is not None:
                 self.sound.copy_until(float(self.last_tick / self.ticks))
+        except InputError:  # of the sound
+            self.failed = True
+            raise
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self.failed = True
             raise self._fault(error, image.shape) from error
@@ -248,7 +245,7 @@ class VideoWriter:
         else:
             self.file.discard()
         if exc_type is None and fault is not None:
-            raise self._fault(fault, (0, 0)) from fault
+            raise fault if isinstance(fault, InputError) else self._fault(fault, (0, 0)) from fault
 
     def _finish(self, complete: bool) -> Exception | None:
         """Write what encoder and filter still hold, and close the file; returns what kept it from
@@ -263,7 +260,7 @@ class VideoWriter:
                 self._mux(self.stream.encode(None))
                 if self.sound is not None:
                     self.sound.copy_until(float(self.last_tick / self.ticks + 1 / self.rate))
-        except (av.error.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError, InputError) as error:
             fault = error
         try:
             self.container.close()
@@ -272,41 +269,3 @@ class VideoWriter:
         if self.sound is not None:
             self.sound.close()
         return fault
-
-
-def has_frames(path: str) -> bool:
-    """Whether a video can be played, if only for a frame."""
-    try:
-        with av.open(f'file:{path}') as container:
-            return next(container.decode(video=0), None) is not None
-    except (av.error.FFmpegError, IndexError):
-        return False
-
-
-def put_index_first(path: str, muxer: str, step: Fraction) -> None:
-    """Write an MP4 anew with its index first, so that it plays before it is loaded whole.
-
-    Where that cannot be done, such as on a full disk, it stays as it is: whole.
-
-    Args:
-        step: seconds that the last frame is shown.
-    """
-
-    def write(unfinished: str) -> None:
-        options = {'movflags': '+faststart'}
-        with (
-            av.open(f'file:{path}') as source,
-            av.open(f'file:{unfinished}', 'w', format=muxer, options=options) as target,
-        ):
-            streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
-            for packet in source.demux():
-                if packet.dts is not None:
-                    if packet.stream.type == 'video':
-                        packet.duration = round(step / packet.time_base)
-                    packet.stream = streams[packet.stream.index]
-                    target.mux(packet)
-
-    try:
-        write_beside(path, write)
-    except (InputError, av.error.FFmpegError) as error:
-        LOGGER.warning('%s; its index stays at its end', error)

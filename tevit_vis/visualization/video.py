@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.video import FrameSource, VideoWriter, timed_frames
-from tevit_vis.video.writer import FASTEST, SLOWEST
+from tevit_vis.video import FrameSource, VideoWriter
+from tevit_vis.video.formats import FASTEST, SLOWEST
 
 from .draw import draw_frame
 
@@ -50,9 +50,8 @@ def draw_video(
     Raises:
         InputError: the file cannot be written.
     """
-    look = getattr(source, 'look', None)
-    with VideoWriter(path, fps or usable_rate(source.fps), look=look) as writer:
-        for index, (image, time) in zip(range(instances.num_frames), timed_frames(source)):
+    with VideoWriter(path, fps or usable_rate(source.fps), look=source.look) as writer:
+        for index, (image, time) in zip(range(instances.num_frames), source.timed()):
             drawn = draw_frame(image, instances, index, class_names, zoom)
             writer.write(drawn, None if fps else time)
             on_frame()

@@ -1,9 +1,11 @@
-"""Image files of several pages: a TIFF, an animated WebP or PNG."""
+"""Image files as videos: a frame each, or the pages of one."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -13,13 +15,97 @@ from PIL import Image, ImageOps, ImageSequence
 
 from tevit_vis.utils.errors import InputError
 
-from .images import Depth, ImageFiles, image_faults, in_colour, of_whole_numbers
+from .images import (
+    IMAGE_SUFFIXES,
+    Depth,
+    image_faults,
+    in_colour,
+    of_whole_numbers,
+    read_deep_image,
+)
 from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
 
 LOGGER = logging.getLogger('tevit_vis')
+NUM_SAMPLED = 8  # images in which the brightest value is looked for
+DIGITS = re.compile(r'(\d+)')
 TIFF_SUFFIXES = {'.tif', '.tiff'}
 PAGED_SUFFIXES = {'.webp', '.png', *TIFF_SUFFIXES}
 TIFF_BYTES = 128 << 20  # of the pages that are held at a time
+
+
+def natural_key(name: str) -> list:
+    """Returns a key that sorts names as people number them.
+
+    Example:
+        >>> sorted(['10.png', '9.png', '1.png'], key=natural_key)
+        ['1.png', '9.png', '10.png']
+    """
+    parts = DIGITS.split(name)  # texts and numbers in turn
+    return [[int(part) if n % 2 else part for n, part in enumerate(parts)], name]
+
+
+def list_images(folder: Path) -> list[str]:
+    """Returns the images of a folder in natural order, without those that a system put there."""
+    names = [
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+    ]
+    return [str(folder / name) for name in sorted(names, key=natural_key)]
+
+
+class ImageFiles(FrameSource):
+    """Image files, one per frame, all of one size.
+
+    Args:
+        files: in order.
+        origin: names them in errors.
+        on_damage: ``stop`` at an image that cannot be decoded; else it is left out, and how many
+            were is said at the end.
+    """
+
+    def __init__(self, files: Sequence[str], origin: str, on_damage: str = 'keep') -> None:
+        if not files:
+            raise InputError(f'{origin}: must hold at least one image itself, but holds none')
+        self.files = list(files)
+        self.origin = origin
+        self.on_damage = check_on_damage(on_damage)
+        self.num_frames = len(files)
+        self.depth = Depth(self._brightest, origin)
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """See ``FrameSource``."""
+        first, unreadable = None, []
+        for path in self.files:
+            try:
+                image = self.depth.to_8_bits(read_deep_image(path))
+            except InputError as error:
+                if self.on_damage == 'stop' or not os.path.isfile(path):
+                    raise
+                unreadable.append(str(error))
+                continue
+            first = first or image.shape
+            check_same_size(image, first, path)
+            yield TimedFrame(image, None)
+        if first is None:
+            raise InputError(unreadable[0])
+        if unreadable:
+            LOGGER.warning(
+                '%s: %d of %d frames were used, the others cannot be decoded (first: %s)',
+                *(self.origin, len(self.files) - len(unreadable), len(self.files), unreadable[0]),
+            )
+
+    def _brightest(self) -> int:
+        """The highest value in some of the images."""
+        step = max(1, len(self.files) // NUM_SAMPLED)
+        values = [0]
+        for path in self.files[::step]:
+            try:
+                image = read_deep_image(path)
+            except InputError:
+                continue
+            values.append(int(image.max()) if image.dtype == np.uint16 else 0)
+        return max(values)
 
 
 class PagedImage(FrameSource):
