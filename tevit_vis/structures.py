@@ -89,14 +89,19 @@ class ClipPrediction:
 
 
 @dataclass(frozen=True)
-class Tubes:
-    """The true instances of a training clip, each in all frames.
+class GtTubes:
+    """The ground truth of a training clip: instances, each through all frames.
 
     Args:
         labels: [N] int64 in 0..K-1.
-        boxes: [T, N, 4] float, centre x y, width, height as shares of the image; out of sight
-            they are next to nothing, see ``models/heads/clip_truths.py``.
-        masks: [N, T, H, W] bool on the padded network input; empty out of sight.
+        boxes: [T, N, 4] float, x1 y1 x2 y2 in pixels of the network input; zeros where the
+            instance is absent.
+        relative_boxes: [T, N, 4] float, centre x y, width, height, relative to the image. All four
+            are next to nothing where the instance is absent (``models/heads/gt_tubes.py``).
+        masks: [N, T, H, W] bool on the padded network input, or 0 to 1 on the cells that a head
+            compares; empty where the instance is absent.
+        present: [T, N] bool, whether the instance is annotated in the frame.
+        present_on_host: ``present`` as an array, for what the host decides.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -104,40 +109,64 @@ class Tubes:
 
     labels: torch.Tensor
     boxes: torch.Tensor
+    relative_boxes: torch.Tensor
     masks: torch.Tensor
+    present: torch.Tensor
+    present_on_host: np.ndarray
 
     def __post_init__(self) -> None:
         count, frames = self.masks.shape[:2]
-        _check_shape('Tubes', 'labels', tuple(self.labels.shape), (count,))
-        _check_shape('Tubes', 'boxes', tuple(self.boxes.shape), (frames, count, 4))
+        expected = {
+            'labels': (count,),
+            'boxes': (frames, count, 4),
+            'relative_boxes': (frames, count, 4),
+            'present': (frames, count),
+            'present_on_host': (frames, count),
+        }
+        for name, shape in expected.items():
+            _check_shape('GtTubes', name, tuple(getattr(self, name).shape), shape)
+
+    @classmethod
+    def of_labels(cls, labels: torch.Tensor, num_frames: int) -> GtTubes:
+        """Returns instances of which nothing but the class is known; they are in all frames."""
+        shape = num_frames, len(labels)
+        return cls(
+            labels=labels,
+            boxes=torch.zeros(*shape, 4),
+            relative_boxes=torch.zeros(*shape, 4),
+            masks=torch.zeros(len(labels), num_frames, 0, 0, dtype=torch.bool),
+            present=torch.ones(shape, dtype=torch.bool),
+            present_on_host=np.ones(shape, bool),
+        )
+
+    def frame(self, index: int) -> GtTubes:
+        """Returns the instances in one frame, as a clip of that frame."""
+        frame = slice(index, index + 1)
+        return GtTubes(
+            labels=self.labels,
+            boxes=self.boxes[frame],
+            relative_boxes=self.relative_boxes[frame],
+            masks=self.masks[:, frame],
+            present=self.present[frame],
+            present_on_host=self.present_on_host[frame],
+        )
+
+    def with_masks(self, masks: torch.Tensor) -> GtTubes:
+        """Returns the instances with other masks [N, T, h, w]."""
+        return replace(self, masks=masks)
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-class ClipTruths(NamedTuple):
-    """The G annotations of the frames of a training clip, frame after frame.
-
-    ``on_host`` serves what is decided on the host, such as which query an annotation belongs to.
-    """
-
-    bboxes: torch.Tensor  # [G, 4] x1 y1 x2 y2 in pixels of the network input
-    labels: torch.Tensor  # [G]
-    masks: torch.Tensor  # [G, H, W] uint8, padded like the network input
-    instances: torch.Tensor  # [G] numbers of the I instances of the clip
-    num_frames: torch.Tensor  # [I] float, frames in which an instance is annotated
-    per_frame: list[int]  # T numbers of annotations
-    on_host: np.ndarray  # [G] ``instances``
-
-
-class ClipSupervision(NamedTuple):
-    """What training compared, for losses outside the detector. B clips."""
+class TrainOutputs(NamedTuple):
+    """What a detector predicted in training, for losses outside of it (MS-STS's adversary)."""
 
     losses: dict[str, torch.Tensor]
     padding: torch.Tensor  # [B, T, H, W] bool, True on pixels of no image
-    maps: list[torch.Tensor]  # [B, T, C, H_l, W_l] encoded features, the finest first
-    masks: list[torch.Tensor]  # B times [N, T, h, w] logits, of as many instances as in tubes
-    tubes: Sequence[Tubes]  # B, in their own order
+    feature_maps: list[torch.Tensor]  # [B, T, C, H_l, W_l] encoded, the finest first
+    pred_masks: list[torch.Tensor]  # B times [N, T, h, w] logits of the matched queries
+    gt_tubes: Sequence[GtTubes]  # B, in the order of their ids
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from tevit_vis.apis import runner as runner_module
 from tevit_vis.apis.hooks import MAX_SKIPPED_STEPS, ClipOptimizerHook, WeightAverageHook
 from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.apis.train import training_amp
-from tevit_vis.models.assigners import IFCAssigner, SeqFormerAssigner
-from tevit_vis.structures import Tubes
+from tevit_vis.models.assigners import TubeHungarianAssigner
+from tevit_vis.models.assigners.tube_costs import PredTubes
+from tevit_vis.structures import GtTubes
+from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
 
@@ -33,23 +35,25 @@ def test_large_masks_match_as_in_full_precision(dtype):
     masks[0, 0, :200], masks[1, 0, :199] = 9.0, 9.0
     true = torch.zeros(1, 1, 400, 400)
     true[0, 0, :199] = 1
-    assigner = IFCAssigner(cls_weight=0.0, dice_weight=1.0)
-    scores, labels = torch.zeros(2, 3), torch.tensor([0])
-    expected = [side.tolist() for side in assigner.assign(scores, masks, labels, true)]
+    gt = GtTubes.of_labels(torch.tensor([0]), num_frames=1).with_masks(true)
+    costs = load_config('ifc/ifc_r50_ytvis19').model.train_cfg.assigner.costs
+    assigner = TubeHungarianAssigner(costs=costs)
+    scores = torch.zeros(1, 2, 3)
+    expected = [side.tolist() for side in assigner.assign(PredTubes(scores, masks=masks), gt)]
     assert expected == [[1], [0]]
     with torch.autocast('cpu', dtype):
-        costs = assigner.costs(scores, masks.to(dtype), labels, true)
-    assert costs.dtype == torch.float32
-    assert torch.isfinite(costs).all()
-    assert costs.argmin() == 1
+        matrix = assigner.cost_matrix(PredTubes(scores.to(dtype), masks=masks.to(dtype)), gt)
+    assert matrix.dtype == torch.float32
+    assert torch.isfinite(matrix).all()
+    assert matrix.argmin() == 1
 
 
 def test_boxes_match_in_full_precision():
     boxes = torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(0))
-    tubes = Tubes(torch.tensor([1]), boxes[:, :1].clone(), torch.zeros(1, 2, 4, 4).bool())
-    assigner = SeqFormerAssigner(dict(type='FocalLossCost', weight=2.0), 5.0, 2.0)
-    costs = assigner.costs(torch.zeros(5, 3), boxes, tubes)
-    assert costs.dtype == torch.float32
+    gt = GtTubes.of_labels(torch.tensor([1]), num_frames=2)
+    costs = load_config('seqformer/seqformer_r50_joint').model.train_cfg.assigner.costs
+    pred = PredTubes(torch.zeros(1, 5, 3), boxes.bfloat16())
+    assert TubeHungarianAssigner(costs=costs).cost_matrix(pred, gt).dtype == torch.float32
 
 
 @pytest.mark.parametrize('system', SYSTEMS)

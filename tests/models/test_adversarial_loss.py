@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tevit_vis.models.losses.adversarial_loss import AdversarialLoss, foreground
-from tevit_vis.structures import ClipSupervision, Tubes
+from tevit_vis.structures import GtTubes, TrainOutputs
 
 CHANNELS, FRAMES = 6, 2
 HEIGHT, WIDTH = 64, 96
@@ -18,18 +18,21 @@ def adversary():
 def tubes(count):
     masks = torch.zeros(count, FRAMES, HEIGHT, WIDTH, dtype=torch.bool)
     masks[:, :, 8:40, 16:80] = True
-    return Tubes(torch.zeros(count, dtype=torch.long), torch.rand(FRAMES, count, 4), masks)
+    labels = torch.zeros(count, dtype=torch.long)
+    return GtTubes.of_labels(labels, FRAMES).with_masks(masks)
 
 
 def supervision(counts=(3, 1)):
     torch.manual_seed(1)
     clips = len(counts)
-    return ClipSupervision(
+    return TrainOutputs(
         losses={},
         padding=torch.zeros(clips, FRAMES, HEIGHT, WIDTH, dtype=torch.bool),
-        maps=[torch.randn(clips, FRAMES, CHANNELS, *s).requires_grad_() for s in SIZES],
-        masks=[torch.randn(n, FRAMES, HEIGHT // 4, WIDTH // 4).requires_grad_() for n in counts],
-        tubes=[tubes(n) for n in counts],
+        feature_maps=[torch.randn(clips, FRAMES, CHANNELS, *s).requires_grad_() for s in SIZES],
+        pred_masks=[
+            torch.randn(n, FRAMES, HEIGHT // 4, WIDTH // 4).requires_grad_() for n in counts
+        ],
+        gt_tubes=[tubes(n) for n in counts],
     )
 
 
@@ -44,12 +47,12 @@ def test_each_part_reaches_its_own_weights_alone(adversary):
     assert set(losses) == {'loss_adversarial', 'loss_discriminator'}
     losses['loss_adversarial'].backward(retain_graph=True)
     assert all(p.grad is None for p in adversary.parameters())
-    for tensor in (*found.maps, *found.masks):
+    for tensor in (*found.feature_maps, *found.pred_masks):
         assert tensor.grad.abs().sum() > 0
         tensor.grad = None
     losses['loss_discriminator'].backward()
     assert all(p.grad.abs().sum() > 0 for p in adversary.parameters())
-    assert all(tensor.grad is None for tensor in (*found.maps, *found.masks))
+    assert all(tensor.grad is None for tensor in (*found.feature_maps, *found.pred_masks))
 
 
 def test_the_losses_are_binary_cross_entropy_over_patches(adversary):
@@ -57,10 +60,10 @@ def test_the_losses_are_binary_cross_entropy_over_patches(adversary):
     losses = adversary(frames(1), found)
     pictures = torch.nn.functional.adaptive_avg_pool2d(frames(1)[0], SIZES[0])
     sides = [
-        found.masks[0][0].sigmoid(),
-        found.tubes[0].masks[0].float(),
+        found.pred_masks[0][0].sigmoid(),
+        found.gt_tubes[0].masks[0].float(),
     ]
-    maps = [level[0] for level in found.maps]
+    maps = [level[0] for level in found.feature_maps]
     soft, true = (
         adversary.discriminator(
             pictures, torch.nn.functional.adaptive_avg_pool2d(side[:, None], SIZES[0]), maps
@@ -76,8 +79,8 @@ def test_the_losses_are_binary_cross_entropy_over_patches(adversary):
 def test_clips_without_an_instance_have_no_part(adversary):
     alone, both = supervision((2,)), supervision((2, 0))
     joined = both._replace(
-        maps=[torch.cat([a, b[1:]]) for a, b in zip(alone.maps, both.maps)],
-        masks=[alone.masks[0], both.masks[1]],
+        feature_maps=[torch.cat([a, b[1:]]) for a, b in zip(alone.feature_maps, both.feature_maps)],
+        pred_masks=[alone.pred_masks[0], both.pred_masks[1]],
     )
     ours, theirs = adversary(frames(), joined), adversary(frames()[:1], alone)
     for name in ours:
@@ -162,7 +165,9 @@ def test_a_discriminator_learns_and_a_detector_can_fool_it(adversary):
         losses.append({name: value.item() for name, value in values.items()})
     assert losses[-1]['loss_discriminator'] < 0.3 * losses[0]['loss_discriminator']
     assert losses[-1]['loss_adversarial'] > losses[0]['loss_adversarial']
-    better = found._replace(masks=[40.0 * clip.masks[..., ::4, ::4] - 20 for clip in found.tubes])
+    better = found._replace(
+        pred_masks=[40.0 * clip.masks[..., ::4, ::4] - 20 for clip in found.gt_tubes]
+    )
     assert adversary(img, better)['loss_adversarial'] < 0.2 * losses[-1]['loss_adversarial']
 
 
@@ -170,10 +175,13 @@ def test_gradients_in_float64(adversary):
     adversary.double()
     found = supervision((1,))
     img = frames(1).double()
-    inputs = [found.masks[0].detach().double(), *(level.detach().double() for level in found.maps)]
+    inputs = [
+        found.pred_masks[0].detach().double(),
+        *(level.detach().double() for level in found.feature_maps),
+    ]
 
     def losses(masks, *maps):
-        values = adversary(img, found._replace(masks=[masks], maps=list(maps)))
+        values = adversary(img, found._replace(pred_masks=[masks], feature_maps=list(maps)))
         return values['loss_adversarial']
 
     assert torch.autograd.gradcheck(

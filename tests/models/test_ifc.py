@@ -11,10 +11,12 @@ from tevit_vis.apis.inference import predict_video
 from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
-from tevit_vis.models.assigners import IFCAssigner
-from tevit_vis.models.heads.clip_truths import batch_padding
+from tevit_vis.models.assigners import TubeHungarianAssigner
+from tevit_vis.models.assigners.tube_costs import PredTubes
+from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.models.heads.ifc_head import IFCHead
-from tevit_vis.structures import Tubes
+from tevit_vis.structures import GtTubes
+from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
 CHANNELS, FRAMES, CELLS = 8, 3, 6
@@ -134,12 +136,14 @@ def test_a_match_weighs_class_and_dice_of_soft_masks():
     masks = torch.full((3, 2, 2, 2), -9.0)
     masks[0, :, 0] = masks[1, :, 1] = masks[2, :, 1] = 9.0
     true = (masks[:2].sigmoid() > 0.5).float().flip(0)
-    labels, scores = torch.tensor([1, 0]), torch.zeros(3, 3)
-    assigner = IFCAssigner(cls_weight=1.0, dice_weight=3.0)
-    queries, instances = assigner.assign(scores, masks, labels, true)
+    gt = GtTubes.of_labels(torch.tensor([1, 0]), num_frames=2).with_masks(true)
+    scores = torch.zeros(1, 3, 3)
+    costs = load_config('ifc/ifc_r50_ytvis19').model.train_cfg.assigner.costs
+    assigner = TubeHungarianAssigner(costs=costs)
+    queries, instances = assigner.assign(PredTubes(scores, masks=masks), gt)
     assert (queries.tolist(), instances.tolist()) == ([0, 1], [1, 0])
-    scores[2, 1] = 3.0  # with like masks the class decides
-    queries, instances = assigner.assign(scores, masks, labels, true)
+    scores[0, 2, 1] = 3.0  # with like masks the class decides
+    queries, instances = assigner.assign(PredTubes(scores, masks=masks), gt)
     assert (queries.tolist(), instances.tolist()) == ([0, 2], [1, 0])
 
 
@@ -147,8 +151,8 @@ def test_targets_are_soft_at_stride_4():
     """Cell centres lie at columns 1.17, 4.5 and 7.83 and at rows 1.5 and 5.5."""
     masks = torch.zeros(1, 1, 8, 10, dtype=torch.bool)
     masks[..., :2, [4, 8]] = True
-    tubes = Tubes(torch.tensor([0]), torch.zeros(1, 1, 4), masks)
-    targets = IFCHead.mask_targets(tubes)
+    gt = GtTubes.of_labels(torch.tensor([0]), num_frames=1).with_masks(masks)
+    targets = IFCHead.mask_targets(None, gt)
     expected = torch.tensor([[[[0.0, 0.5 * 0.5, 0.5 * 5 / 6], [0.0, 0.0, 0.0]]]])
     torch.testing.assert_close(targets, expected)  # neither nearest nor area gives this
 
@@ -181,7 +185,7 @@ def test_queries_without_instance_weigh_a_tenth(training_model):
     clips, head = batch([[2, 2]]), training_model.bbox_head
     costs = torch.ones(7, 2)
     costs[1, 0] = costs[3, 1] = 0
-    head.assigner.costs = lambda *_: costs
+    head.assigner.cost_matrix = lambda *_: costs
     outputs, forward = [], head.forward
     head.forward = lambda *args: outputs.append(forward(*args)) or outputs[0]
     loss = training_model(return_loss=True, **clips)['loss_ce']

@@ -23,8 +23,8 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.datasets import build_dataset
-from tevit_vis.models.heads.clip_truths import batch_padding
-from tevit_vis.models.heads.ifc_head import STRIDE
+from tevit_vis.models.heads.gt_tubes import batch_padding
+from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.tracking import Stitcher, join_frames, windows_of
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -51,7 +51,7 @@ SETTINGS = {
     'MASK_WEIGHT': ('model.bbox_head.losses.mask.loss_weight',),
     'DICE_WEIGHT': (
         'model.bbox_head.losses.dice.loss_weight',
-        'model.train_cfg.assigner.dice_weight',
+        'model.train_cfg.assigner.costs.1.weight',
     ),
     'CLIP_STRIDE': ('model.test_cfg.windows.stride',),
     'APPLY_CLS_THRES': ('model.test_cfg.windows.min_score',),
@@ -203,7 +203,7 @@ def compare_window(
     levels = [level[:, frames.start : frames.stop] for level in features]
     some_metas = metas[frames.start : frames.stop]
     head = model.bbox_head
-    padding = batch_padding([some_metas], levels[-1].shape[3:], STRIDE, levels[-1].device)
+    padding = batch_padding([some_metas], levels[-1].shape[3:], ENCODER_STRIDE, levels[-1].device)
     outputs = head(levels, padding)
     logits = head.mask_logits(outputs.features, outputs.queries[-1])[0]
     tensors = {
@@ -252,7 +252,9 @@ def compare_images(
     model.eval()
     batch = training_batch(*case.training, case.manifest)
     levels = model.extract_feat(batch['img'])
-    padding = batch_padding(batch['img_metas'], levels[-1].shape[3:], STRIDE, levels[-1].device)
+    padding = batch_padding(
+        batch['img_metas'], levels[-1].shape[3:], ENCODER_STRIDE, levels[-1].device
+    )
     outputs = model.bbox_head(levels, padding)
     logits = outputs.cls_scores[-1]
     masks = model.bbox_head.mask_logits(outputs.features, outputs.queries[-1])

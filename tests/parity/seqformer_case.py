@@ -23,7 +23,7 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
 from tevit_vis.converters import TABLES, Converted, convert_checkpoint
 from tevit_vis.datasets import build_dataset
-from tevit_vis.models.heads.clip_truths import batch_padding
+from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
@@ -61,15 +61,15 @@ SETTINGS = {
     'dec_n_points': ('model.bbox_head.decoder.attention.num_points',),
     'num_queries': ('model.bbox_head.decoder.num_queries',),
     'rel_coord': ('model.bbox_head.with_coordinates',),
-    'focal_alpha': ('model.bbox_head.losses.ce.alpha', 'model.train_cfg.assigner.cls_cost.alpha'),
+    'focal_alpha': ('model.bbox_head.losses.ce.alpha', 'model.train_cfg.assigner.costs.0.alpha'),
     'cls_loss_coef': ('model.bbox_head.losses.ce.loss_weight',),
     'bbox_loss_coef': ('model.bbox_head.losses.bbox.loss_weight',),
     'giou_loss_coef': ('model.bbox_head.losses.giou.loss_weight',),
     'mask_loss_coef': ('model.bbox_head.losses.mask.loss_weight',),
     'dice_loss_coef': ('model.bbox_head.losses.dice.loss_weight',),
-    'set_cost_class': ('model.train_cfg.assigner.cls_cost.weight',),
-    'set_cost_bbox': ('model.train_cfg.assigner.box_weight',),
-    'set_cost_giou': ('model.train_cfg.assigner.iou_weight',),
+    'set_cost_class': ('model.train_cfg.assigner.costs.0.weight',),
+    'set_cost_bbox': ('model.train_cfg.assigner.costs.1.weight',),
+    'set_cost_giou': ('model.train_cfg.assigner.costs.2.weight',),
 }
 # Arguments that the official code knows in one form only, or that ours cannot be without.
 FIXED = {

@@ -25,7 +25,8 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.test import write_submission
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.detectors import TeViT
-from tevit_vis.models.heads.tevit_roi_head import Positives
+from tevit_vis.models.heads.gt_tubes import number_instances
+from tevit_vis.models.heads.positives import Positives
 from tevit_vis.rle import decode_rle, encode_masks
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.checkpoints import read_checkpoint
@@ -167,11 +168,19 @@ def assigned_annotations(
     stages: list[Positives], batch: dict, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Of each stage, frame and query its annotation in the frame, from 1; 0 for none."""
-    counts = [len(labels) for clip in batch['gt_labels'] for labels in clip]
-    in_frame = np.concatenate([np.arange(1, count + 1) for count in counts])
+    number_of_place = []  # of every instance in every frame
+    for clip in batch['gt_ids']:
+        count, instances = number_instances(clip)
+        first = 0
+        for ids in clip:
+            numbers = np.zeros(count, np.int64)
+            numbers[instances[first : first + len(ids)]] = np.arange(1, len(ids) + 1)
+            number_of_place.append(numbers)
+            first += len(ids)
+    places = np.concatenate(number_of_place)
     assigned = np.zeros(shape, np.int64)
     for numbers, stage in zip(assigned.reshape(len(stages), -1), stages):
-        numbers[stage.rows] = in_frame[stage.annotations]
+        numbers[stage.rows_on_host] = places[stage.instances_on_host]
     return assigned
 
 

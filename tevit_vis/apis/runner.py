@@ -38,7 +38,7 @@ class TrainedModel(nn.Module):
         amp: None, ``'fp16'`` or ``'bf16'``: precision of the network; losses stay in fp32.
         distributed: average gradients over the processes of torch.distributed.
         adversary: a loss with a network of its own, called with the frames and the detector's
-            ``ClipSupervision``. It is no part of the detector, nor of its weights.
+            ``TrainOutputs``. It is no part of the detector, nor of its weights.
         find_unused_parameters: of torch's DDP, for own detectors that do not use all weights.
 
     Raises:
@@ -133,10 +133,10 @@ class AgainstAdversary(nn.Module):
         self.detector = detector
         self.adversary = adversary
 
-    def forward(self, img: torch.Tensor, **truth: Any) -> dict[str, torch.Tensor]:
-        """Losses of a batch of ``collate_clips``."""
-        found = self.detector.supervise(img, **truth)
-        return {**found.losses, **self.adversary(img, found)}
+    def forward(self, img: torch.Tensor, **batch: Any) -> dict[str, torch.Tensor]:
+        """Returns the losses of a batch of ``collate_clips``."""
+        outputs = self.detector.train_outputs(img, **batch)
+        return {**outputs.losses, **self.adversary(img, outputs)}
 
 
 @dataclass

@@ -187,9 +187,9 @@ def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) 
         return None
     if not isinstance(adversary, Mapping) or set(adversary) != {'loss', 'optimizer'}:
         raise InputError(f'adversary: must be None or have loss and optimizer, but got {adversary}')
-    if not model.tells_what_it_compared:
+    if not model.supports_adversary:
         raise InputError(
-            f'adversary: must be None for {type(model).__name__}, which has no supervise()'
+            f'adversary: must be None for {type(model).__name__}, which does not support one'
         )
     torch.manual_seed(options.seed)
     loss = build(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 
@@ -65,6 +66,17 @@ def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.T
     """
     with torch.inference_mode(False):  # a tensor of inference mode could not be trained with later
         return torch.tensor(values, dtype=dtype).to(device)
+
+
+def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
+    """Returns arrays of one type as tensors on a device, after one copy of them all.
+
+    Example:
+        >>> [part.tolist() for part in on_device([np.arange(2), np.arange(1)], torch.device('cpu'))]
+        [[0, 1], [0]]
+    """
+    joined = torch.from_numpy(np.concatenate(arrays)).to(device, non_blocking=True)
+    return list(joined.split([len(array) for array in arrays]))
 
 
 def fold_frames(clips: torch.Tensor) -> torch.Tensor:

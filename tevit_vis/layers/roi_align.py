@@ -26,6 +26,30 @@ def roi_memory_format(device: torch.device) -> torch.memory_format:
     return torch.contiguous_format if has_cuda_ops(device) else torch.channels_last
 
 
+def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
+    """Returns boxes as RoIs of folded frames.
+
+    Args:
+        boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
+
+    Returns:
+        [B*Q*T, 5] = (number of the folded frame, x1 y1 x2 y2), frames varying fastest.
+    """
+    num_clips, num_frames, num_queries = boxes.shape[:3]
+    frames = torch.arange(num_clips * num_frames, device=boxes.device, dtype=boxes.dtype)
+    frames = frames.view(num_clips, num_frames, 1, 1).expand(-1, -1, num_queries, -1)
+    return torch.cat([frames, boxes], dim=3).transpose(1, 2).flatten(0, 2)
+
+
+def finite_boxes(boxes: torch.Tensor) -> torch.Tensor:
+    """Returns boxes [..., 4] with zeros in place of those that are not finite.
+
+    RoIAlign would abort the process on such a box. The loss of a model that diverges is not finite
+    either, and training stops at that with a message.
+    """
+    return boxes.where(boxes.isfinite().all(-1, keepdim=True), boxes.new_zeros(()))
+
+
 def extract_roi_feats(
     extractor: nn.Module, levels: Sequence[torch.Tensor], rois: torch.Tensor
 ) -> torch.Tensor:

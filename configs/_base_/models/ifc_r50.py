@@ -35,7 +35,15 @@ model = dict(
         ),
         no_object_weight=0.1,
     ),
-    train_cfg=dict(assigner=dict(type='IFCAssigner', cls_weight=1.0, dice_weight=3.0)),
+    train_cfg=dict(
+        assigner=dict(
+            type='TubeHungarianAssigner',
+            costs=[
+                dict(type='ClassificationCost', weight=1.0),
+                dict(type='DiceCost', weight=3.0, pred_act=True, eps=1.0),
+            ],
+        ),
+    ),
     test_cfg=dict(
         windows=dict(length=5, stride=1, min_iou=0.05, min_score=0.01),
         frames_per_pass=None,  # chosen for the device; it changes no result

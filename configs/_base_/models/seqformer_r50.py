@@ -47,10 +47,12 @@ model = dict(
     ),
     train_cfg=dict(
         assigner=dict(
-            type='SeqFormerAssigner',
-            cls_cost=dict(type='FocalLossCost', weight=2.0, eps=1e-8),
-            box_weight=5.0,
-            iou_weight=2.0,
+            type='TubeHungarianAssigner',
+            costs=[
+                dict(type='FocalLossCost', weight=2.0, eps=1e-8),
+                dict(type='ClipBoxL2Cost', weight=5.0),
+                dict(type='ClipGIoUCost', weight=2.0, eps=1e-12),
+            ],
         ),
     ),
     test_cfg=dict(

@@ -65,10 +65,17 @@ mask_stage = dict(
 )
 train_stage = dict(
     assigner=dict(
-        type='TeViTHungarianAssigner',
-        cls_cost=dict(type='FocalLossCost', weight=2.0),
-        reg_cost=dict(type='BBoxL1Cost', weight=5.0),
-        iou_cost=dict(type='IoUCost', iou_mode='giou', weight=2.0),
+        type='TubeHungarianAssigner',
+        costs=[
+            dict(
+                type='PresentFramesCost',
+                costs=[
+                    dict(type='FocalLossCost', weight=2.0),
+                    dict(type='BBoxL1Cost', weight=5.0),
+                    dict(type='IoUCost', iou_mode='giou', weight=2.0),
+                ],
+            ),
+        ],
     ),
     sampler=dict(type='PseudoSampler'),
     pos_weight=1,

@@ -1,6 +1,6 @@
-"""Matching of queries with ground truth."""
+"""Matching of queries with the instances of a clip."""
 
-from .clip_assigner import IFCAssigner, SeqFormerAssigner
-from .tube_assigner import TeViTHungarianAssigner
+from .tube_assigner import TubeHungarianAssigner
+from .tube_costs import ClipBoxL2Cost, ClipGIoUCost, PresentFramesCost
 
-__all__ = ['IFCAssigner', 'SeqFormerAssigner', 'TeViTHungarianAssigner']
+__all__ = ['ClipBoxL2Cost', 'ClipGIoUCost', 'PresentFramesCost', 'TubeHungarianAssigner']

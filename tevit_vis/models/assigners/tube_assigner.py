@@ -1,80 +1,92 @@
 """One Hungarian assignment per clip: a query takes an instance in all frames at once.
 
-Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
-CVPR 2022, section 3.4.
+All of the systems match so (TeViT, section 3.4; SeqFormer, section 3.4; IFC, section 3.3). They
+differ in the costs, which a config lists.
 
-Letters: T frames, Q queries, K classes, I instances of the clip, G annotations of its frames.
+Letters: T frames, Q queries, N instances of the clip.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
-from mmdet.core import bbox_xyxy_to_cxcywh
+from mmdet.core.bbox.assigners import BaseAssigner
 from mmdet.core.bbox.builder import BBOX_ASSIGNERS
-from mmdet.core.bbox.match_costs import build_match_cost
+from scipy.optimize import linear_sum_assignment
 
-from tevit_vis.structures import ClipTruths
+from tevit_vis.layers.precision import full_precision
+from tevit_vis.structures import GtTubes
 
-from .matching import ClipAssigner
+from .tube_costs import PredTubes, build_costs, compared_by, sum_of_costs
 
 
 @BBOX_ASSIGNERS.register_module()
-class TeViTHungarianAssigner(ClipAssigner):
-    """mmdet's match costs per frame, averaged over the frames in which an instance is present.
+class TubeHungarianAssigner(BaseAssigner):
+    """Matches queries with instances so that the sum of all costs is least.
 
     Args:
-        cls_cost, reg_cost, iou_cost: configs of mmdet's match costs.
+        costs: configs of costs in mmdet's MATCH_COST registry, see ``tube_costs.py``.
+
+    Raises:
+        InputError: a cost that does not compare tubes, or none at all.
+
+    Example:
+        >>> assigner = TubeHungarianAssigner(costs=[dict(type='ClassificationCost', weight=1.0)])
+        >>> gt = GtTubes.of_labels(torch.tensor([1]), num_frames=3)
+        >>> scores = torch.tensor([[[5.0, 0.0], [0.0, 5.0]]])  # the second query is sure of class 1
+        >>> queries, instances = assigner.assign(PredTubes(scores), gt)
+        >>> queries.tolist(), instances.tolist()
+        ([1], [0])
     """
 
-    def __init__(self, cls_cost: dict, reg_cost: dict, iou_cost: dict) -> None:
-        self.cls_cost = build_match_cost(cls_cost)
-        self.reg_cost = build_match_cost(reg_cost)
-        self.iou_cost = build_match_cost(iou_cost)
+    def __init__(self, costs: Sequence[dict]) -> None:
+        self.costs = build_costs(costs)
+        self.compares: frozenset[str] = frozenset().union(*map(compared_by, self.costs))
 
     @torch.no_grad()
-    def costs(
-        self,
-        boxes: torch.Tensor,
-        cls_score: torch.Tensor,
-        truths: ClipTruths,
-        img_shape: tuple[int, ...],
-    ) -> torch.Tensor:
-        """Returns the cost [Q, I] of each query for each instance of a clip.
+    def cost_matrix(self, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
+        """Returns the cost [Q, N] of matching each query with each instance of a clip.
 
-        Args:
-            boxes: [T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
-            cls_score: [T, Q, K] logits.
-            truths: the annotations of the clip's frames.
-            img_shape: (H, W, ...) of the clip's first frame, before padding.
+        It is computed in fp32, whatever the network computes in: the area of a million pixels is
+        infinite in fp16 and has three digits in bf16.
         """
-        by_annotation = torch.cat(
-            [
-                self.frame_cost(*frame, img_shape)
-                for frame in zip(
-                    boxes,
-                    cls_score,
-                    truths.bboxes.split(truths.per_frame),
-                    truths.labels.split(truths.per_frame),
-                )
-            ],
-            dim=1,
-        )  # [Q, G]
-        sums = boxes.new_zeros(boxes.shape[1], len(truths.num_frames))
-        return sums.index_add_(1, truths.instances, by_annotation) / truths.num_frames
+        with full_precision(pred.cls_scores.device):
+            return sum_of_costs(self.costs, pred.float(), gt)
 
-    def frame_cost(
-        self,
-        boxes: torch.Tensor,
-        cls_score: torch.Tensor,
-        gt_bboxes: torch.Tensor,
-        gt_labels: torch.Tensor,
-        img_shape: tuple[int, ...],
-    ) -> torch.Tensor:
-        """Cost [Q, G] of boxes [Q, 4] and logits [Q, K] for the annotations of one frame."""
-        height, width = img_shape[:2]
-        factor = boxes.new_tensor([width, height, width, height])
-        return (
-            self.cls_cost(cls_score, gt_labels)
-            + self.reg_cost(bbox_xyxy_to_cxcywh(boxes / factor), gt_bboxes / factor)
-            + self.iou_cost(boxes, gt_bboxes)
-        )
+    def assign(self, pred: PredTubes, gt: GtTubes) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the matched queries and their instances of one clip, int64.
+
+        Heads that match many layers and clips call ``cost_matrix`` for each and ``solve`` once.
+        """
+        return solve([self.cost_matrix(pred, gt)])[0]
+
+
+def solve(cost_matrices: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the cheapest pairs of rows and columns of each cost matrix.
+
+    All matrices reach the host in one copy, so that a GPU is waited for once per iteration.
+
+    Args:
+        cost_matrices: matrices [Q, N] of any sizes on one device. What is not finite costs 1e4, or
+            -1e4 where it is minus infinity: a model that diverges is reported by its loss.
+
+    Returns:
+        Rows and columns of the pairs of each matrix, [min(Q, N)] int64 each, rows in order.
+
+    Example:
+        >>> ((rows, columns),) = solve([torch.tensor([[3.0, 1.0], [1.0, 3.0]])])
+        >>> rows.tolist(), columns.tolist()
+        ([0, 1], [1, 0])
+    """
+    if not cost_matrices:
+        return []
+    flat = torch.cat([matrix.detach().flatten() for matrix in cost_matrices])
+    values = np.nan_to_num(flat.float().cpu().numpy(), nan=1e4, posinf=1e4, neginf=-1e4)
+    ends = np.cumsum([matrix.numel() for matrix in cost_matrices])
+    pairs = []
+    for part, matrix in zip(np.split(values, ends[:-1]), cost_matrices):
+        rows, columns = linear_sum_assignment(part.reshape(matrix.shape))
+        pairs.append((np.asarray(rows, np.int64), np.asarray(columns, np.int64)))
+    return pairs

@@ -44,7 +44,7 @@ class ClipDetector(BaseDetector):
     }
     amp_dtype: torch.dtype | None = None  # number type of the network at inference, see `amp`
     with_compiled_parts = False  # torch.compile: then parts of a clip are filled up to one size
-    tells_what_it_compared = False  # whether there is supervise(), which adversaries need
+    supports_adversary = False  # whether it has train_outputs(), which an adversarial loss needs
 
     @property
     def frames_are_independent(self) -> bool:

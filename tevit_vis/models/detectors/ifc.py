@@ -11,8 +11,8 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
-from tevit_vis.models.heads.ifc_head import STRIDE
+from tevit_vis.models.heads.gt_tubes import batch_padding, gather_batch
+from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
@@ -24,10 +24,10 @@ class IFC(ClipDetector, SingleStageDetector):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, img.shape[3:])
+        gt_tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, img.shape[3:])
         features = self.extract_feat(img)
-        padding = batch_padding(img_metas, features[-1].shape[3:], STRIDE, img.device)
-        return self.bbox_head.forward_train(features, padding, tubes)
+        padding = batch_padding(img_metas, features[-1].shape[3:], ENCODER_STRIDE, img.device)
+        return self.bbox_head.forward_train(features, padding, gt_tubes)
 
     @property
     def num_classes(self) -> int:
@@ -39,5 +39,5 @@ class IFC(ClipDetector, SingleStageDetector):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         coarsest = features[-1]
-        padding = batch_padding([metas], coarsest.shape[3:], STRIDE, coarsest.device)
+        padding = batch_padding([metas], coarsest.shape[3:], ENCODER_STRIDE, coarsest.device)
         return self.bbox_head.predict(features, padding, FrameGeometry.of_clip(metas))

@@ -11,8 +11,8 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.models.heads.clip_truths import batch_padding, gather_batch
-from tevit_vis.structures import ClipPrediction, ClipSupervision
+from tevit_vis.models.heads.gt_tubes import batch_padding, gather_batch
+from tevit_vis.structures import ClipPrediction, TrainOutputs
 
 from .clip_detector import ClipDetector
 
@@ -21,19 +21,23 @@ from .clip_detector import ClipDetector
 class SeqFormer(ClipDetector, SingleStageDetector):
     """SingleStageDetector over clips: its constructor, its keys; ``SeqFormerHead`` as head."""
 
-    tells_what_it_compared = True
+    supports_adversary = True
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        return self.supervise(img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids).losses
+        return self.train_outputs(img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids).losses
 
-    def supervise(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids) -> ClipSupervision:
-        """The losses of ``forward_train``, and what they compared."""
+    def train_outputs(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids) -> TrainOutputs:
+        """Returns the losses of ``forward_train`` and what they compared.
+
+        Args:
+            img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids: as of ``forward_train``.
+        """
         size = img.shape[3:]
-        tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size)
+        gt_tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size)
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
         padding = batch_padding(img_metas, size, 1, img.device)
-        return self.bbox_head.supervise(self.extract_feat(img), padding, tubes, img_shapes)
+        return self.bbox_head.train_outputs(self.extract_feat(img), padding, gt_tubes, img_shapes)
 
     @property
     def num_classes(self) -> int:

@@ -14,7 +14,7 @@ from mmdet.models.detectors import QueryInst
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
-from tevit_vis.models.heads.clip_truths import gather_annotations
+from tevit_vis.models.heads.gt_tubes import gather_batch
 from tevit_vis.models.heads.tevit_roi_head import StageOutput
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import windows_of
@@ -73,9 +73,8 @@ class TeViT(ClipDetector, QueryInst):
         """See ``ClipDetector.forward_train``."""
         features = self.extract_feat(img)
         boxes, queries = self.proposals(features, list(chain(*img_metas)))
-        clips = zip(gt_bboxes, gt_labels, gt_masks, gt_ids)
-        truths = [gather_annotations(*clip) for clip in clips]
-        return self.roi_head.forward_train(features, boxes, queries, img_metas, truths)
+        gt_tubes = gather_batch(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids, size=None)
+        return self.roi_head.forward_train(features, boxes, queries, img_metas, gt_tubes)
 
     @property
     def rois_per_pass(self) -> int:

@@ -10,15 +10,13 @@ at stride 8.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmcv.runner import BaseModule
-from mmdet.core import build_assigner
-from mmdet.models.builder import HEADS, build_loss
+from mmdet.models.builder import HEADS
 from mmdet.models.utils import SinePositionalEncoding
-from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
@@ -32,18 +30,17 @@ from tevit_vis.layers.memory_bus import (
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
-from tevit_vis.models.assigners.matching import solve
-from tevit_vis.structures import ClipPrediction, Tubes
+from tevit_vis.structures import ClipPrediction, GtTubes
 
-from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
+from .clip_query_head import ClipQueryHead, LayerPrediction
 
 TARGET_STRIDE = 4  # of the masks that are compared in training, in pixels of the network input
 FEATURE_STRIDE = 8  # of mask features and logits
-STRIDE = 32  # of the cells that the encoder sees
+ENCODER_STRIDE = 32  # of the cells that the encoder sees
 
 
-class ClipOutputs(NamedTuple):
-    """What the network says of a batch of clips."""
+class IFCOutputs(NamedTuple):
+    """What the network computes for a batch of clips."""
 
     features: torch.Tensor  # [B, T, C, H, W] of masks
     queries: list[torch.Tensor]  # [B, Q, C] after each layer
@@ -51,7 +48,7 @@ class ClipOutputs(NamedTuple):
 
 
 @HEADS.register_module()
-class IFCHead(BaseModule):
+class IFCHead(ClipQueryHead):
     """Queries that stand for an instance in all frames of a clip.
 
     Args:
@@ -65,6 +62,7 @@ class IFCHead(BaseModule):
         test_cfg: not used here.
     """
 
+    predicts = frozenset({'classes', 'masks'})
     config_sections: ClassVar = {
         'encoder': (MemoryBusEncoder, PostNormLayer),
         'decoder': (ClipQueryDecoder, ClipQueryLayer),
@@ -81,8 +79,7 @@ class IFCHead(BaseModule):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+        super().__init__(num_classes, losses, train_cfg, test_cfg)
         self.no_object_weight = no_object_weight
         self.position = SinePositionalEncoding(embed_dims // 2, normalize=True)
         self.encoder = MemoryBusEncoder(embed_dims=embed_dims, **encoder)
@@ -90,10 +87,8 @@ class IFCHead(BaseModule):
         self.class_branch = mlp(embed_dims, num_classes + 1, num_layers=2)
         self.mask_features = MaskFPN(embed_dims)
         self.mask_weights = mlp(embed_dims, embed_dims, num_layers=3)
-        self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
-        self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
 
-    def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> ClipOutputs:
+    def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> IFCOutputs:
         """Run encoder and decoder.
 
         Args:
@@ -120,7 +115,7 @@ class IFCHead(BaseModule):
         queries = [layer.float() for layer in queries]
         with full_precision(features.device):
             cls_scores = [self.class_branch(layer) for layer in queries]
-        return ClipOutputs(unfold_frames(features, num_clips), queries, cls_scores)
+        return IFCOutputs(unfold_frames(features, num_clips), queries, cls_scores)
 
     def mask_logits(self, features: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """[B, N, T, H, W] for the mask features [B, T, C, H, W] of queries [B, N, C]."""
@@ -132,77 +127,39 @@ class IFCHead(BaseModule):
         self,
         levels: Sequence[torch.Tensor],
         padding: ClipPadding,
-        tubes: Sequence[Tubes],
+        gt_tubes: Sequence[GtTubes],
     ) -> dict[str, torch.Tensor]:
-        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first.
+        """Returns the losses of all layers, see ``layer_losses``.
 
         Args:
             levels, padding: as of ``forward``.
-            tubes: of each clip; masks on the padded network input.
+            gt_tubes: of each clip; masks on the padded network input.
         """
         outputs = self(levels, padding)
-        with full_precision(padding.mask.device):
-            count = instance_count(tubes, padding.mask.device)
-            targets = [self.mask_targets(clip) for clip in tubes]
-            pairs = self.match_layers(outputs, tubes, targets)
-            losses = [
-                self._layer_losses(scores, outputs.features, queries, tubes, targets, pairs, count)
-                for scores, queries, pairs in zip(outputs.cls_scores, outputs.queries, pairs)
-            ]
-        return name_layer_losses(losses)
 
-    @torch.no_grad()
-    def match_layers(
-        self, outputs: ClipOutputs, tubes: Sequence[Tubes], targets: Sequence[torch.Tensor]
-    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
-        """Returns the matched queries and instances of each layer and clip.
+        def mask_logits(layer_queries: torch.Tensor, b: int, queries: torch.Tensor) -> torch.Tensor:
+            features, clip = outputs.features[b : b + 1], slice(b, b + 1)
+            logits = self.mask_logits(features, layer_queries[clip, queries])[0]
+            return resize_masks(logits, target_size(gt_tubes[b]))
 
-        Args:
-            outputs: of ``forward``.
-            tubes, targets: of each clip, see ``mask_targets``.
-        """
-        costs = []
-        for scores, queries in zip(outputs.cls_scores, outputs.queries):
-            logits = self.mask_logits(outputs.features, queries)
-            for clip_scores, clip_logits, clip, masks in zip(scores, logits, tubes, targets):
-                resized = resize_masks(clip_logits, masks.shape[2:])
-                costs.append(self.assigner.costs(clip_scores, resized, clip.labels, masks))
-        return layers_of_pairs(solve(costs), len(tubes), outputs.features.device)
+        layers = [
+            LayerPrediction(cls_scores, None, partial(mask_logits, queries))
+            for cls_scores, queries in zip(outputs.cls_scores, outputs.queries)
+        ]
+        return self.layer_losses(layers, gt_tubes)[0]
 
-    @staticmethod
-    def mask_targets(tubes: Tubes) -> torch.Tensor:
-        """The true masks at stride 4: [N, T, h, w], 0 to 1."""
+    def mask_targets(self, gt_tubes: GtTubes) -> torch.Tensor:
+        """Returns the masks at stride 4: [N, T, h, w], 0 to 1."""
         # PARITY(IFC): resized bilinearly, borders stay soft.
-        size = [-(-side // TARGET_STRIDE) for side in tubes.masks.shape[2:]]
-        return resize_masks(tubes.masks.float(), size)
+        return resize_masks(gt_tubes.masks.float(), target_size(gt_tubes))
 
-    def _layer_losses(
-        self,
-        scores: torch.Tensor,
-        features: torch.Tensor,
-        queries: torch.Tensor,
-        tubes: Sequence[Tubes],
-        targets: Sequence[torch.Tensor],
-        pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
-        count: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
-        """Losses of one layer, whose queries [B, Q, C] gave logits [B, Q, K + 1]."""
-        labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
-        pred_masks, gt_masks = [], []
-        for b, (clip, masks, (matched, instances)) in enumerate(zip(tubes, targets, pairs)):
-            labels[b, matched] = clip.labels[instances]
-            logits = self.mask_logits(features[b : b + 1], queries[b : b + 1, matched])[0]
-            pred_masks.append(resize_masks(logits, masks.shape[2:]).flatten(1))
-            gt_masks.append(masks[instances].flatten(1))
+    def class_loss(
+        self, cls_scores: torch.Tensor, labels: torch.Tensor, count: torch.Tensor
+    ) -> torch.Tensor:
+        """See ``ClipQueryHead.class_loss``. It is divided by the weights of all queries."""
         weights = torch.where(labels < self.num_classes, 1.0, self.no_object_weight).flatten()
-        pred, gt = torch.cat(pred_masks), torch.cat(gt_masks)
-        ce = self.losses['ce'](
-            scores.flatten(0, 1), labels.flatten(), weight=weights, avg_factor=weights.sum()
-        )
-        return dict(
-            loss_ce=ce,
-            loss_mask=self.losses['mask'](pred, gt, avg_factor=count),
-            loss_dice=self.losses['dice'](pred, gt, avg_factor=count),
+        return self.losses['ce'](
+            cls_scores.flatten(0, 1), labels.flatten(), weight=weights, avg_factor=weights.sum()
         )
 
     def predict(
@@ -230,6 +187,12 @@ class IFCHead(BaseModule):
             boxes=mask_extents(logits > 0, geometry.original, cells),
             masks=ResizedMasks(logits, geometry.original, cells),
         )
+
+
+def target_size(gt_tubes: GtTubes) -> tuple[int, int]:
+    """Returns (h, w) of the masks that are compared in training."""
+    height, width = gt_tubes.masks.shape[2:]
+    return -(-height // TARGET_STRIDE), -(-width // TARGET_STRIDE)
 
 
 def resize_masks(masks: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -9,13 +9,14 @@ H_l, W_l cells of a level.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
 from mmcv.cnn import bias_init_with_prob
-from mmcv.runner import BaseModule, ModuleList
-from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner
-from mmdet.models.builder import HEADS, build_loss
+from mmcv.runner import ModuleList
+from mmdet.core import bbox_cxcywh_to_xyxy
+from mmdet.models.builder import HEADS
 from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
@@ -31,12 +32,11 @@ from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bi
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
-from tevit_vis.models.assigners.matching import solve
-from tevit_vis.structures import ClipPrediction, ClipSupervision, Tubes
+from tevit_vis.structures import ClipPrediction, GtTubes, TrainOutputs
 from tevit_vis.tracking import windows_of
 from tevit_vis.utils.values import whole_number
 
-from .clip_truths import instance_count, layers_of_pairs, name_layer_losses
+from .clip_query_head import ClipQueryHead, LayerPrediction
 from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
@@ -44,25 +44,16 @@ FEATURE_STRIDE = 8  # of mask features
 NUM_MAPS = 3  # levels that are features of masks, of strides 8, 16 and 32
 
 
-class ClipOutputs(NamedTuple):
-    """What the network says of a batch of clips."""
+class SeqFormerOutputs(NamedTuple):
+    """What the network computes for a batch of clips."""
 
     memory: ClipTokens  # encoded
     layers: list[LayerQueries]
     cls_scores: list[torch.Tensor]  # [B, Q, K] logits of each layer
 
 
-class MatchedLayer(NamedTuple):
-    """What a decoder layer says of the instances of a batch, beside the truth."""
-
-    labels: torch.Tensor  # [B, Q], K where a query has no instance
-    boxes: tuple[torch.Tensor, torch.Tensor]  # predicted and true [sum(T * N), 4]
-    masks: list[torch.Tensor]  # [N, T, h, w] logits of each clip
-    bits: list[torch.Tensor]  # [N, T, h, w] their truth, 0 or 1
-
-
 @HEADS.register_module()
-class SeqFormerHead(BaseModule):
+class SeqFormerHead(ClipQueryHead):
     """Queries that stand for an instance in all frames of a clip.
 
     Args:
@@ -78,6 +69,7 @@ class SeqFormerHead(BaseModule):
         test_cfg: ``max_per_img`` (query, class) pairs that are output, or queries of a window.
     """
 
+    predicts = frozenset({'classes', 'boxes', 'masks'})
     config_sections: ClassVar = {
         'encoder': (DeformEncoder, DeformEncoderLayer),
         'decoder': (ClipDecoder, ClipDecoderLayer),
@@ -94,8 +86,7 @@ class SeqFormerHead(BaseModule):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+        super().__init__(num_classes, losses, train_cfg, test_cfg)
         self.tokens = LevelTokens(embed_dims, encoder['attention']['num_levels'])
         self.encoder = DeformEncoder(embed_dims=embed_dims, **encoder)
         self.decoder = ClipDecoder(embed_dims=embed_dims, **decoder)
@@ -105,9 +96,6 @@ class SeqFormerHead(BaseModule):
         self.mask_features = MaskFeatures(embed_dims)
         self.mask_convs = DynamicConvs(self.mask_features.out_channels, with_coordinates)
         self.controller = mlp(embed_dims, self.mask_convs.num_parameters, num_layers=3)
-        self.losses = nn.ModuleDict({name: build_loss(loss) for name, loss in losses.items()})
-        self.assigner = build_assigner(train_cfg['assigner']) if train_cfg else None
-        self.test_cfg = test_cfg
 
     def init_weights(self) -> None:
         """Classes begin unlikely; the rest as each part draws."""
@@ -120,7 +108,7 @@ class SeqFormerHead(BaseModule):
 
     def forward(
         self, levels: Sequence[torch.Tensor], padding: ClipPadding, frames_per_pass: int
-    ) -> ClipOutputs:
+    ) -> SeqFormerOutputs:
         """Run encoder and decoder.
 
         Args:
@@ -131,131 +119,53 @@ class SeqFormerHead(BaseModule):
         memory = self.encoder(self.tokens(levels, padding), frames_per_pass)
         layers = self.decoder(memory)
         cls_scores = [branch(layer.instances) for branch, layer in zip(self.class_branches, layers)]
-        return ClipOutputs(memory, layers, cls_scores)
+        return SeqFormerOutputs(memory, layers, cls_scores)
 
-    def supervise(
+    def train_outputs(
         self,
         levels: Sequence[torch.Tensor],
         padding: ClipPadding,
-        tubes: Sequence[Tubes],
+        gt_tubes: Sequence[GtTubes],
         img_shapes: Sequence[Sequence[int]],
-    ) -> ClipSupervision:
-        """Losses of all layers: ``loss_ce`` and so on of the last one, ``loss_ce_0`` of the first;
-        with the last one's masks.
+    ) -> TrainOutputs:
+        """Returns the losses of all layers, see ``layer_losses``, and what they compared.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
             padding: [B, T, H, W] of the network input.
-            tubes: of each clip.
+            gt_tubes: of each clip; masks on the padded network input.
             img_shapes: (H, W, ...) of each clip before padding.
         """
         outputs = self(levels, padding, frames_per_pass=padding.mask.shape[1])
         features = self._mask_feature_maps(outputs.memory)
-        with full_precision(features.device):
-            count = instance_count(tubes, features.device)
-            pairs = self.match_layers(outputs, tubes)
-            matched = [
-                self._gather_matched(layer, scores, features, tubes, img_shapes, pairs)
-                for layer, scores, pairs in zip(outputs.layers, outputs.cls_scores, pairs)
-            ]
-            losses = [
-                self._layer_losses(scores, layer, count, num_frames=features.shape[1])
-                for scores, layer in zip(outputs.cls_scores, matched)
-            ]
-        return ClipSupervision(
-            losses=name_layer_losses(losses),
+
+        def mask_logits(layer: LayerQueries, b: int, queries: torch.Tensor) -> torch.Tensor:
+            references = layer.references[b][:, queries]
+            instances = layer.instances[b, queries]
+            return self._mask_logits(features[b], instances, references, img_shapes[b])
+
+        layers = [
+            LayerPrediction(cls_scores, layer.boxes, partial(mask_logits, layer))
+            for cls_scores, layer in zip(outputs.cls_scores, outputs.layers)
+        ]
+        losses, matched = self.layer_losses(layers, gt_tubes)
+        return TrainOutputs(
+            losses=losses,
             padding=padding.mask,
-            maps=outputs.memory.maps(NUM_MAPS),
-            masks=matched[-1].masks,
-            tubes=tubes,
+            feature_maps=outputs.memory.maps(NUM_MAPS),
+            pred_masks=matched.pred_masks,
+            gt_tubes=gt_tubes,
         )
 
-    def match_layers(
-        self, outputs: ClipOutputs, tubes: Sequence[Tubes]
-    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
-        """Returns the matched queries and instances of each layer and clip."""
-        costs = [
-            self.assigner.costs(clip_scores, clip_boxes, clip)
-            for layer, scores in zip(outputs.layers, outputs.cls_scores)
-            for clip_scores, clip_boxes, clip in zip(scores, layer.boxes, tubes)
-        ]
-        return layers_of_pairs(solve(costs), len(tubes), outputs.cls_scores[0].device)
+    def mask_targets(self, gt_tubes: GtTubes) -> torch.Tensor:
+        """Returns every fourth pixel of the masks: [N, T, h, w] float, 0 or 1."""
+        first = MASK_STRIDE // 2
+        return gt_tubes.masks[:, :, first::MASK_STRIDE, first::MASK_STRIDE].float()
 
     def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
         """[B, T, F, H, W] in fp32 at stride 8."""
         maps = [fold_frames(level) for level in memory.maps(NUM_MAPS)]
         return unfold_frames(self.mask_features(maps).float(), len(memory.features))
-
-    def _gather_matched(
-        self,
-        layer: LayerQueries,
-        scores: torch.Tensor,
-        features: torch.Tensor,
-        tubes: Sequence[Tubes],
-        img_shapes: Sequence[Sequence[int]],
-        pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
-    ) -> MatchedLayer:
-        """Matched queries of one layer beside the instances that they are to find.
-
-        Args:
-            layer: queries, boxes and references.
-            scores: [B, Q, K] logits.
-            features: [B, T, F, H, W] of masks.
-            tubes, img_shapes: of each clip.
-            pairs: matched queries and instances of each clip.
-        """
-        labels = scores.new_full(scores.shape[:2], self.num_classes, dtype=torch.long)
-        boxes, masks, bits = [], [], []
-        for b, (truth, (queries, instances)) in enumerate(zip(tubes, pairs)):
-            labels[b, queries] = truth.labels[instances]
-            boxes.append((layer.boxes[b][:, queries], truth.boxes[:, instances]))
-            masks.append(
-                self._mask_logits(
-                    features[b],
-                    layer.instances[b, queries],
-                    layer.references[b][:, queries],
-                    img_shapes[b],
-                )
-            )
-            start = MASK_STRIDE // 2
-            sampled = truth.masks[:, :, start::MASK_STRIDE, start::MASK_STRIDE]
-            bits.append(sampled[instances].to(masks[-1]))
-        predicted, true = (torch.cat([b.flatten(0, 1) for b in side]) for side in zip(*boxes))
-        return MatchedLayer(labels, (predicted, true), masks, bits)
-
-    def _layer_losses(
-        self, scores: torch.Tensor, matched: MatchedLayer, count: torch.Tensor, num_frames: int
-    ) -> dict[str, torch.Tensor]:
-        """Losses of one layer.
-
-        Args:
-            scores: [B, Q, K] logits.
-            matched: what is compared.
-            count: of instances, by which all is divided.
-            num_frames: T.
-        """
-        predicted, true = matched.boxes
-        logits, bits = (
-            torch.cat([masks.flatten(1) for masks in side])
-            for side in (matched.masks, matched.bits)
-        )
-        values = dict(
-            ce=(scores.flatten(0, 1), matched.labels.flatten(), count),
-            bbox=(predicted, true, count * num_frames),
-            giou=(
-                bbox_cxcywh_to_xyxy(predicted),
-                bbox_cxcywh_to_xyxy(true),
-                count * num_frames,
-            ),
-            # PARITY(SeqFormer): the padded area has part in both mask losses, and the dice of an
-            # instance is one of all its frames.
-            mask=(logits, bits, count),
-            dice=(logits, bits, count),
-        )
-        return {
-            f'loss_{name}': self.losses[name](found, wanted, avg_factor=by)
-            for name, (found, wanted, by) in values.items()
-        }
 
     def _mask_logits(
         self,

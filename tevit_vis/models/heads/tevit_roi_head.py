@@ -12,24 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from mmcv.ops import roi_align
-from mmdet.core import reduce_mean
+from mmdet.core import bbox_xyxy_to_cxcywh, reduce_mean
 from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads import SparseRoIHead
 from torch import nn
 from torch.nn.modules.utils import _pair
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.layers.clip_ops import constant, fold_frames
+from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.precision import full_precision
-from tevit_vis.layers.roi_align import extract_roi_feats
+from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, finite_boxes
 from tevit_vis.masks import RoIMasks
-from tevit_vis.models.assigners.matching import on_device, solve
-from tevit_vis.structures import ClipPrediction, ClipTruths
+from tevit_vis.models.assigners.tube_assigner import solve
+from tevit_vis.models.assigners.tube_costs import PredTubes
+from tevit_vis.structures import ClipPrediction, GtTubes
 from tevit_vis.utils.values import whole_number
 
+from .clip_query_head import check_assigner
+from .positives import GtByFrame, Positives, gather_positives, image_size
 from .selection import best_pairs
 
 
@@ -40,29 +41,6 @@ class StageOutput(NamedTuple):
     boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
     object_feats: torch.Tensor  # [B, T, Q, C] queries of the next stage
     attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head
-
-
-class Positives(NamedTuple):
-    """The matched queries of a stage: P of the B*T*Q queries of all frames, in order."""
-
-    rows: np.ndarray  # [P] numbers of the queries
-    annotations: np.ndarray  # [P] numbers of the annotations among those of the whole batch
-    per_clip: list[int]  # B
-
-
-def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
-    """Boxes [B, T, Q, 4] as RoIs [B*Q*T, 5] = (folded frame, x1 y1 x2 y2), frames fastest."""
-    num_clips, num_frames, num_queries = boxes.shape[:3]
-    frames = torch.arange(num_clips * num_frames, device=boxes.device, dtype=boxes.dtype)
-    frames = frames.view(num_clips, num_frames, 1, 1).expand(-1, -1, num_queries, -1)
-    return torch.cat([frames, boxes], dim=3).transpose(1, 2).flatten(0, 2)
-
-
-def finite_boxes(boxes: torch.Tensor) -> torch.Tensor:
-    """Boxes [..., 4] with zeros for those that are not finite, on which RoIAlign would abort the
-    process; a diverging model is told of by its loss.
-    """
-    return boxes.where(boxes.isfinite().all(-1, keepdim=True), boxes.new_zeros(()))
 
 
 @HEADS.register_module()
@@ -83,6 +61,8 @@ class TeViTRoIHead(SparseRoIHead):
                 kwargs[name] = [dict(head, num_classes=num_classes) for head in kwargs[name]]
         super().__init__(**kwargs)
         self.with_time = with_time
+        for assigner in self.bbox_assigner or ():
+            check_assigner(assigner, frozenset({'classes', 'boxes'}), type(self).__name__)
 
     def stages(
         self,
@@ -145,9 +125,9 @@ class TeViTRoIHead(SparseRoIHead):
         boxes: torch.Tensor,
         queries: torch.Tensor,
         img_metas: Sequence[Sequence[dict]],
-        truths: Sequence[ClipTruths],
+        gt_tubes: Sequence[GtTubes],
     ) -> dict[str, torch.Tensor]:
-        """Losses of all stages, named ``stage<i>_loss_cls`` and so on.
+        """Returns the losses of all stages, named ``stage<i>_loss_cls`` and so on.
 
         All stages are matched together, so that the host waits for the device once.
 
@@ -156,28 +136,22 @@ class TeViTRoIHead(SparseRoIHead):
             boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
             queries: [B, T, Q, C].
             img_metas: B lists of T dicts with ``img_shape``.
-            truths: of the B clips.
+            gt_tubes: of the B clips.
         """
         # PARITY(TeViT): the size of a clip's first frame stands for all of them.
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
         outputs = list(self.stages(levels, boxes, queries, img_shapes, rois_per_pass=boxes.numel()))
         with full_precision(boxes.device):
-            positives = self.match_stages(outputs, img_shapes, truths)
-            indices = on_device(
-                [array for stage in positives for array in (stage.rows, stage.annotations)],
-                boxes.device,
-            )
-            counts = [float(len(stage.rows)) for stage in positives]
+            gt = GtByFrame.of_clips(gt_tubes, img_shapes)
+            positives = self.match_stages(outputs, img_shapes, gt_tubes)
+            counts = [float(len(stage.rows_on_host)) for stage in positives]
             counts = reduce_mean(torch.tensor(counts).to(boxes.device, non_blocking=True))
         losses = {}
         for stage, output in enumerate(outputs):
-            rows, annotations = indices[2 * stage : 2 * stage + 2]
             with full_precision(boxes.device):
-                stage_losses = self._box_losses(
-                    stage, output, rows, annotations, counts[stage], img_shapes, truths
-                )
+                stage_losses = self._box_losses(stage, output, positives[stage], counts[stage], gt)
             stage_losses['loss_mask'] = self._mask_loss(
-                stage, levels, output, positives[stage], rows, annotations, counts[stage], truths
+                stage, levels, output, positives[stage], counts[stage], gt
             )
             for name, value in stage_losses.items():
                 losses[f'stage{stage}_{name}'] = value * self.stage_loss_weights[stage]
@@ -187,41 +161,35 @@ class TeViTRoIHead(SparseRoIHead):
         self,
         outputs: Sequence[StageOutput],
         img_shapes: Sequence[tuple[int, ...]],
-        truths: Sequence[ClipTruths],
+        gt_tubes: Sequence[GtTubes],
     ) -> list[Positives]:
         """Returns the positive queries of each stage; one assignment per stage and clip."""
-        costs = []
+        cost_matrices = []
         for assigner, output in zip(self.bbox_assigner, outputs):
             boxes, scores = finite_boxes(output.boxes.detach()), output.cls_score.detach()
-            costs += [assigner.costs(*clip) for clip in zip(boxes, scores, truths, img_shapes)]
-        pairs, num_clips = solve(costs), len(truths)
-        shape = outputs[0].boxes.shape[1:3]
-        return [
-            gather_positives(pairs[start : start + num_clips], truths, shape)
-            for start in range(0, len(pairs), num_clips)
-        ]
+            for clip_boxes, cls_scores, clip, img_shape in zip(boxes, scores, gt_tubes, img_shapes):
+                relative = bbox_xyxy_to_cxcywh(clip_boxes / image_size(img_shape, boxes.device))
+                cost_matrices.append(assigner.cost_matrix(PredTubes(cls_scores, relative), clip))
+        return gather_positives(
+            solve(cost_matrices), gt_tubes, outputs[0].boxes.shape[2], outputs[0].boxes.device
+        )
 
     def _box_losses(
         self,
         stage: int,
         output: StageOutput,
-        rows: torch.Tensor,
-        annotations: torch.Tensor,
+        positives: Positives,
         count: torch.Tensor,
-        img_shapes: Sequence[tuple[int, ...]],
-        truths: Sequence[ClipTruths],
+        gt: GtByFrame,
     ) -> dict[str, torch.Tensor]:
-        """Losses of classes and boxes of a stage, whose positives are ``rows``, [P]."""
-        num_frames, num_queries = output.boxes.shape[1:3]
-        sizes = [constant(shape[1::-1] * 2, torch.float32, rows.device) for shape in img_shapes]
-        clips = rows // (num_frames * num_queries)
+        """Returns the losses of classes and boxes of a stage."""
         return self.bbox_head[stage].matched_losses(
             output.cls_score.flatten(0, 2),
             output.boxes.flatten(0, 2),
-            rows,
-            gt_boxes=torch.cat([clip.bboxes for clip in truths])[annotations],
-            gt_labels=torch.cat([clip.labels for clip in truths])[annotations],
-            sizes=torch.stack(sizes)[clips],
+            positives.rows,
+            gt_boxes=gt.boxes[positives.instances],
+            gt_labels=gt.labels[positives.instances],
+            sizes=gt.image_sizes[positives.instances],
             count=count,
             positive_weight=float(self.train_cfg[stage].pos_weight),
         )
@@ -232,13 +200,11 @@ class TeViTRoIHead(SparseRoIHead):
         levels: Sequence[torch.Tensor],
         output: StageOutput,
         positives: Positives,
-        rows: torch.Tensor,
-        annotations: torch.Tensor,
         count: torch.Tensor,
-        truths: Sequence[ClipTruths],
+        gt: GtByFrame,
     ) -> torch.Tensor:
-        """Mask loss of the positive queries of a stage."""
-        head = self.mask_head[stage]
+        """Returns the mask loss of the positive queries of a stage."""
+        head, rows = self.mask_head[stage], positives.rows
         if not len(rows) and not has_synchronised_norm(head):
             # Every weight has part in this 0, as other processes expect; batch norm cannot run.
             return sum(part.sum() * 0 for part in (output.attn_feats, *head.parameters()))
@@ -251,42 +217,15 @@ class TeViTRoIHead(SparseRoIHead):
             output.attn_feats.flatten(0, 2)[rows],
         )['mask_pred']
         with full_precision(boxes.device):
-            labels = torch.cat([clip.labels for clip in truths])[annotations]
-            own_class = masks[torch.arange(len(rows), device=rows.device), labels]
+            labels = gt.labels[positives.instances]
+            pred_masks = masks[torch.arange(len(rows), device=rows.device), labels]
             if not len(rows):
                 return masks.sum()
-            targets = self._mask_targets(stage, boxes, annotations, positives.per_clip, truths)
-            return head.loss_mask(own_class.sigmoid(), targets, avg_factor=count.clamp(min=1.0))
-
-    def _mask_targets(
-        self,
-        stage: int,
-        boxes: torch.Tensor,
-        annotations: torch.Tensor,
-        per_clip: list[int],
-        truths: Sequence[ClipTruths],
-    ) -> torch.Tensor:
-        """The true masks in predicted boxes [P, 4], of 0 and 1: [P, h, w].
-
-        The same as mmdet's ``mask_target``, for all frames of a clip at once and on the device.
-        """
-        cfg = self.train_cfg[stage]
-        targets, first = [], 0
-        for clip, some_boxes, some in zip(
-            truths, boxes.split(per_clip), annotations.split(per_clip)
-        ):
-            height, width = clip.masks.shape[1:]
-            corners = some_boxes.minimum(
-                constant((width, height) * 2, boxes.dtype, boxes.device)
-            ).clamp(min=0)
-            rois = torch.cat([(some - first)[:, None].to(boxes.dtype), corners], 1)
-            masks = clip.masks[:, None].to(boxes.dtype)
-            if len(rois):  # a kernel cannot be launched for none
-                size = _pair(cfg.mask_size)
-                targets.append(roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0])
-            first += len(clip.labels)
-        soft = torch.cat(targets)
-        return soft if cfg.get('soft_mask_target', False) else (soft >= 0.5).to(boxes.dtype)
+            cfg = self.train_cfg[stage]
+            gt_masks = gt.masks_in_boxes(boxes, positives, _pair(cfg.mask_size))
+            if not cfg.get('soft_mask_target', False):
+                gt_masks = (gt_masks >= 0.5).to(boxes.dtype)
+            return head.loss_mask(pred_masks.sigmoid(), gt_masks, avg_factor=count.clamp(min=1.0))
 
     def _mask_forward(
         self,
@@ -362,36 +301,6 @@ class TeViTRoIHead(SparseRoIHead):
             all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
-
-
-def gather_positives(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
-    truths: Sequence[ClipTruths],
-    shape: tuple[int, int],
-) -> Positives:
-    """The queries that a stage's matches make positive, frame by frame.
-
-    A query that is matched to an instance is background in the frames that lack the instance.
-
-    Args:
-        pairs: matched queries and instances of each clip.
-        truths: of the clips.
-        shape: (T, Q).
-    """
-    num_frames, num_queries = shape
-    rows, annotations, first = [], [], 0
-    for clip, ((queries, instances), truth) in enumerate(zip(pairs, truths)):
-        query_of = np.full(len(truth.num_frames), -1)  # -1: queries ran out
-        query_of[instances] = queries
-        matched = query_of[truth.on_host]  # [G]
-        frame_of = clip * num_frames + np.repeat(np.arange(num_frames), truth.per_frame)
-        positive = np.flatnonzero(matched >= 0)
-        clip_rows = frame_of[positive] * num_queries + matched[positive]
-        order = np.argsort(clip_rows)
-        rows.append(clip_rows[order])
-        annotations.append(first + positive[order])
-        first += len(truth.on_host)
-    return Positives(np.concatenate(rows), np.concatenate(annotations), list(map(len, rows)))
 
 
 def has_synchronised_norm(module: nn.Module) -> bool:

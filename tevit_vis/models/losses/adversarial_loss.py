@@ -19,7 +19,7 @@ from torch.func import functional_call
 
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.discriminator import PatchDiscriminator
-from tevit_vis.structures import ClipSupervision
+from tevit_vis.structures import TrainOutputs
 
 
 @LOSSES.register_module()
@@ -43,22 +43,23 @@ class AdversarialLoss(BaseModule):
         self.discriminator = PatchDiscriminator(feature_channels, block_channels)
         self.loss_weight = loss_weight
 
-    def forward(self, img: torch.Tensor, found: ClipSupervision) -> dict[str, torch.Tensor]:
+    def forward(self, img: torch.Tensor, outputs: TrainOutputs) -> dict[str, torch.Tensor]:
         """``loss_adversarial`` of the detector and ``loss_discriminator``, means over patches.
 
         Args:
             img: [B, T, 3, H, W], normalised.
-            found: the last decoder layer's masks and their truth.
+            outputs: of the detector, with the masks of its last decoder layer.
         """
-        maps = [fold_frames(level) for level in found.maps]
+        maps = [fold_frames(level) for level in outputs.feature_maps]
         size, patches = maps[0].shape[2:], maps[-1].shape[2:]
         frames = F.adaptive_avg_pool2d(fold_frames(img), size)
-        true = foreground([clip.masks.to(img) for clip in found.tubes], img, size)
-        soft = foreground([logits.to(img).sigmoid() for logits in found.masks], img, size)
+        true = foreground([clip.masks.to(img) for clip in outputs.gt_tubes], img, size)
+        soft = foreground([logits.to(img).sigmoid() for logits in outputs.pred_masks], img, size)
 
-        image = F.adaptive_avg_pool2d((~fold_frames(found.padding)[:, None]).to(img), patches) > 0
-        seen = torch.tensor([len(clip) > 0 for clip in found.tubes], device=img.device)
-        counted = (image & seen.repeat_interleave(img.shape[1])[:, None, None, None]).to(img)
+        on_image = F.adaptive_avg_pool2d((~fold_frames(outputs.padding)[:, None]).to(img), patches)
+        occupied = torch.tensor([len(clip) > 0 for clip in outputs.gt_tubes], device=img.device)
+        in_clip = occupied.repeat_interleave(img.shape[1])[:, None, None, None]
+        counted = ((on_image > 0) & in_clip).to(img)
         total = reduce_mean(counted.sum()).clamp(min=1)
 
         def mean(losses: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,12 @@
-"""Tubes, their matching and the focal loss of their masks, by hand."""
+"""Ground truth gathered to tubes, and the focal loss of their masks, by hand."""
 
 import numpy as np
 import pytest
 import torch
 from mmdet.core import BitmapMasks
 
-from tevit_vis.models.assigners import SeqFormerAssigner
-from tevit_vis.models.assigners.matching import solve
-from tevit_vis.models.heads.clip_truths import batch_padding, gather_tubes
+from tevit_vis.models.heads.gt_tubes import batch_padding, gather_gt_tubes
 from tevit_vis.models.losses import MaskFocalLoss
-from tevit_vis.structures import Tubes
 
 
 def bitmap(*places: int) -> BitmapMasks:
@@ -21,7 +18,7 @@ def bitmap(*places: int) -> BitmapMasks:
 
 
 def test_instances_are_put_together_by_id():
-    tubes = gather_tubes(
+    tubes = gather_gt_tubes(
         bboxes=[torch.tensor([[0.0, 0, 4, 2], [2, 0, 6, 4]]), torch.tensor([[4.0, 2, 8, 4]])],
         labels=[torch.tensor([5, 3]), torch.tensor([7])],
         masks=[bitmap(1, 2), bitmap(3)],
@@ -32,15 +29,19 @@ def test_instances_are_put_together_by_id():
     assert tubes.labels.tolist() == [3, 7, 5]  # ids 4, 6, 9
     assert tubes.masks.shape == (3, 2, 6, 10)
     assert tubes.masks.nonzero().tolist() == [[0, 0, 0, 2], [1, 1, 0, 3], [2, 0, 0, 1]]
-    assert tubes.boxes[0, 0].tolist() == [0.5, 0.5, 0.5, 1.0]
-    assert tubes.boxes[1, 1].tolist() == [0.75, 0.75, 0.5, 0.5]
+    assert tubes.relative_boxes[0, 0].tolist() == [0.5, 0.5, 0.5, 1.0]
+    assert tubes.relative_boxes[1, 1].tolist() == [0.75, 0.75, 0.5, 0.5]
     nothing = torch.full((4,), 1e-6)
     for t, n in ((0, 1), (1, 0), (1, 2)):  # out of sight
-        assert torch.equal(tubes.boxes[t, n], nothing)
+        assert torch.equal(tubes.relative_boxes[t, n], nothing)
+        assert tubes.boxes[t, n].tolist() == [0, 0, 0, 0]
+    assert tubes.boxes[1, 1].tolist() == [4, 2, 8, 4]
+    assert tubes.present.tolist() == [[True, False, True], [False, True, False]]
+    assert tubes.present_on_host.tolist() == tubes.present.tolist()
 
 
 def test_a_clip_without_instances_has_no_tubes():
-    tubes = gather_tubes(
+    tubes = gather_gt_tubes(
         [torch.zeros(0, 4)] * 2,
         [torch.zeros(0, dtype=torch.long)] * 2,
         [bitmap()] * 2,
@@ -57,33 +58,6 @@ def test_padding_differs_between_clips_and_frames():
     padding = batch_padding(metas, (3, 4), 1, torch.device('cpu'))
     assert (~padding.mask[0, 0]).nonzero().tolist() == [[y, x] for y in range(2) for x in range(4)]
     assert (~padding.mask[0, 1]).nonzero().tolist() == [[y, 0] for y in range(3)]
-
-
-def test_a_match_weighs_class_boxes_and_overlap_of_all_frames():
-    boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2]])
-    predicted = torch.stack([boxes, boxes.flip(0)])[:, [0, 1, 0]]  # [T=2, Q=3, 4]
-    tubes = Tubes(
-        torch.tensor([1, 0]),
-        torch.stack([boxes.flip(0), boxes]),
-        torch.zeros(2, 2, 4, 4, dtype=torch.bool),
-    )
-    logits = torch.zeros(3, 2)
-    assigner = SeqFormerAssigner(dict(type='FocalLossCost', weight=2.0), 5.0, 2.0)
-    queries, instances = assigner.assign(logits, predicted, tubes)
-    assert (queries.tolist(), instances.tolist()) == ([0, 1], [1, 0])
-    logits[2, 0] = 3.0  # with like boxes the class decides
-    queries, instances = assigner.assign(logits, predicted, tubes)
-    assert (queries.tolist(), instances.tolist()) == ([1, 2], [0, 1])
-
-
-def test_more_instances_than_queries_and_costs_that_are_not_numbers():
-    first, empty, second = solve(
-        [torch.tensor([[3.0, 1.0, float('nan')]]), torch.zeros(4, 0), torch.tensor([[2.0], [1.0]])]
-    )
-    assert [side.tolist() for side in first] == [[0], [1]]
-    assert [side.tolist() for side in empty] == [[], []]
-    assert [side.tolist() for side in second] == [[1], [0]]
-    assert solve([]) == []
 
 
 def test_mask_focal_loss_is_a_mean_over_cells_and_a_sum_over_masks():

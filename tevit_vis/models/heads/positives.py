@@ -1,0 +1,131 @@
+"""Which queries of a RoI stage have an instance in which frame, and the ground truth there.
+
+Letters: B clips, T frames, Q queries, N instances of a clip, E = sum of T * N over the clips (a
+place for every instance in every frame), P positive queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmcv.ops import roi_align
+
+from tevit_vis.layers.clip_ops import constant, on_device
+from tevit_vis.structures import GtTubes
+
+
+class Positives(NamedTuple):
+    """The P positive queries of a stage among the B*T*Q queries of all frames, in order."""
+
+    rows: torch.Tensor  # [P] numbers of the queries
+    instances: torch.Tensor  # [P] places in ``GtByFrame``
+    rows_on_host: np.ndarray  # ``rows``
+    instances_on_host: np.ndarray  # ``instances``
+    per_clip: list[int]  # B
+
+
+def gather_positives(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    gt_tubes: Sequence[GtTubes],
+    num_queries: int,
+    device: torch.device,
+) -> list[Positives]:
+    """Returns the queries that the matches of each stage make positive.
+
+    A query that is matched with an instance is background in the frames that lack the instance.
+
+    Args:
+        pairs: matched queries and instances, stage after stage and clip after clip.
+        gt_tubes: of the clips.
+        num_queries: Q.
+        device: of the tensors.
+    """
+    num_clips = len(gt_tubes)
+    stages = []
+    for start in range(0, len(pairs), num_clips):
+        rows, instances, first_row, first_instance = [], [], 0, 0
+        for (queries, matched), gt in zip(pairs[start : start + num_clips], gt_tubes):
+            num_frames = len(gt.present_on_host)
+            query_of = np.full(len(gt), -1)  # -1: there are more instances than queries
+            query_of[matched] = queries
+            frames, numbers = np.nonzero(gt.present_on_host & (query_of >= 0))
+            clip_rows = first_row + frames * num_queries + query_of[numbers]
+            order = np.argsort(clip_rows)
+            rows.append(clip_rows[order])
+            instances.append((first_instance + frames * len(gt) + numbers)[order])
+            first_row += num_frames * num_queries
+            first_instance += num_frames * len(gt)
+        stages.append((np.concatenate(rows), np.concatenate(instances), list(map(len, rows))))
+    tensors = on_device([side for stage in stages for side in stage[:2]], device)
+    return [
+        Positives(*pair, *stage) for pair, stage in zip(zip(tensors[::2], tensors[1::2]), stages)
+    ]
+
+
+class GtByFrame(NamedTuple):
+    """The instances of a batch in each frame: those of clip 0 in frame 0 first, then in frame 1."""
+
+    boxes: torch.Tensor  # [E, 4] x1 y1 x2 y2 in pixels of the network input
+    labels: torch.Tensor  # [E]
+    image_sizes: torch.Tensor  # [E, 4] width, height, width, height
+    masks: list[torch.Tensor]  # B times [T * N, 1, H, W] float, padded like the clip
+
+    @classmethod
+    def of_clips(
+        cls, gt_tubes: Sequence[GtTubes], img_shapes: Sequence[Sequence[int]]
+    ) -> GtByFrame:
+        """Returns the instances of the clips.
+
+        Args:
+            gt_tubes: of each clip; masks as large as the data loader padded the clip.
+            img_shapes: (H, W, ...) of each clip before padding.
+        """
+        sizes = [
+            image_size(shape, gt.boxes.device).expand(gt.present.numel(), 4)
+            for gt, shape in zip(gt_tubes, img_shapes)
+        ]
+        return cls(
+            boxes=torch.cat([gt.boxes.flatten(0, 1) for gt in gt_tubes]),
+            labels=torch.cat([gt.labels.repeat(len(gt.present)) for gt in gt_tubes]),
+            image_sizes=torch.cat(sizes),
+            masks=[gt.masks.transpose(0, 1).flatten(0, 1)[:, None].float() for gt in gt_tubes],
+        )
+
+    def masks_in_boxes(
+        self, boxes: torch.Tensor, positives: Positives, size: tuple[int, int]
+    ) -> torch.Tensor:
+        """Returns the masks of positive queries' instances, cut out by the predicted boxes.
+
+        The same as mmdet's ``mask_target``, for all frames of a clip at once and on the device.
+
+        Args:
+            boxes: [P, 4], x1 y1 x2 y2 in pixels of the network input.
+            positives: of the stage, at least one.
+            size: (h, w) cells of a mask.
+
+        Returns:
+            [P, h, w], 0 to 1.
+        """
+        masks_of_clips, first = [], 0
+        for masks, clip_boxes, instances in zip(
+            self.masks,
+            boxes.split(positives.per_clip),
+            positives.instances.split(positives.per_clip),
+        ):
+            height, width = masks.shape[2:]
+            corners = constant((width, height) * 2, boxes.dtype, boxes.device)
+            inside = clip_boxes.minimum(corners).clamp(min=0)
+            rois = torch.cat([(instances - first)[:, None].to(boxes.dtype), inside], 1)
+            if len(rois):  # a kernel cannot be launched for none
+                masks_of_clips.append(roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0])
+            first += len(masks)
+        return torch.cat(masks_of_clips)
+
+
+def image_size(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Returns (width, height, width, height) of an image of shape (H, W, ...)."""
+    height, width = img_shape[:2]
+    return constant((width, height, width, height), torch.float32, device)
