@@ -23,7 +23,8 @@ LAYERS = [
         'models.losses',
         'models.necks',
     ],
-    ['models.heads', 'datasets'],
+    ['models.inference_config', 'datasets'],
+    ['models.heads'],
     ['models.detectors'],
     ['apis', 'converters'],
 ]

@@ -8,7 +8,7 @@ from tevit_vis.masks import (
     _paste_whole_frames,
     encode_clip,
     mask_extents,
-    masks_at_once,
+    num_masks_at_once,
     paste_masks,
 )
 from tevit_vis.rle import (
@@ -100,7 +100,7 @@ def test_a_box_across_the_border_is_cut():
 def test_encode_clip_gives_each_instance_its_own_frames():
     # Instance n in frame t fills the box from column 2n to 2n + 2, row t to t + 1.
     boxes = torch.tensor([[[2.0 * n, t, 2.0 * n + 2, t + 1] for t in range(3)] for n in range(2)])
-    masks = RoIMasks(torch.full((2, 3, 4, 4), 9.0), (4, 5), boxes, threshold=0.5)
+    masks = RoIMasks(torch.full((2, 3, 4, 4), 9.0), (4, 5), threshold=0.5, boxes=boxes)
     clip = ClipPrediction(
         queries=torch.tensor([4, 1]),
         labels=torch.tensor([7, 3]),
@@ -119,7 +119,7 @@ def test_encode_clip_gives_each_instance_its_own_frames():
 
 
 def test_threshold_is_inclusive():
-    masks = RoIMasks(torch.zeros(1, 1, 2, 2), (4, 4), torch.tensor([[[0.0, 0, 4, 4]]]), 0.5)
+    masks = RoIMasks(torch.zeros(1, 1, 2, 2), (4, 4), 0.5, torch.tensor([[[0.0, 0, 4, 4]]]))
     assert masks.frame(0)[0, 1:3, 1:3].all()  # sigmoid(0) is the threshold
 
 
@@ -138,7 +138,7 @@ def test_extents_are_boxes_around_small_masks():
 def test_small_masks_are_resized_bilinearly():
     """Cell centres lie at pixels 0.5 and 2.5 of each axis: what lies between is a mean of both."""
     logits = torch.tensor([[[[4.0, -1.0], [-5.0, -5.0]]]])
-    found = ResizedMasks(logits, (4, 4)).frame(0)[0]
+    found = ResizedMasks(logits, (4, 4), 0.5).frame(0)[0]
     # The second row and column weigh 0, 1/4, 3/4 and 1; at the third pixel 4 / 4 - 3 / 4 > 0.
     assert found.int().tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
@@ -150,15 +150,15 @@ def test_masks_in_boxes_become_maps_of_the_same_shape():
     boxes = torch.tensor([[10.0, 8, 90, 70], [-30, 40, 40, 110]])[:, None].repeat(1, 2, 1)
     boxes[:, 1] += 7
     for threshold in (0.5, 0.3):
-        masks = RoIMasks(disc.expand(2, 2, 28, 28), (97, 130), boxes, threshold)
-        maps = ResizedMasks(masks.maps(), masks.size)
+        masks = RoIMasks(disc.expand(2, 2, 28, 28), (97, 130), threshold, boxes)
+        maps = ResizedMasks(masks.maps(), masks.size, 0.5)
         assert maps.logits.shape == (2, 2, 25, 33)
         for t in range(2):
             ours, theirs = maps.frame(t), masks.frame(t)
             assert theirs.sum() > 2000
             common, union = (ours & theirs).sum((1, 2)), (ours | theirs).sum((1, 2))
             assert (common / union > 0.95).all()
-    nothing = RoIMasks(disc.expand(0, 2, 28, 28), (97, 130), boxes[:0], 0.5)
+    nothing = RoIMasks(disc.expand(0, 2, 28, 28), (97, 130), 0.5, boxes[:0])
     assert nothing.maps().shape == (0, 2, 25, 33)
 
 
@@ -207,7 +207,7 @@ def test_pasting_whole_frames_gives_what_pasting_in_boxes_does():
 
 def test_fewer_masks_at_a_time_where_they_are_large():
     cpu, gpu = torch.device('cpu'), torch.device('cuda', 0)
-    assert masks_at_once(cpu, (1080, 1920)) == 8
-    assert masks_at_once(cpu, (20_000, 20_000)) == 1
-    assert masks_at_once(gpu, (1080, 1920)) == 64
-    assert masks_at_once(gpu, (1080, 1920), bytes_of_pixel=16) == 16
+    assert num_masks_at_once(cpu, (1080, 1920)) == 8
+    assert num_masks_at_once(cpu, (20_000, 20_000)) == 1
+    assert num_masks_at_once(gpu, (1080, 1920)) == 64
+    assert num_masks_at_once(gpu, (1080, 1920), bytes_of_pixel=16) == 16

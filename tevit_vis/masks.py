@@ -31,10 +31,12 @@ class LogitMasks:
     Args:
         logits: [N, T, h, w].
         size: (H, W) of the original frames.
+        threshold: probability of a pixel's belonging to the mask from which on it does.
     """
 
     logits: torch.Tensor
     size: tuple[int, int]
+    threshold: float
 
     @property
     def num_instances(self) -> int:
@@ -46,6 +48,11 @@ class LogitMasks:
         """T."""
         return self.logits.shape[1]
 
+    @property
+    def threshold_logit(self) -> float:
+        """The threshold as a logit, which is 0 for a probability of one half."""
+        return math.log(self.threshold / (1 - self.threshold))
+
 
 @dataclass(frozen=True)
 class RoIMasks(LogitMasks):
@@ -53,11 +60,9 @@ class RoIMasks(LogitMasks):
 
     Args:
         boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
-        threshold: probability at and above which a pixel belongs to the mask.
     """
 
     boxes: torch.Tensor
-    threshold: float
     cells: None = None  # its maps are made for the frame alone
 
     def frame(self, index: int) -> torch.Tensor:
@@ -74,14 +79,14 @@ class RoIMasks(LogitMasks):
             paste_masks(self.logits[:, t].sigmoid(), self.boxes[:, t] * scale, cells)
             for t in range(self.num_frames)
         ]
-        threshold = math.log(self.threshold / (1 - self.threshold))
-        return torch.stack(maps, 1).logit(LEAST_PROBABILITY) - threshold
+        return torch.stack(maps, 1).logit(LEAST_PROBABILITY) - self.threshold_logit
 
 
 @dataclass(frozen=True)
 class ResizedMasks(LogitMasks):
-    """Masks on maps over the frame: each logit map is resized to it, bilinearly; a pixel belongs to
-    the mask where its logit is positive.
+    """Masks on maps over the frame: each logit map is resized to the frame, bilinearly.
+
+    PARITY(SeqFormer, IFC): a pixel belongs to the mask above the threshold, not at it.
 
     Args:
         cells: (y, x) cells that the frame covers from the first one on, which may be parts: what
@@ -94,11 +99,12 @@ class ResizedMasks(LogitMasks):
         """Binary masks [N, H, W] (bool) of one frame."""
         if not self.num_instances:
             return self.logits.new_zeros(0, *self.size, dtype=torch.bool)
-        return resize_to_frame(self.logits[:, index], self.size, self.cells) > 0
+        logits = resize_to_frame(self.logits[:, index], self.size, self.cells)
+        return logits > self.threshold_logit
 
     def maps(self) -> torch.Tensor:
-        """The logits [N, T, h, w] as they are."""
-        return self.logits
+        """The logits [N, T, h, w]; 0 at the threshold."""
+        return self.logits - self.threshold_logit if self.threshold_logit else self.logits
 
 
 def resize_to_frame(
@@ -201,7 +207,7 @@ def _paste_whole_frames(
     parts = []
     for some, corners in zip(
         *(
-            side.split(masks_at_once(boxes.device, size, bytes_of_pixel=16))
+            side.split(num_masks_at_once(boxes.device, size, bytes_of_pixel=16))
             for side in (probabilities, boxes)
         )
     ):
@@ -219,7 +225,7 @@ def _paste_whole_frames(
     return torch.cat(parts) if parts else probabilities.new_zeros(0, height, width)
 
 
-def masks_at_once(device: torch.device, size: tuple[int, int], bytes_of_pixel: int = 4) -> int:
+def num_masks_at_once(device: torch.device, size: tuple[int, int], bytes_of_pixel: int = 4) -> int:
     """Returns how many full-size masks may be worked on at a time.
 
     Args:
@@ -260,7 +266,7 @@ def encode_clip(prediction: ClipPrediction) -> VideoInstances:
     device = prediction.scores.device
     at_once = 1
     if device.type == 'cuda':
-        at_once = max(1, masks_at_once(device, masks.size) // max(1, count))
+        at_once = max(1, num_masks_at_once(device, masks.size) // max(1, count))
     rles: list[RLE] = []
     with ThreadPoolExecutor(1, thread_name_prefix='encode') as pool:
         waiting: deque[Future] = deque()

@@ -63,6 +63,8 @@ class ClipPrediction:
         class_scores: [N, K] float, the whole class vector of each instance's query.
         boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
         masks: the N instances in T frames.
+        embeddings: [N, C] float, or [N, T, C] if each frame has its own: what the network knows
+            of an instance beside its class and place, for trackers that compare it.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -74,18 +76,23 @@ class ClipPrediction:
     class_scores: torch.Tensor
     boxes: torch.Tensor
     masks: ClipMasks
+    embeddings: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         count, frames = self.masks.num_instances, self.masks.num_frames
-        wanted = {
+        expected = {
             'queries': (count,),
             'labels': (count,),
             'scores': (count,),
             'class_scores': (count, self.class_scores.shape[-1]),
             'boxes': (count, frames, 4),
         }
-        for name, shape in wanted.items():
+        for name, shape in expected.items():
             _check_shape('ClipPrediction', name, tuple(getattr(self, name).shape), shape)
+        if self.embeddings is not None:
+            shape = tuple(self.embeddings.shape)
+            per_frame = (frames,) if len(shape) == 3 else ()
+            _check_shape('ClipPrediction', 'embeddings', shape, (count, *per_frame, *shape[-1:]))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
 from tevit_vis.apis.predict import Summary
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.tracking import set_windows, windows_of
+from tevit_vis.tracking import set_windows
 from tevit_vis.utils.cli import (
     add_model_arguments,
     add_selection_arguments,
@@ -29,7 +29,7 @@ from tevit_vis.utils.cli import (
 from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
-from tevit_vis.utils.values import share
+from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import FrameSource, VideoStyle, expand_inputs, open_source, public_url
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate, codec_of
 from tevit_vis.video.source import ON_DAMAGE, Limited
@@ -98,7 +98,7 @@ def main() -> None:
         check_rate('--fps', args.fps)
     if args.fps is not None and args.audio == 'copy':
         raise InputError('--fps: changes the pace, which --audio copy keeps: leave one of them out')
-    share('--score-thr', args.score_thr)
+    check_fraction('--score-thr', args.score_thr)
     inputs = expand_inputs(args.inputs)
     all_outputs = outputs_of(inputs, args)
     first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
@@ -189,9 +189,9 @@ def predict(
     """Find and write the instances of one video."""
     if max_frames is not None:
         source = Limited(source, max_frames)
-    if source.live and windows_of(model.test_cfg) is None:
+    if source.live and model.inference_config.windows is None:
         set_windows(model.test_cfg, LIVE_WINDOW, None)
-    windows = windows_of(model.test_cfg)
+    windows = model.inference_config.windows
     if windows:
         print(
             f'{name}: windows of {windows.length} frames at stride {windows.stride}: a frame is '

@@ -33,7 +33,8 @@ def clip(tmp_path):
 
 @pytest.fixture(params=[None, 4], ids=['whole', 'windows'])
 def model(request, tiny_model):
-    tiny_model.test_cfg.windows.update(length=request.param, stride=2, min_score=0.01)
+    tiny_model.test_cfg.windows.update(length=request.param, stride=2)
+    tiny_model.test_cfg.tracker.update(min_score=0.01)
     return tiny_model
 
 
@@ -122,7 +123,8 @@ def test_a_full_disk_keeps_the_lines_before(tmp_path):
 
 
 def test_ctrl_c_ends_a_stream_and_keeps_what_was_found(tiny_model, clip, tmp_path, monkeypatch):
-    tiny_model.test_cfg.windows.update(length=3, stride=1, min_score=0.05)
+    tiny_model.test_cfg.windows.update(length=3, stride=1)
+    tiny_model.test_cfg.tracker.update(min_score=0.05)
     outputs = Outputs(**files(tmp_path, 'video', 'json', 'jsonl'), score_thr=0.0)
     count = 0
 
@@ -169,7 +171,8 @@ def predict_whole(model, clip):
 
 
 def test_an_error_in_mid_video_keeps_what_was_found(tiny_model, clip, tmp_path):
-    tiny_model.test_cfg.windows.update(length=3, stride=1, min_score=0.01)
+    tiny_model.test_cfg.windows.update(length=3, stride=1)
+    tiny_model.test_cfg.tracker.update(min_score=0.01)
 
     def frames():
         yield from noise_frames(6, 48, 80)

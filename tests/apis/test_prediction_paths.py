@@ -27,14 +27,16 @@ def record(model, monkeypatch):
 @pytest.mark.parametrize('system', ['seqformer', 'ifc'])
 def test_the_new_frames_of_a_window_pass_together_and_once(system, request, monkeypatch):
     model = request.getfixturevalue(system)
-    model.test_cfg.windows.update(length=4, stride=3, min_score=0.0)
+    model.test_cfg.windows.update(length=4, stride=3)
+    model.test_cfg.tracker.update(min_score=0.0)
     counts = record(model, monkeypatch)
     inference_video(model, noise_frames(9, 48, 80))
     assert counts == [4, 3, 2]  # windows 0-3, 3-6 and, moved back, 5-8
 
 
 def test_a_backbone_that_mixes_frames_sees_whole_windows(tiny_model, monkeypatch):
-    tiny_model.test_cfg.windows.update(length=4, stride=3, min_score=0.0)
+    tiny_model.test_cfg.windows.update(length=4, stride=3)
+    tiny_model.test_cfg.tracker.update(min_score=0.0)
     counts = record(tiny_model, monkeypatch)
     inference_video(tiny_model, noise_frames(9, 48, 80))
     assert counts == [4, 4, 4]

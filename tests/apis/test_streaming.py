@@ -22,7 +22,8 @@ def model(request):
     """One of the systems with windows of 4 frames that begin every 3."""
     fixture = 'tiny_model' if request.param == 'tevit' else request.param
     model = request.getfixturevalue(fixture)
-    model.test_cfg.windows.update(length=LENGTH, stride=STRIDE, min_score=0.01)
+    model.test_cfg.windows.update(length=LENGTH, stride=STRIDE)
+    model.test_cfg.tracker.update(min_score=0.01)
     return model
 
 
@@ -82,7 +83,8 @@ def test_a_frame_comes_out_with_a_known_delay(model, monkeypatch):
 def test_one_window_says_what_the_whole_video_does(tiny_model):
     """TeViT: every query under every class; its masks become maps (tests/test_masks.py)."""
     frames = noise_frames(3, 48, 80)
-    tiny_model.test_cfg.windows.update(length=3, stride=1, min_score=0.0)
+    tiny_model.test_cfg.windows.update(length=3, stride=1)
+    tiny_model.test_cfg.tracker.update(min_score=0.0)
     windowed = inference_video(tiny_model, frames)
     tiny_model.test_cfg.windows.length = None
     tiny_model.test_cfg.rcnn.max_per_img = 40 * 7

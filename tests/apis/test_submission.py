@@ -88,6 +88,6 @@ def test_another_number_of_classes_is_refused(tiny_model, dataset, tmp_path):
 
 def test_videos_are_shared_by_frames_and_each_goes_once():
     videos = [Video(i, 'x', n, 1, 1) for i, n in enumerate([3, 10, 4, 4, 9, 2])]
-    shares = [testing.share_videos(videos, Processes(rank, 3)) for rank in range(3)]
+    shares = [testing.videos_of_process(videos, Processes(rank, 3)) for rank in range(3)]
     assert sorted(v.id for share in shares for v in share) == list(range(6))
     assert sorted(sum(v.num_frames for v in share) for share in shares) == [10, 11, 11]

@@ -175,7 +175,9 @@ def test_an_adversary_leaves_no_trace_at_weight_zero(adversarial, tmp_path):
 
 def test_an_adversary_that_cannot_be_is_refused(config, adversarial, tmp_path):
     config.adversary = adversarial.adversary
-    with pytest.raises(InputError, match=r'adversary: must be None for TeViT, which has no super'):
+    with pytest.raises(
+        InputError, match=r'adversary: must be None for TeViT, which does not support'
+    ):
         run(config, tmp_path / 'a')
     whole = adversarial.adversary
     adversarial.adversary = dict(loss=whole.loss)

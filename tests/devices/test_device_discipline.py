@@ -98,7 +98,8 @@ def test_a_clip_stays_on_the_device(model):
 
 
 def test_windows_stay_on_the_device(model):
-    model.test_cfg.windows.update(length=3, stride=2, min_score=0.01)
+    model.test_cfg.windows.update(length=3, stride=2)
+    model.test_cfg.tracker.update(min_score=0.01)
     frames = noise_frames(7, 48, 80)
     with pretended_gpu() as gpu:
         mark_module(model)

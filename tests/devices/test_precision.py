@@ -60,7 +60,8 @@ def test_boxes_match_in_full_precision():
 @pytest.mark.parametrize('length', [None, 3])
 def test_bf16_inference_is_close_and_gives_fp32(system, length, request):
     model = request.getfixturevalue(system)
-    model.test_cfg.windows.update(length=length, stride=2, min_score=0.0)
+    model.test_cfg.windows.update(length=length, stride=2)
+    model.test_cfg.tracker.update(min_score=0.0)
     frames = noise_frames(5, 48, 80)
     found = {}
     for dtype in (None, torch.bfloat16):

@@ -119,8 +119,8 @@ def test_a_whole_number_of_cells_gives_the_same_to_the_bit():
     geometry = FrameGeometry((160, 304), (80, 152), (96, 160), (0.5, 0.5))
     cells = geometry.cells(maps, 8)
     assert cells == (10.0, 19.0)
-    ours = ResizedMasks(maps, (160, 304), cells).frame(0)
-    assert torch.equal(ours, ResizedMasks(maps[:, :, :10, :19], (160, 304)).frame(0))
+    ours = ResizedMasks(maps, (160, 304), 0.5, cells).frame(0)
+    assert torch.equal(ours, ResizedMasks(maps[:, :, :10, :19], (160, 304), 0.5).frame(0))
 
 
 def test_unpadded_maps_fill_the_frame_as_in_the_official_code():

@@ -5,7 +5,7 @@ from clip_batches import batch, make_metas
 from mmcv.runner import build_optimizer
 from mmdet.models import build_detector
 
-from tevit_vis.apis import inference_video
+from tevit_vis.apis import inference_video, init_model
 from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -91,12 +91,13 @@ def test_instances_without_a_pixel_are_dropped_and_unlikely_ones_lose_their_mask
 
 
 def windows(**changes):
-    return dict(dict(length=3, stride=1, min_iou=0.01, min_score=0.05), **changes)
+    return dict(dict(length=3, stride=1), **changes)
 
 
 def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
     seqformer.test_cfg.update(max_per_img=7, drop_empty=False)
-    seqformer.test_cfg.windows = windows(length=6, min_score=0.0)
+    seqformer.test_cfg.windows = windows(length=6)
+    seqformer.test_cfg.tracker.min_score = 0.0
     stitched = inference_video(seqformer, video())
     assert len(stitched) == 35  # every query under every class
     seqformer.test_cfg.update(windows=windows(length=None), max_per_img=35, drop_empty=False)
@@ -122,16 +123,32 @@ def test_windows_give_tracks_over_the_whole_video(seqformer):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'words'),
+    ('key', 'value', 'words'),
     [
-        (dict(stride=4), 'stride: must be at most the 3'),
-        (dict(min_iou='a'), 'min_iou: must be a number from 0 to 1'),
+        ('windows', windows(length=3, stride=4), 'windows.stride: must be at most the 3'),
+        ('mask_thr_binary', 1.0, 'mask_thr_binary: must be above 0 and below 1, but got 1'),
+        ('drop_empty', 'yes', "drop_empty: must be True or False, but got 'yes'"),
+        ('max_per_img', 2.5, 'max_per_img: must be a whole number >= 0, but got 2.5'),
+        ('min_mask_score', 3, 'min_mask_score: must be a number from 0 to 1, but got 3'),
     ],
 )
-def test_windows_that_cannot_be_are_refused(seqformer, changes, words):
-    seqformer.test_cfg.windows = windows(**changes)
-    with pytest.raises(InputError, match=words):
-        inference_video(seqformer, video())
+def test_settings_that_cannot_be_are_refused_when_the_model_is_built(key, value, words):
+    options = {f'model.test_cfg.{key}': value}
+    with pytest.raises(InputError, match=f'model.test_cfg.{words}'):
+        init_model('synthetic/seqformer_tiny', device='cpu', cfg_options=options)
+
+
+@torch.inference_mode()
+def test_a_higher_mask_threshold_leaves_fewer_pixels(seqformer):
+    img = torch.randn(1, 2, 3, 64, 96)
+    areas = []
+    for threshold in (0.4, 0.5, 0.6):
+        seqformer.test_cfg.mask_thr_binary = threshold
+        masks = predict(seqformer, img).masks
+        areas.append(int(masks.frame(0).sum()))
+        logits = masks.logits[:, 0]
+        assert torch.equal(masks.maps()[:, 0] > 0, logits.sigmoid() > threshold)
+    assert areas[0] > areas[1] > areas[2] > 0
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
-from tevit_vis.tracking import Stitcher, join_frames, windows_of
+from tevit_vis.tracking import SoftIoUStitcher, join_frames
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
@@ -54,7 +54,7 @@ SETTINGS = {
         'model.train_cfg.assigner.costs.1.weight',
     ),
     'CLIP_STRIDE': ('model.test_cfg.windows.stride',),
-    'APPLY_CLS_THRES': ('model.test_cfg.windows.min_score',),
+    'APPLY_CLS_THRES': ('model.test_cfg.tracker.min_score',),
 }
 FIXED = {'DEEP_SUPERVISION': True, 'MASK_STRIDE': 4, 'MATCH_STRIDE': 4, 'PRE_NORM': False,
          'MULTI_CLS_ON': True}  # fmt: skip
@@ -172,13 +172,12 @@ def compare_video(
     for name, level in zip(('res3', 'res4', 'res5'), model.backbone(img)):
         compare_stored(report, prefix, f'backbone_{name}', level.numpy(), stored)
     features = model.extract_feat(img[None])
-    size = tuple(metas[0]['ori_shape'][:2])
-    stitcher = Stitcher(windows_of(model.test_cfg), size)
+    stitcher = model.inference_config.build_tracker()
     closed = []
     for clip in range(int(stored['num_clips'])):
         closed += stitcher.close(before=int(stored[f'clip{clip}.frame_idx'][0]))
         compare_window(report, model, features, metas, stitcher, stored, clip, prefix)
-    found = join_frames(closed + stitcher.close(), stitcher.windows.min_score)
+    found = join_frames(closed + stitcher.close(), stitcher.min_score)
     wrong = float(found.labels.tolist() != stored['pred_labels'].tolist())
     report.add(prefix + 'labels that differ', wrong, 0)
     if not wrong:
@@ -192,7 +191,7 @@ def compare_window(
     model: torch.nn.Module,
     features: tuple,
     metas: list[dict],
-    stitcher: Stitcher,
+    stitcher: SoftIoUStitcher,
     stored: dict,
     clip: int,
     prefix: str,
@@ -233,9 +232,7 @@ def compare_window(
         np.abs(overlaps - stored[part + 'siou']).max(initial=0.0),
         OVERLAPS,
     )
-    numbers = stitcher.add(
-        frames, prediction.class_scores, prediction.boxes, prediction.masks.logits
-    )
+    numbers = stitcher.add(frames, prediction)
     report.add(f'{prefix}{part}tracks', float(numbers != stored[part + 'saved_idx'].tolist()), 0)
     report.add(
         f'{prefix}{part}number of tracks',

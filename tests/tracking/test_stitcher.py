@@ -7,8 +7,17 @@ import pytest
 import torch
 from conftest import GOLDENS
 
+from tevit_vis.masks import ResizedMasks
 from tevit_vis.rle import decode_rle
-from tevit_vis.tracking import Stitcher, Windows, cut_windows, join_frames, windows_of
+from tevit_vis.structures import ClipPrediction
+from tevit_vis.tracking import (
+    SoftIoUStitcher,
+    Windows,
+    build_tracker,
+    cut_windows,
+    join_frames,
+    windows_of,
+)
 from tevit_vis.utils.errors import InputError
 
 GOLDEN = GOLDENS / 'ifc' / 'tiny' / 'expected_test.npz'
@@ -29,7 +38,7 @@ def test_windows_cover_the_video(num_frames, length, stride, starts):
     read = []
     frames = (read.append(number) or number for number in range(num_frames))
     found = []
-    for numbers, window in cut_windows(frames, Windows(length, stride, 0.1, 0.1)):
+    for numbers, window in cut_windows(frames, Windows(length, stride)):
         assert list(numbers) == window
         assert len(window) == min(length, num_frames)
         assert len(read) == numbers.stop  # no frame is read before it is needed
@@ -38,7 +47,7 @@ def test_windows_cover_the_video(num_frames, length, stride, starts):
     assert {frame for window in found for frame in window} == set(range(num_frames))
 
 
-GOOD = dict(length=3, stride=1, min_iou=0.1, min_score=0.2)
+GOOD = dict(length=3, stride=1)
 
 
 @pytest.mark.parametrize(
@@ -48,25 +57,55 @@ GOOD = dict(length=3, stride=1, min_iou=0.1, min_score=0.2)
         ({**GOOD, 'length': 0}, 'length: must be a whole number >= 1'),
         ({**GOOD, 'length': 'a'}, 'length: must be a whole number >= 1'),
         ({**GOOD, 'stride': 1.5}, 'stride: must be a whole number >= 1'),
-        ({**GOOD, 'min_iou': 2}, 'min_iou: must be a number from 0 to 1, but got 2'),
-        ({**GOOD, 'min_score': None}, 'min_score: must be a number from 0 to 1'),
-        ({**GOOD, 'overlap': 1}, 'must be None or have length, stride, min_iou, min_score'),
+        ({**GOOD, 'min_iou': 0.1}, 'min_iou: must be left out: it is model.test_cfg.tracker.min'),
+        ({**GOOD, 'overlap': 1}, 'must be None or have length and stride'),
         (5, 'must be None or have length'),
     ],
 )
 def test_windows_that_cannot_be(config, words):
     with pytest.raises(InputError, match=f'model.test_cfg.windows.*{words}'):
-        windows_of(dict(windows=config))
+        windows_of(config)
 
 
 def test_without_a_length_a_video_is_one_clip():
-    assert windows_of(dict(windows=GOOD)) == Windows(3, 1, 0.1, 0.2)
-    assert windows_of(dict(windows={**GOOD, 'length': None})) is None
-    assert windows_of(dict()) is None
+    assert windows_of(GOOD) == Windows(3, 1)
+    assert windows_of({**GOOD, 'length': None}) is None
+    assert windows_of(None) is None
 
 
-def stitcher_of(min_iou: float) -> Stitcher:
-    return Stitcher(Windows(3, 1, min_iou, 0.3), SIZE)
+STITCHER = dict(type='SoftIoUStitcher', min_iou=0.1, min_score=0.2)
+
+
+@pytest.mark.parametrize(
+    ('config', 'words'),
+    [
+        ({**STITCHER, 'min_iou': 2}, '.min_iou: must be a number from 0 to 1, but got 2'),
+        ({**STITCHER, 'min_score': None}, '.min_score: must be a number from 0 to 1'),
+        ({**STITCHER, 'overlap': 1}, " cannot be built: .* argument 'overlap'"),
+        ({**STITCHER, 'type': 'SoftIouStitcher'}, " .*did you mean 'SoftIoUStitcher'"),
+        (dict(min_iou=0.1), ": must be dict.type='SoftIoUStitcher'"),
+        (None, ": must be dict.type='SoftIoUStitcher'"),
+    ],
+)
+def test_trackers_that_cannot_be(config, words):
+    with pytest.raises(InputError, match=f'model.test_cfg.tracker{words}'):
+        build_tracker(config)
+
+
+def predicted(scores, boxes, logits, cells=None):
+    count = len(scores)
+    return ClipPrediction(
+        queries=torch.arange(count),
+        labels=torch.zeros(count, dtype=torch.long),
+        scores=torch.zeros(count),
+        class_scores=scores,
+        boxes=boxes,
+        masks=ResizedMasks(logits, tuple(logits.shape[2:]), 0.5, cells),
+    )
+
+
+def stitcher_of(min_iou: float) -> SoftIoUStitcher:
+    return SoftIoUStitcher(min_iou, min_score=0.3)
 
 
 def logits_of(places: list[list[int]]) -> torch.Tensor:
@@ -79,12 +118,14 @@ def logits_of(places: list[list[int]]) -> torch.Tensor:
     return logits
 
 
-def add(stitcher: Stitcher, start: int, places: list[list[int]], labels: list[int]) -> list[int]:
+def add(
+    stitcher: SoftIoUStitcher, start: int, places: list[list[int]], labels: list[int]
+) -> list[int]:
     logits = logits_of(places)
     scores = torch.zeros(len(places), 3)
     scores[torch.arange(len(places)), torch.tensor(labels, dtype=torch.long)] = 0.8
     boxes = torch.ones(*logits.shape[:2], 4)
-    return stitcher.add(range(start, start + logits.shape[1]), scores, boxes, logits)
+    return stitcher.add(range(start, start + logits.shape[1]), predicted(scores, boxes, logits))
 
 
 def test_a_track_goes_on_where_masks_overlap_and_a_newcomer_starts_one():
@@ -113,7 +154,8 @@ def test_a_mask_is_that_of_the_mean_over_all_windows_that_saw_the_frame():
     for start, logit in enumerate((4.0, -1.0, -1.0)):
         logits = torch.full((1, 3, *SIZE), logit)
         stitcher.add(
-            range(start, start + 3), torch.ones(1, 2), torch.full((1, 3, 4), logit), logits
+            range(start, start + 3),
+            predicted(torch.ones(1, 2), torch.full((1, 3, 4), logit), logits),
         )
     found = join_frames(stitcher.close(), min_score=0.3)
     areas = [int(decode_rle(mask).sum()) for mask in found.segmentations[0]]
@@ -127,8 +169,8 @@ def test_no_instance_at_all():
     closed = []
     for start in range(1000):
         closed += stitcher.close(before=start)
-        assert stitcher.add(range(start, start + 2), *no_instances()) == []
-        assert len(stitcher.seen) <= 2
+        assert stitcher.add(range(start, start + 2), predicted(*no_instances())) == []
+        assert len(stitcher.past_windows) <= 2
     found = join_frames(closed + stitcher.close(), min_score=0.3)
     assert len(found) == 0
     assert found.num_frames == 1001
@@ -147,14 +189,14 @@ def test_what_is_held_does_not_grow_with_the_video():
         fleeting = 6 if start % 2 else -1
         add(stitcher, start, [[0, 0, 0], [fleeting, -1, -1]], [0, 1])
         frames = sum(len(track.frames) for track in stitcher.open.values())
-        held.append((frames, len(stitcher.open), len(stitcher.seen)))
+        held.append((frames, len(stitcher.open), len(stitcher.past_windows)))
         assert [found.frame for found in closed] == list(range(start))
     assert max(held[3:]) == held[3]
     assert stitcher.num_tracks == 51
     closed += stitcher.close()
     assert len(closed) == 52
     assert not stitcher.open
-    assert not stitcher.seen
+    assert not stitcher.past_windows
     assert stitcher.close() == []
     assert all(0 in found.tracks for found in closed)
     # The fleeting ones were in three frames each.
@@ -167,7 +209,7 @@ def test_the_last_frame_of_a_track_knows_all_its_windows():
     for start, score in enumerate((0.2, 0.4, 0.9)):
         frames = range(start, start + 3)
         logits = logits_of([[2, 2, 2]])
-        stitcher.add(frames, torch.tensor([[score]]), torch.ones(1, 3, 4), logits)
+        stitcher.add(frames, predicted(torch.tensor([[score]]), torch.ones(1, 3, 4), logits))
     closed = stitcher.close()
     assert [found.class_scores[0, 0] for found in closed] == pytest.approx([0.5] * 5)
     joined = join_frames(closed, min_score=0.3)
@@ -181,14 +223,14 @@ def test_the_last_frame_of_a_track_knows_all_its_windows():
 
 def test_a_thousand_tracks():
     """The official tracker ends at 50."""
-    stitcher = Stitcher(Windows(2, 1, 0.05, 0.3), (8, 125))
+    stitcher = SoftIoUStitcher(0.05, 0.3)
     logits = torch.full((1000, 2, 8, 125), -9.0)
     cells = torch.arange(1000)
     logits[cells, :, cells % 8, cells // 8] = 9.0
     order = torch.randperm(1000, generator=torch.Generator().manual_seed(0))
     scores, boxes = torch.ones(1000, 1), torch.zeros(1000, 2, 4)
-    assert stitcher.add(range(2), scores, boxes, logits) == list(range(1000))
-    assert stitcher.add(range(1, 3), scores, boxes, logits[order]) == order.tolist()
+    assert stitcher.add(range(2), predicted(scores, boxes, logits)) == list(range(1000))
+    assert stitcher.add(range(1, 3), predicted(scores, boxes, logits[order])) == order.tolist()
     found = join_frames(stitcher.close(), min_score=0.3)
     assert len(found) == 1000
     masks = decode_rle(found.segmentations[777][2])
@@ -197,7 +239,7 @@ def test_a_thousand_tracks():
 
 def test_tracks_are_those_of_the_official_ifc():
     stored = np.load(GOLDEN)
-    stitcher = Stitcher(Windows(3, 1, 0.05, 0.01), (96, 128))
+    stitcher = SoftIoUStitcher(0.05, 0.01)
     closed = []
     for clip in range(int(stored['v1.num_clips'])):
         part = {
@@ -212,7 +254,7 @@ def test_tracks_are_those_of_the_official_ifc():
         np.testing.assert_allclose(overlaps, part['siou'], atol=1e-5)
         boxes = torch.zeros(*logits.shape[:2], 4)
         closed += stitcher.close(before=frames.start)
-        numbers = stitcher.add(frames, scores, boxes, logits)
+        numbers = stitcher.add(frames, predicted(scores, boxes, logits))
         assert numbers == part['saved_idx'].tolist()
     found = join_frames(closed + stitcher.close(), min_score=0.01)
     assert found.labels.tolist() == stored['v1.pred_labels'].tolist()

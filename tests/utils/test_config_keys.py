@@ -1,8 +1,10 @@
 """Keys of configs: what is built takes them, and nothing else is a key."""
 
 import pytest
+from mmdet.models import build_detector
 
 from tevit_vis import apis  # noqa: F401  (registers hooks)
+from tevit_vis.utils.building import build
 from tevit_vis.utils.config import apply_options, load_config
 from tevit_vis.utils.errors import InputError
 
@@ -68,6 +70,9 @@ def test_what_is_built_takes_the_key(name, option, value):
         (TEVIT, 'model.test_cfg.rcnn.max_per_image', "did you mean 'max_per_img'"),
         (SEQFORMER, 'model.bbox_head.encoder.mixr', "did you mean 'mixer'"),
         (SEQFORMER, 'model.test_cfg.rois_per_pass', 'has no key'),
+        (TEVIT, 'model.test_cfg.windows.min_iou', 'it is model.test_cfg.tracker.min_iou now'),
+        (TEVIT, f'{COST}.reg_cost.weight', r'it is model.train_cfg.*costs.0.costs.1 now'),
+        (SEQFORMER, 'model.train_cfg.assigner.box_weight', r'assigner.costs.1.weight now'),
         (TEVIT, 'workdir', "did you mean 'work_dir'"),
         (TEVIT, 'cudnn_bench', "did you mean 'cudnn_benchmark'"),
         (TEVIT, 'runner.max_iter', "did you mean 'max_iters'"),
@@ -76,6 +81,15 @@ def test_what_is_built_takes_the_key(name, option, value):
 def test_a_wrong_key_names_the_nearest(name, option, words):
     with pytest.raises(InputError, match=words):
         load_config(name, {option: 1})
+
+
+@pytest.mark.parametrize('name', ['TeViTHungarianAssigner', 'SeqFormerAssigner', 'IFCAssigner'])
+def test_a_renamed_type_is_told_its_new_name(name):
+    model = load_config(SEQFORMER).model
+    model.train_cfg.assigner = dict(type=name)
+    model.backbone.init_cfg = None
+    with pytest.raises(InputError, match=r'it is TubeHungarianAssigner, whose costs are a list'):
+        build('model', lambda: build_detector(model))
 
 
 def test_a_policy_or_type_among_the_options_counts():

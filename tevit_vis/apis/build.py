@@ -18,6 +18,7 @@ from torch.utils._triton import has_triton
 
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.utils.checkpoints import class_names_of, first_weights_by_our_reader, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.devices import check_amp, check_device
@@ -73,6 +74,7 @@ def init_model(
         config = apply_options(copy.deepcopy(config), cfg_options)
     target = check_device(device)
     amp_dtype = check_amp(amp, target)
+    InferenceConfig.of(config.model.get('test_cfg'))  # raises where a setting cannot be
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = model_config.backbone.copy()

@@ -94,7 +94,7 @@ class Processes:
             raise box[0]
         return box[0]
 
-    def share(self, tensors: Iterable[torch.Tensor]) -> None:
+    def broadcast(self, tensors: Iterable[torch.Tensor]) -> None:
         """Give every process the first one's tensors, in place."""
         for tensor in tensors if self.count > 1 else ():
             dist.broadcast(tensor, src=0)

@@ -184,9 +184,9 @@ def _clip_outputs(
 
 
 def _tracks(system: str, device: torch.device) -> VideoInstances:
-    windows = {'length': 4, 'stride': 2, 'min_iou': 0.05, 'min_score': 0.05}
     model = drawn_model(SMALL[system], device)
-    model.test_cfg.windows.update(windows)
+    model.test_cfg.windows.update(length=4, stride=2)
+    model.test_cfg.tracker.update(min_iou=0.05, min_score=0.05)
     return inference_video(model, noise(9, SMALL_SIZE))
 
 

@@ -18,7 +18,7 @@ from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json, write_json
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 from .distributed import Processes
 from .journal import ResultsJournal
@@ -222,7 +222,7 @@ class ValidationHook(Hook):
                 f'evaluation.save_best: must be one of {", ".join(names)}, but got {save_best!r}'
             )
         self.dataset = dataset
-        self.interval = whole_number('evaluation.interval', interval, least=1)
+        self.interval = check_whole_number('evaluation.interval', interval, least=1)
         self.metric = metric
         self.save_best = save_best
         self.processes = processes or Processes()
@@ -265,7 +265,7 @@ class ValidationHook(Hook):
             journal.discard()  # of a run that was killed here
         self.processes.wait()
         model = runner.tested_model
-        self.processes.share(model.buffers())  # batch norm's statistics are each process's own
+        self.processes.broadcast(model.buffers())  # batch norm's statistics are each process's own
         model.eval()
         write_submission(model, self.dataset, journal, num_workers=2, processes=self.processes)
         runner.model.train()

@@ -14,20 +14,8 @@ from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.masks import encode_clip, keep_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.tracking import (
-    Stitcher,
-    Windows,
-    cut_windows,
-    join_frames,
-    set_windows,
-    streaming_windows,
-    windows_of,
-)
-from tevit_vis.utils.devices import (
-    has_pinned_memory,
-    how_many_fit,
-    precision,
-)
+from tevit_vis.tracking import cut_windows, join_frames, set_windows
+from tevit_vis.utils.devices import has_pinned_memory, how_many_fit, precision
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import newest, prefetch
 from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source
@@ -60,7 +48,7 @@ def inference_video(
     """
     source = open_source(video)
     if source.live:
-        streaming_windows(model.test_cfg)  # a clip would never be whole
+        model.inference_config.streaming_windows()  # a clip would never be whole
 
     times: list[float | None] = []
 
@@ -103,7 +91,7 @@ def stream_video(
     """
     if window is not None or stride is not None:
         set_windows(model.test_cfg, window, stride)
-    windows = streaming_windows(model.test_cfg)
+    model.inference_config.streaming_windows()
     source = open_source(video)
     waiting: deque[TimedFrame] = deque()  # frames whose tracks are not known yet
 
@@ -114,7 +102,7 @@ def stream_video(
 
     @torch.inference_mode()
     def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
-        for found in track_windows(model, of_one_size(frames()), windows):
+        for found in track_windows(model, of_one_size(frames())):
             image, time = waiting.popleft()
             yield image, replace(found, time=time)
 
@@ -156,22 +144,19 @@ def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     Raises:
         InputError: frames of several sizes, or windows that cannot be.
     """
-    windows = windows_of(model.test_cfg)
     frames = of_one_size(frames)
-    if windows:
-        instances = join_frames(track_windows(model, frames, windows), windows.min_score)
+    if model.inference_config.windows:
+        min_score = model.inference_config.build_tracker().min_score
+        instances = join_frames(track_windows(model, frames), min_score)
     else:
         instances = predict_whole(model, frames)
     return output_instances(model, instances)
 
 
 def output_instances(model: ClipDetector, instances: VideoInstances) -> VideoInstances:
-    """What of a video's instances the model's ``test_cfg`` lets through."""
-    return keep_masks(
-        instances,
-        drop_empty=bool(model.test_cfg.get('drop_empty', False)),
-        min_mask_score=float(model.test_cfg.get('min_mask_score', 0.0)),
-    )
+    """Returns what of a video's instances the model's ``test_cfg`` lets through."""
+    config = model.inference_config
+    return keep_masks(instances, config.drop_empty, config.min_mask_score)
 
 
 def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -226,32 +211,27 @@ class HeldFrame:
     levels: list[torch.Tensor] | None = None  # [1, 1, C, H_l, W_l] each
 
 
-def track_windows(
-    model: ClipDetector, frames: Iterable[Frame], windows: Windows
-) -> Iterator[FrameInstances]:
-    """The instances of overlapping windows of a video, joined to tracks, frame by frame.
+def track_windows(model: ClipDetector, frames: Iterable[Frame]) -> Iterator[FrameInstances]:
+    """Joins the instances of overlapping windows to tracks and returns them frame by frame.
 
     A frame passes backbone and neck once, together with the others that its first window brings;
     its features are held while a window may need them. With a backbone that mixes the frames of a
     clip, it passes them in each of its windows.
 
     Args:
+        model: whose ``test_cfg`` has windows and a tracker.
         frames: at least one, of one size.
-        windows: how.
     """
     device = next(model.parameters()).device
-    stitcher = None
+    tracker = model.inference_config.build_tracker()
+    windows = model.inference_config.streaming_windows()
     for numbers, window in cut_windows(map(HeldFrame, frames), windows):
-        if stitcher is not None:  # before the model works: these frames are known
-            yield from stitcher.close(before=numbers.start)
+        yield from tracker.close(before=numbers.start)  # known before the model works
         with precision(device, model.amp_dtype):
             levels = window_features(model, window, device)
-            found = model.predict_clip(levels, [held.frame.meta for held in window])
-        cells = found.masks.cells  # masks in boxes become maps of the frame
-        stitcher = stitcher or Stitcher(windows, found.masks.size, cells)
-        stitcher.add(numbers, found.class_scores, found.boxes, found.masks.maps())
-    if stitcher is not None:
-        yield from stitcher.close()
+            prediction = model.predict_clip(levels, [held.frame.meta for held in window])
+        tracker.add(numbers, prediction)
+    yield from tracker.close()
 
 
 def window_features(

@@ -12,7 +12,7 @@ import numpy as np
 from tevit_vis.evaluation.submission import frame_to_json, instances_to_json
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames, windows_of
+from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLines, write_json
 from tevit_vis.utils.values import did_you_mean
@@ -168,7 +168,7 @@ def predict_to_files(
     """
     selection = selection or Selection()
     selection.check(model.CLASSES)
-    if windows_of(model.test_cfg) is None:
+    if model.inference_config.windows is None:
         if outputs.video and source.passes_once:
             raise InputError(
                 'frames that can be gone through once only need windows to be drawn into '
@@ -205,8 +205,8 @@ def _write_frames(
     """Write frames to the files, as they come."""
     summary = Summary()
     collected: list[FrameInstances] = []
-    windows = windows_of(model.test_cfg)
-    least = windows.min_score if windows else 0.0
+    config = model.inference_config
+    least = config.build_tracker().min_score if config.windows else 0.0
     stack = ExitStack()
     if outputs.json:  # of what was found, also before an error or Ctrl-C
         stack.callback(_write_collected, model, collected, least, selection, outputs.json)

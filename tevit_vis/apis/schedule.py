@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from mmcv import Config
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 
 def accumulated_iters(config: Config) -> int:
     """Iterations whose gradients make one step of the optimizer."""
     value = config.get('optimizer_config', {}).get('cumulative_iters', 1)
-    return whole_number('optimizer_config.cumulative_iters', value, least=1)
+    return check_whole_number('optimizer_config.cumulative_iters', value, least=1)
 
 
 def fit_epochs(config: Config, batches: int) -> None:
@@ -45,10 +45,10 @@ def fit_epochs(config: Config, batches: int) -> None:
         elif not epochs or name not in epochs:
             raise InputError(f'epochs.{name}: must be set where {key} is None')
         elif isinstance(epochs[name], (list, tuple)):
-            drops = [whole_number(f'epochs.{name}', drop, least=1) for drop in epochs[name]]
+            drops = [check_whole_number(f'epochs.{name}', drop, least=1) for drop in epochs[name]]
             section[key] = [drop * batches for drop in drops]
         else:
-            section[key] = whole_number(f'epochs.{name}', epochs[name], least=1) * batches
+            section[key] = check_whole_number(f'epochs.{name}', epochs[name], least=1) * batches
 
 
 def scale_schedule(config: Config, clips: int) -> float:
@@ -70,7 +70,7 @@ def scale_schedule(config: Config, clips: int) -> float:
         InputError: the config has no ``auto_scale_lr.base_batch_size``.
     """
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
-    base = whole_number('auto_scale_lr.base_batch_size', base, least=1)
+    base = check_whole_number('auto_scale_lr.base_batch_size', base, least=1)
     accumulated = accumulated_iters(config)
     factor = clips * accumulated / base
     config.optimizer.lr *= factor

@@ -61,13 +61,13 @@ def write_submission(
     done, run = processes.from_first(lambda: _begin(journal, resume))
     try:
         videos = [video for video in dataset.videos if video.id not in done]
-        share = share_videos(videos, processes)
+        own_videos = videos_of_process(videos, processes)
         if resume and processes.is_first:
             tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
         writer = f'{run}_{processes.rank}'
-        with _progress_bar(share, processes) as bar:
-            frames = load_frames(dataset, share, num_workers)
-            for video in share:
+        with _progress_bar(own_videos, processes) as bar:
+            frames = load_frames(dataset, own_videos, num_workers)
+            for video in own_videos:
                 bar.set_postfix_str(video.name)
                 instances = select(predict_video(model, islice(frames, video.num_frames)))
                 entries = video_entries(instances, video.id, label_to_category)
@@ -167,7 +167,7 @@ def score_submission(ann_file: str, results_file: str) -> Evaluation:
     return evaluate(truth, read_results(results_file), results_file)
 
 
-def share_videos(videos: Sequence[Video], processes: Processes) -> list[Video]:
+def videos_of_process(videos: Sequence[Video], processes: Processes) -> list[Video]:
     """The videos of this process: long ones first, each to whoever has the fewest frames."""
     loads = [0] * processes.count
     mine = []
@@ -190,9 +190,9 @@ def load_frames(
     )
 
 
-def _progress_bar(share: Sequence[Video], processes: Processes) -> tqdm:
+def _progress_bar(videos: Sequence[Video], processes: Processes) -> tqdm:
     return tqdm(
-        total=sum(video.num_frames for video in share),
+        total=sum(video.num_frames for video in videos),
         unit='frame',
         desc='test' if processes.count == 1 else f'test, 1 of {processes.count} processes',
         disable=not processes.is_first,

@@ -23,7 +23,7 @@ from tevit_vis.utils.config import build
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 from .build import build_model, draw_weights
 from .distributed import ALONE, Processes
@@ -80,8 +80,8 @@ def train(
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     loader = build_train_loader(
         dataset,
-        whole_number('data.samples_per_gpu', config.data.samples_per_gpu, least=1),
-        whole_number('data.workers_per_gpu', config.data.workers_per_gpu, least=0),
+        check_whole_number('data.samples_per_gpu', config.data.samples_per_gpu, least=1),
+        check_whole_number('data.workers_per_gpu', config.data.workers_per_gpu, least=0),
         options.seed,
         processes.rank,
         processes.count,

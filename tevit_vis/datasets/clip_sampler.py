@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 ClipSampler = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -72,7 +72,7 @@ def build_clip_sampler(length: int, rule: Mapping) -> ClipSampler:
     Raises:
         InputError: no such rule, an argument it has not, or a length below 1.
     """
-    whole_number('data.train.clip_length', length, least=1)
+    check_whole_number('data.train.clip_length', length, least=1)
     options = dict(rule)
     name = options.pop('type', None)
     if name not in RULES:
@@ -82,7 +82,7 @@ def build_clip_sampler(length: int, rule: Mapping) -> ClipSampler:
     for key, value in options.items():
         if key != 'reach' or name == 'tevit':
             raise InputError(f'data.train.clip_sampler: {name!r} has no option {key!r}')
-        whole_number('data.train.clip_sampler.reach', value, least=1)
+        check_whole_number('data.train.clip_sampler.reach', value, least=1)
     rule_function = partial(RULES[name], **options)
 
     def sample(frames: np.ndarray, key: int, rng: np.random.Generator) -> np.ndarray:

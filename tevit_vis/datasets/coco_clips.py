@@ -22,7 +22,7 @@ from tevit_vis.annotations import read_annotation_file
 from tevit_vis.rle import decode_rle, encode_masks, mask_boxes
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 from .categories import category_table
 from .coco_images import images_as_videos
@@ -108,7 +108,9 @@ class CocoClipDataset(YouTubeVISDataset):
             )
         self.target_table = category_table(categories)
         self.category_map = CATEGORY_MAPS[category_map]
-        self.max_instances = whole_number('CocoClipDataset: max_instances', max_instances, least=1)
+        self.max_instances = check_whole_number(
+            'CocoClipDataset: max_instances', max_instances, least=1
+        )
         super().__init__(ann_file, img_prefix, pipeline, categories, clip_length)
 
     def read_content(self) -> dict[str, Any]:

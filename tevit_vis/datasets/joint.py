@@ -16,7 +16,7 @@ from mmdet.datasets import build_dataset as build_one
 
 from tevit_vis.annotated_videos import Video
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 from .loader import Draw, TrainClip
 
@@ -45,7 +45,7 @@ def build_dataset(config: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> An
     if kind == 'RepeatDataset':
         _check_keys(config, 'dataset', 'times')
         base = build_dataset(config['dataset'])
-        times = whole_number('data.train.times', config['times'], least=1)
+        times = check_whole_number('data.train.times', config['times'], least=1)
         return ResampledDataset(base, np.tile(np.arange(len(base)), times))
     if kind == 'ClassBalancedDataset':
         _check_keys(config, 'dataset', 'oversample_thr', optional=('filter_empty_gt',))

@@ -1,17 +1,20 @@
-"""Windows over a video, and their instances joined to tracks."""
+"""Windows over a video, and trackers that join their instances to tracks."""
 
 from .overlaps import OverlapFilter, drop_overlaps
-from .stitcher import Stitcher, join_frames
-from .windows import Windows, cut_windows, set_windows, streaming_windows, windows_of
+from .soft_iou_stitcher import SoftIoUStitcher
+from .tracker import TRACKERS, Tracker, build_tracker, join_frames
+from .windows import Windows, cut_windows, set_windows, windows_of
 
 __all__ = [
+    'TRACKERS',
     'OverlapFilter',
-    'Stitcher',
+    'SoftIoUStitcher',
+    'Tracker',
     'Windows',
+    'build_tracker',
     'cut_windows',
     'drop_overlaps',
     'join_frames',
     'set_windows',
-    'streaming_windows',
     'windows_of',
 ]

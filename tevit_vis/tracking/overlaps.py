@@ -8,7 +8,7 @@ import numpy as np
 
 from tevit_vis.rle import mask_areas, overlap_shares
 from tevit_vis.structures import RLE, FrameInstances, VideoInstances
-from tevit_vis.utils.values import share
+from tevit_vis.utils.values import check_fraction
 
 FORGOTTEN = 100  # frames after which a track that is out of sight is no longer compared
 
@@ -79,7 +79,7 @@ class OverlapFilter:
     """
 
     def __init__(self, max_overlap: float) -> None:
-        self.max_overlap = share('max_overlap', max_overlap)
+        self.max_overlap = check_fraction('max_overlap', max_overlap)
         self.overlaps = PairOverlaps()
         self.winners: dict[tuple[int, int], int] = {}
 
@@ -125,7 +125,7 @@ def drop_overlaps(instances: VideoInstances, max_overlap: float) -> VideoInstanc
     Raises:
         InputError: it is not from 0 to 1.
     """
-    share('max_overlap', max_overlap)
+    check_fraction('max_overlap', max_overlap)
     overlaps = PairOverlaps()
     for masks in zip(*instances.segmentations):
         shown = {n: mask for n, mask in enumerate(masks) if mask is not None}

@@ -8,54 +8,56 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import share, whole_number
+from tevit_vis.utils.values import check_whole_number
 
 Item = TypeVar('Item')
-WHERE = 'model.test_cfg.windows'
+KEY = 'model.test_cfg.windows'
 
 
 @dataclass(frozen=True)
 class Windows:
-    """How a video is cut into windows, and their instances joined.
+    """How a video is cut into windows.
 
     Args:
-        length, stride: in frames.
-        min_iou: soft IoU above which an instance may continue a track.
-        min_score: mean probability above which a track is output under a class.
+        length: frames of a window.
+        stride: frames from the start of a window to the start of the next.
     """
 
     length: int
     stride: int
-    min_iou: float
-    min_score: float
 
 
-def windows_of(test_cfg: Mapping | None) -> Windows | None:
-    """The windows of ``test_cfg.windows``; None where a video is one clip (its length is None).
+def windows_of(config: Mapping | None) -> Windows | None:
+    """Returns the windows of a config; None if a video is one clip (the length is None).
+
+    Args:
+        config: ``model.test_cfg.windows``.
 
     Raises:
-        InputError: windows that cannot be.
+        InputError: other keys, or values that make no windows.
+
+    Example:
+        >>> windows_of(dict(length=5, stride=1))
+        Windows(length=5, stride=1)
     """
-    config = (test_cfg or {}).get('windows')
     if config is None:
         return None
-    names = set(Windows.__dataclass_fields__)
-    if not isinstance(config, Mapping) or set(config) != names:
+    moved = [n for n in ('min_iou', 'min_score') if isinstance(config, Mapping) and n in config]
+    if moved:
         raise InputError(
-            f'{WHERE}: must be None or have {", ".join(Windows.__dataclass_fields__)}, '
-            f'but got {config}'
+            f'{KEY}.{moved[0]}: must be left out: it is model.test_cfg.tracker.{moved[0]} now'
         )
+    if not isinstance(config, Mapping) or set(config) != {'length', 'stride'}:
+        raise InputError(f'{KEY}: must be None or have length and stride, but got {config}')
     if config['length'] is None:
         return None
     windows = Windows(
-        whole_number(f'{WHERE}.length', config['length'], least=1),
-        whole_number(f'{WHERE}.stride', config['stride'], least=1),
-        share(f'{WHERE}.min_iou', config['min_iou']),
-        share(f'{WHERE}.min_score', config['min_score']),
+        check_whole_number(f'{KEY}.length', config['length'], least=1),
+        check_whole_number(f'{KEY}.stride', config['stride'], least=1),
     )
     if windows.stride > windows.length:
         raise InputError(
-            f'{WHERE}.stride: must be at most the {windows.length} frames of a window, or frames '
+            f'{KEY}.stride: must be at most the {windows.length} frames of a window, or frames '
             f'would be skipped, but got {windows.stride}'
         )
     return windows
@@ -92,30 +94,12 @@ def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
     """
     windows = test_cfg.get('windows')
     if windows is None:
-        raise InputError(f'{WHERE}: must be there for windows, but is not')
+        raise InputError(f'{KEY}: must be there for windows, but is not')
     if window is not None:
-        windows.length = whole_number('window', window, least=1)
+        windows.length = check_whole_number('window', window, least=1)
         # Without a frame in common no track would go on.
         windows.stride = max(1, min(windows.stride, windows.length - 1))
     if windows.length is None:
         raise InputError('stride: needs windows: give their length as well, such as 10')
     if stride is not None:
-        windows.stride = whole_number('stride', stride, least=1)
-
-
-def streaming_windows(test_cfg: Mapping | None) -> Windows:
-    """The windows of a model that is to stream a video.
-
-    Args:
-        test_cfg: of the model.
-
-    Raises:
-        InputError: it has none.
-    """
-    windows = windows_of(test_cfg)
-    if windows is None:
-        raise InputError(
-            f'{WHERE}.length: must be the frames of a window to stream a video, e.g. 10, but is '
-            'None, which makes the whole video one clip'
-        )
-    return windows
+        windows.stride = check_whole_number('stride', stride, least=1)

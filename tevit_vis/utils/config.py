@@ -14,7 +14,7 @@ from pathlib import Path
 from mmcv import Config, ConfigDict
 
 from tevit_vis.utils.building import build, one_line
-from tevit_vis.utils.config_keys import check_foreign_values, check_option, check_top_keys
+from tevit_vis.utils.config_keys import SECTIONS, check_option
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import did_you_mean
 
@@ -213,3 +213,48 @@ def _open_sections(config: Config, key: str) -> None:
             node = node.get(part)
         elif isinstance(node, Sequence) and not isinstance(node, str):
             node = node[int(part)]
+
+
+def check_top_keys(config: Config, path: str) -> None:
+    """Check a config file's own names for typos of keys; other names are variables of the file.
+
+    Raises:
+        InputError: a name that is nearly a key.
+    """
+    keys = SECTIONS[''][1]
+    for name in config:
+        if name in keys:
+            continue
+        hint = did_you_mean(name, keys, most=1, cutoff=0.85)
+        if hint:
+            raise InputError(
+                f'{path}: has no key {name!r}{hint} '
+                '(a variable of the file needs a name less like it)'
+            )
+
+
+def check_foreign_values(config: Config, path: str) -> None:
+    """Check that nothing is asked for that mmdet's runners alone do.
+
+    Raises:
+        InputError: something is; names what to write instead.
+    """
+    workflow = config.get('workflow')
+    steps = [list(step) if isinstance(step, (list, tuple)) else step for step in workflow or ()]
+    if workflow is not None and steps != [['train', 1]]:
+        raise InputError(
+            f"{path}: workflow: must be [('train', 1)] or left out, but is {workflow}: "
+            'validation while training is `evaluation = dict(interval=...)`'
+        )
+    if (config.get('runner') or {}).get('type') == 'EpochBasedRunner':
+        raise InputError(
+            f'{path}: runner: must be ClipRunner, which counts iterations, but is '
+            'EpochBasedRunner: for N epochs write runner = dict(_delete_=True, '
+            "type='ClipRunner', max_iters=None) and epochs = dict(total=N, lr_drops=[...])"
+        )
+    if 'type' in (config.get('optimizer_config') or {}):
+        raise InputError(
+            f'{path}: optimizer_config.type: must be left out, but is '
+            f'{config.optimizer_config["type"]}: iterations are accumulated by '
+            'optimizer_config.cumulative_iters, half precision is amp'
+        )

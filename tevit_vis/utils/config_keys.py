@@ -10,6 +10,8 @@ from mmcv import Config, ops
 from mmcv.utils import Registry
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.registry import TRACKERS
+from tevit_vis.utils.renamed import new_name_of_key, new_name_of_type
 from tevit_vis.utils.values import did_you_mean, shorten
 
 PARAMWISE = (
@@ -53,7 +55,7 @@ SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     'custom_imports': ((), ('imports', 'allow_failed_imports')),
     'data': ((), ('samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test')),
     'model.test_cfg.rcnn': ((), ('max_per_img', 'mask_thr_binary')),
-    'model.test_cfg.windows': ((), ('length', 'stride', 'min_iou', 'min_score')),
+    'model.test_cfg.windows': ((), ('length', 'stride')),
 }
 # Sections whose keys are the user's.
 FREE = ('optimizer.paramwise_cfg.custom_keys', 'adversary.optimizer.paramwise_cfg.custom_keys')
@@ -94,7 +96,8 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
             )
         known = section_keys(where, _with_chosen_class(node, where, options), owner)
         if part not in node and known is not None and part not in known:
-            hint = did_you_mean(part, {*node, *known})
+            key = f'{where}.{part}' if where else part
+            hint = new_name_of_key(key) or did_you_mean(part, {*node, *known})
             raise InputError(
                 f'--cfg-options {option}: {where or "the config"} has no key {part!r}{hint}'
             )
@@ -204,12 +207,15 @@ def _registered(type_name: str) -> list[type]:
 
 
 def nearest_registered(type_name: str, registry_name: str) -> str:
-    """Returns '; did you mean ...?' with names of a registry close to one that is not in it."""
+    """Returns '; did you mean ...?' with names of a registry close to one that is not in it.
+
+    A type that was renamed is told its new name.
+    """
     names: set[str] = set()
     for registry in registries():
         if registry.name == registry_name:
             names |= set(registry.module_dict)
-    return did_you_mean(type_name, names)
+    return new_name_of_type(type_name) or did_you_mean(type_name, names)
 
 
 def registries() -> Iterable[Registry]:
@@ -247,49 +253,5 @@ def registries() -> Iterable[Registry]:
         IOU_CALCULATORS,
         MATCH_COST,
         INITIALIZERS,
+        TRACKERS,
     )
-
-
-def check_top_keys(config: Config, path: str) -> None:
-    """Check a config file's own names for typos of keys; other names are variables of the file.
-
-    Raises:
-        InputError: a name that is nearly a key.
-    """
-    keys = SECTIONS[''][1]
-    for name in config:
-        if name in keys:
-            continue
-        hint = did_you_mean(name, keys, most=1, cutoff=0.85)
-        if hint:
-            raise InputError(
-                f'{path}: has no key {name!r}{hint} '
-                '(a variable of the file needs a name less like it)'
-            )
-
-
-def check_foreign_values(config: Config, path: str) -> None:
-    """Check that nothing is asked for that mmdet's runners alone do.
-
-    Raises:
-        InputError: something is; names what to write instead.
-    """
-    workflow = config.get('workflow')
-    steps = [list(step) if isinstance(step, (list, tuple)) else step for step in workflow or ()]
-    if workflow is not None and steps != [['train', 1]]:
-        raise InputError(
-            f"{path}: workflow: must be [('train', 1)] or left out, but is {workflow}: "
-            'validation while training is `evaluation = dict(interval=...)`'
-        )
-    if (config.get('runner') or {}).get('type') == 'EpochBasedRunner':
-        raise InputError(
-            f'{path}: runner: must be ClipRunner, which counts iterations, but is '
-            'EpochBasedRunner: for N epochs write runner = dict(_delete_=True, '
-            "type='ClipRunner', max_iters=None) and epochs = dict(total=N, lr_drops=[...])"
-        )
-    if 'type' in (config.get('optimizer_config') or {}):
-        raise InputError(
-            f'{path}: optimizer_config.type: must be left out, but is '
-            f'{config.optimizer_config["type"]}: iterations are accumulated by '
-            'optimizer_config.cumulative_iters, half precision is amp'
-        )

@@ -23,22 +23,39 @@ def shorten(value: object, most: int = 60) -> str:
     return f'{text[:half]}...{text[-half:]}'
 
 
-def whole_number(key: str, value: object, least: int) -> int:
-    """A config value that must be a whole number.
+def check_whole_number(key: str, value: object, least: int) -> int:
+    """Checks a value that must be a whole number and returns it.
+
+    Args:
+        key: names the value in the error.
+        value: as it was written.
+        least: the smallest number allowed.
 
     Raises:
         InputError: it is something else, or less than ``least``.
+
+    Example:
+        >>> check_whole_number('model.test_cfg.windows.length', 5, least=1)
+        5
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f'{key}: must be a whole number >= {least}, but got {value!r}')
     return value
 
 
-def share(key: str, value: object) -> float:
-    """A config value that must be a number from 0 to 1.
+def check_fraction(key: str, value: object) -> float:
+    """Checks a value that must be a number from 0 to 1 and returns it.
+
+    Args:
+        key: names the value in the error.
+        value: as it was written.
 
     Raises:
         InputError: it is something else.
+
+    Example:
+        >>> check_fraction('--score-thr', 1)
+        1.0
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise InputError(f'{key}: must be a number from 0 to 1, but got {value!r}')

@@ -45,7 +45,8 @@ model = dict(
         ),
     ),
     test_cfg=dict(
-        windows=dict(length=5, stride=1, min_iou=0.05, min_score=0.01),
+        windows=dict(length=5, stride=1),
+        tracker=dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.01),
         frames_per_pass=None,  # chosen for the device; it changes no result
     ),
 )

@@ -60,7 +60,8 @@ model = dict(
         drop_empty=True,  # instances without a pixel in any frame
         min_mask_score=0.001,  # below it, an instance is listed without masks
         # With length=5: the clip matching of SeqFormer's detectron2 port, for long videos.
-        windows=dict(length=None, stride=1, min_iou=0.01, min_score=0.05),
+        windows=dict(length=None, stride=1),
+        tracker=dict(type='SoftIoUStitcher', min_iou=0.01, min_score=0.05),
         frames_per_pass=None,  # chosen for the device; it changes no result
     ),
 )

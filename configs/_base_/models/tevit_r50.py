@@ -119,7 +119,8 @@ model = dict(
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
         # With length=10: for streams and videos without end. A backbone that mixes frames runs
         # anew for each window, so these overlap by a few frames only.
-        windows=dict(length=None, stride=7, min_iou=0.05, min_score=0.05),
+        windows=dict(length=None, stride=7),
+        tracker=dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.05),
         frames_per_pass=None,  # chosen for the device; they change no result
         rois_per_pass=None,
     ),

@@ -114,7 +114,8 @@ model = dict(
     test_cfg=dict(
         rpn=None,
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
-        windows=dict(length=None, stride=7, min_iou=0.05, min_score=0.05),
+        windows=dict(length=None, stride=7),
+        tracker=dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.05),
         frames_per_pass=8,
         rois_per_pass=None,
     ),

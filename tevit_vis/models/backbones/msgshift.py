@@ -27,7 +27,7 @@ from tevit_vis.layers.messenger import (
     shift_messengers,
     tokens_to_map,
 )
-from tevit_vis.utils.values import whole_number
+from tevit_vis.utils.values import check_whole_number
 
 from .temporal import TemporalBackbone
 
@@ -54,7 +54,9 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         **kwargs,
     ) -> None:
         super().__init__(in_channels=in_channels, **kwargs)
-        self.num_frozen = whole_number('model.backbone.frozen_stages', frozen_stages, least=-1)
+        self.num_frozen = check_whole_number(
+            'model.backbone.frozen_stages', frozen_stages, least=-1
+        )
         self.shift_strides = tuple(shift_strides)
         self.msg_tokens = nn.Parameter(torch.zeros(1, num_msg_tokens, in_channels))
         for stage in self.frozen_stages():

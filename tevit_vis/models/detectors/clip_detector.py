@@ -16,9 +16,9 @@ from mmdet.models.detectors import BaseDetector
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
+from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.devices import how_many_fit
-from tevit_vis.utils.values import whole_number
 
 # Defaults of test_cfg.frames_per_pass: the fewest cost a CPU least; a GPU wants many.
 CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 2, 32
@@ -40,7 +40,10 @@ class ClipDetector(BaseDetector):
 
     # Keys of sections that have no type: see ``utils/config_keys.py``.
     config_sections: ClassVar = {
-        'test_cfg': ('frames_per_pass', 'windows', 'drop_empty', 'min_mask_score', 'max_per_img')
+        'test_cfg': (
+            *('frames_per_pass', 'windows', 'tracker', 'drop_empty', 'min_mask_score'),
+            *('max_per_img', 'mask_thr_binary'),
+        )
     }
     amp_dtype: torch.dtype | None = None  # number type of the network at inference, see `amp`
     with_compiled_parts = False  # torch.compile: then parts of a clip are filled up to one size
@@ -51,15 +54,24 @@ class ClipDetector(BaseDetector):
         """Whether the features of a frame may be reused in another clip."""
         return not isinstance(self.backbone, TemporalBackbone)
 
+    @property
+    def inference_config(self) -> InferenceConfig:
+        """``test_cfg``, read anew each time, since callers may change it.
+
+        Raises:
+            InputError: a value that cannot be.
+        """
+        return InferenceConfig.of(self.test_cfg)
+
     def frames_per_pass(self, size: Sequence[int]) -> int:
         """Frames that go through backbone and neck at a time at inference.
 
         Args:
             size: (H, W) of the network input.
         """
-        value = (self.test_cfg or {}).get('frames_per_pass')
+        value = self.inference_config.frames_per_pass
         if value is not None:
-            return whole_number('model.test_cfg.frames_per_pass', value, least=1)
+            return value
         chosen = self._chosen('frames_per_pass', size[0] * size[1])
         return min(chosen, COMPILED_FRAMES_PER_PASS) if self.with_compiled_parts else chosen
 

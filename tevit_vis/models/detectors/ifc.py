@@ -40,4 +40,5 @@ class IFC(ClipDetector, SingleStageDetector):
         """See ``ClipDetector.predict_clip``."""
         coarsest = features[-1]
         padding = batch_padding([metas], coarsest.shape[3:], ENCODER_STRIDE, coarsest.device)
-        return self.bbox_head.predict(features, padding, FrameGeometry.of_clip(metas))
+        geometry = FrameGeometry.of_clip(metas)
+        return self.bbox_head.predict(features, padding, geometry, self.inference_config)

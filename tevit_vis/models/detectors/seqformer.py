@@ -51,4 +51,4 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         geometry = FrameGeometry.of_clip(metas)
         padding = batch_padding([metas], geometry.padded, 1, features[0].device)
         at_once = self.frames_per_pass(geometry.padded)
-        return self.bbox_head.predict(features, padding, geometry, at_once)
+        return self.bbox_head.predict(features, padding, geometry, at_once, self.inference_config)

@@ -17,9 +17,7 @@ from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.gt_tubes import gather_batch
 from tevit_vis.models.heads.tevit_roi_head import StageOutput
 from tevit_vis.structures import ClipPrediction
-from tevit_vis.tracking import windows_of
 from tevit_vis.utils.devices import how_many_fit
-from tevit_vis.utils.values import whole_number
 
 from .clip_detector import MEMORY_PART, ClipDetector
 
@@ -38,8 +36,8 @@ class TeViT(ClipDetector, QueryInst):
 
     config_sections: ClassVar = {
         'test_cfg': (
-            *('frames_per_pass', 'rois_per_pass', 'windows', 'drop_empty', 'min_mask_score'),
-            *('rpn', 'rcnn'),
+            *('frames_per_pass', 'rois_per_pass', 'windows', 'tracker'),
+            *('drop_empty', 'min_mask_score', 'rpn', 'rcnn'),
         )
     }
 
@@ -79,9 +77,9 @@ class TeViT(ClipDetector, QueryInst):
     @property
     def rois_per_pass(self) -> int:
         """RoIs that go through the heads at a time at inference."""
-        value = (self.test_cfg or {}).get('rois_per_pass')
+        value = self.inference_config.rois_per_pass
         if value is not None:
-            return whole_number('model.test_cfg.rois_per_pass', value, least=1)
+            return value
         return self._chosen('rois_per_pass', pixels=0)
 
     def _default(self, name: str, pixels: int, device: torch.device) -> int:
@@ -104,6 +102,7 @@ class TeViT(ClipDetector, QueryInst):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         *_, last = self.stages(features, metas)
-        one_per_query = windows_of(self.test_cfg) is not None
         geometry = FrameGeometry.of_clip(metas)
-        return self.roi_head.predict(features, last, geometry, self.rois_per_pass, one_per_query)
+        return self.roi_head.predict(
+            features, last, geometry, self.rois_per_pass, self.inference_config
+        )

@@ -30,6 +30,7 @@ from tevit_vis.layers.memory_bus import (
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
+from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction, GtTubes
 
 from .clip_query_head import ClipQueryHead, LayerPrediction
@@ -163,13 +164,18 @@ class IFCHead(ClipQueryHead):
         )
 
     def predict(
-        self, levels: Sequence[torch.Tensor], padding: ClipPadding, geometry: FrameGeometry
+        self,
+        levels: Sequence[torch.Tensor],
+        padding: ClipPadding,
+        geometry: FrameGeometry,
+        config: InferenceConfig,
     ) -> ClipPrediction:
-        """The queries of one clip whose best class is an object.
+        """Returns the queries of one clip whose best class is an object.
 
         Args:
             levels, padding: as of ``forward``, B = 1.
             geometry: of the clip's frames.
+            config: the threshold of masks.
         """
         outputs = self(levels, padding)
         probabilities = outputs.cls_scores[-1][0].softmax(-1)
@@ -179,13 +185,15 @@ class IFCHead(ClipQueryHead):
         logits = self.mask_logits(features, outputs.queries[-1][:, kept])[0]
         scores, labels = class_scores.max(1)
         cells = geometry.cells(logits, FEATURE_STRIDE)
+        masks = ResizedMasks(logits, geometry.original, config.mask_threshold, cells)
         return ClipPrediction(
             queries=kept,
             labels=labels,
             scores=scores,
             class_scores=class_scores,
-            boxes=mask_extents(logits > 0, geometry.original, cells),
-            masks=ResizedMasks(logits, geometry.original, cells),
+            boxes=mask_extents(logits > masks.threshold_logit, geometry.original, cells),
+            masks=masks,
+            embeddings=outputs.queries[-1][0, kept],
         )
 
 

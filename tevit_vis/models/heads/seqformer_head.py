@@ -32,9 +32,8 @@ from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bi
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
+from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction, GtTubes, TrainOutputs
-from tevit_vis.tracking import windows_of
-from tevit_vis.utils.values import whole_number
 
 from .clip_query_head import ClipQueryHead, LayerPrediction
 from .selection import best_pairs
@@ -195,6 +194,7 @@ class SeqFormerHead(ClipQueryHead):
         padding: ClipPadding,
         geometry: FrameGeometry,
         frames_per_pass: int,
+        config: InferenceConfig,
     ) -> ClipPrediction:
         """The best (query, class) pairs of one clip, and masks for their queries alone.
 
@@ -203,14 +203,12 @@ class SeqFormerHead(ClipQueryHead):
             padding: [1, T, H, W] of the network input.
             geometry: of the clip's frames.
             frames_per_pass: frames worked on at a time.
+            config: which pairs are output, and the threshold of masks.
         """
         outputs = self(levels, padding, frames_per_pass)
         last = outputs.layers[-1]
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
-        wanted = whole_number('model.test_cfg.max_per_img', self.test_cfg.max_per_img, least=0)
-        scores, queries, labels = best_pairs(
-            probabilities, wanted, one_per_query=windows_of(self.test_cfg) is not None
-        )
+        scores, queries, labels = best_pairs(probabilities, config)
         distinct, which = queries.unique(return_inverse=True)
         logits = [
             self._mask_logits(
@@ -231,5 +229,11 @@ class SeqFormerHead(ClipQueryHead):
             scores=scores,
             class_scores=probabilities[queries],
             boxes=geometry.relative_boxes_to_frame(boxes).transpose(0, 1),
-            masks=ResizedMasks(maps, geometry.original, geometry.cells(maps, MASK_STRIDE)),
+            masks=ResizedMasks(
+                logits=maps,
+                size=geometry.original,
+                threshold=config.mask_threshold,
+                cells=geometry.cells(maps, MASK_STRIDE),
+            ),
+            embeddings=last.instances[0, queries],
         )

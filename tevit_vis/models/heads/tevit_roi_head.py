@@ -26,8 +26,8 @@ from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, finite_
 from tevit_vis.masks import RoIMasks
 from tevit_vis.models.assigners.tube_assigner import solve
 from tevit_vis.models.assigners.tube_costs import PredTubes
+from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction, GtTubes
-from tevit_vis.utils.values import whole_number
 
 from .clip_query_head import check_assigner
 from .positives import GtByFrame, Positives, gather_positives, image_size
@@ -244,7 +244,7 @@ class TeViTRoIHead(SparseRoIHead):
         output: StageOutput,
         geometry: FrameGeometry,
         rois_per_pass: int,
-        one_per_query: bool,
+        config: InferenceConfig,
     ) -> ClipPrediction:
         """The best (query, class) pairs of one clip, and masks for them alone.
 
@@ -253,12 +253,11 @@ class TeViTRoIHead(SparseRoIHead):
             output: of the last stage, B = 1.
             geometry: of the clip's frames.
             rois_per_pass: RoIs worked on at a time, which bounds temporaries.
-            one_per_query: a query under its best class alone.
+            config: which pairs are output, and the threshold of masks.
         """
         probabilities = self.bbox_head[-1].class_probabilities(output.cls_score[0])
         scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
-        wanted = whole_number('model.test_cfg.rcnn.max_per_img', self.test_cfg.max_per_img, least=0)
-        best_scores, queries, labels = best_pairs(scores, wanted, one_per_query)
+        best_scores, queries, labels = best_pairs(scores, config)
         boxes = output.boxes[:, :, queries]
         logits = self._mask_logits(
             levels, boxes, output.attn_feats[:, :, queries], labels, rois_per_pass
@@ -268,7 +267,7 @@ class TeViTRoIHead(SparseRoIHead):
             logits=logits.transpose(0, 1),
             boxes=boxes,
             size=geometry.original,
-            threshold=self.test_cfg.mask_thr_binary,
+            threshold=config.mask_threshold,
         )
         return ClipPrediction(
             queries=queries,
@@ -277,6 +276,7 @@ class TeViTRoIHead(SparseRoIHead):
             class_scores=scores[queries],
             boxes=boxes,
             masks=masks,
+            embeddings=output.object_feats[0, :, queries].transpose(0, 1),  # [N, T, C]
         )
 
     def _mask_logits(

@@ -1,0 +1,112 @@
+"""How a model predicts a video: its ``test_cfg``, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tevit_vis.tracking import Tracker, Windows, build_tracker, windows_of
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import check_fraction, check_whole_number
+
+KEY = 'model.test_cfg'
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """The settings of inference that all systems know.
+
+    Args:
+        windows: how a video is cut; None takes a whole video as one clip.
+        tracker: config of the tracker that joins windows, None where there are no windows.
+        max_instances: (query, class) pairs of a clip that are output, or queries of a window; None
+            leaves the choice to the system.
+        mask_threshold: probability from which on a pixel belongs to a mask, above 0 and below 1.
+        drop_empty: whether instances without a pixel in any frame are left out.
+        min_mask_score: score below which an instance is listed without masks.
+        frames_per_pass: frames that go through the network at a time; None suits the device.
+        rois_per_pass: RoIs that go through TeViT's heads at a time; None suits the device.
+    """
+
+    windows: Windows | None
+    tracker: Mapping | None
+    max_instances: int | None
+    mask_threshold: float
+    drop_empty: bool
+    min_mask_score: float
+    frames_per_pass: int | None
+    rois_per_pass: int | None
+
+    @classmethod
+    def of(cls, test_cfg: Mapping | None) -> InferenceConfig:
+        """Reads ``model.test_cfg``.
+
+        Args:
+            test_cfg: of a model; TeViT's has ``max_per_img`` and ``mask_thr_binary`` in ``rcnn``,
+                where mmdet's heads have them.
+
+        Raises:
+            InputError: a value that cannot be; names its key.
+
+        Example:
+            >>> config = InferenceConfig.of(dict(rcnn=dict(max_per_img=10, mask_thr_binary=0.5)))
+            >>> config.max_instances, config.windows
+            (10, None)
+        """
+        test_cfg = test_cfg or {}
+        of_clip, where = test_cfg, KEY
+        if isinstance(test_cfg.get('rcnn'), Mapping):
+            of_clip, where = test_cfg['rcnn'], f'{KEY}.rcnn'
+        windows = windows_of(test_cfg.get('windows'))
+        tracker = test_cfg.get('tracker')
+        if windows is not None:
+            build_tracker(tracker)  # raises where it cannot be built
+        threshold_key = f'{where}.mask_thr_binary'
+        threshold = check_fraction(threshold_key, of_clip.get('mask_thr_binary', 0.5))
+        if threshold in (0, 1):
+            raise InputError(f'{threshold_key}: must be above 0 and below 1, but got {threshold:g}')
+        drop_empty = test_cfg.get('drop_empty', False)
+        if not isinstance(drop_empty, bool):
+            raise InputError(f'{KEY}.drop_empty: must be True or False, but got {drop_empty!r}')
+        return cls(
+            windows=windows,
+            tracker=tracker if windows is not None else None,
+            max_instances=_optional_number(f'{where}.max_per_img', of_clip, least=0),
+            mask_threshold=threshold,
+            drop_empty=drop_empty,
+            min_mask_score=check_fraction(
+                f'{KEY}.min_mask_score', test_cfg.get('min_mask_score', 0.0)
+            ),
+            frames_per_pass=_optional_number(f'{KEY}.frames_per_pass', test_cfg, least=1),
+            rois_per_pass=_optional_number(f'{KEY}.rois_per_pass', test_cfg, least=1),
+        )
+
+    @property
+    def one_per_query(self) -> bool:
+        """Whether a query is output under its best class alone, as windows need it: they join
+        whole class vectors.
+        """
+        return self.windows is not None
+
+    def build_tracker(self) -> Tracker:
+        """Builds the tracker for a video in windows."""
+        return build_tracker(self.tracker or {})
+
+    def streaming_windows(self) -> Windows:
+        """Returns the windows of a model that is to stream a video.
+
+        Raises:
+            InputError: it has none.
+        """
+        if self.windows is None:
+            raise InputError(
+                f'{KEY}.windows.length: must be the frames of a window to stream a video, e.g. 10, '
+                'but is None, which makes the whole video one clip'
+            )
+        return self.windows
+
+
+def _optional_number(key: str, section: Mapping, least: int) -> int | None:
+    """Returns a whole number of a section; None where it is not set."""
+    value = section.get(key.rsplit('.', 1)[1])
+    return None if value is None else check_whole_number(key, value, least)

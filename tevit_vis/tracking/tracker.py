@@ -1,0 +1,103 @@
+"""What every tracker does: it takes the windows of a video in order and gives back its frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+
+from tevit_vis.rle import encode_masks
+from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, VideoInstances
+from tevit_vis.utils.building import build
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.registry import TRACKERS
+from tevit_vis.utils.values import check_fraction
+
+KEY = 'model.test_cfg.tracker'
+
+
+class Tracker(ABC):
+    """Joins the instances of overlapping windows to tracks of the video.
+
+    A tracker is made for one video. Register a new one with ``TRACKERS.register_module()`` and name
+    it in ``model.test_cfg.tracker``.
+
+    Args:
+        min_score: mean probability above which a track is output under a class, 0 to 1.
+    """
+
+    def __init__(self, min_score: float) -> None:
+        self.min_score = check_fraction(f'{KEY}.min_score', min_score)
+
+    @abstractmethod
+    def add(self, frames: range, prediction: ClipPrediction) -> list[int]:
+        """Matches the instances of the next window with the tracks.
+
+        Args:
+            frames: numbers of the window's frames, none of which is closed.
+            prediction: for the window; N instances in its T frames.
+
+        Returns:
+            The track of each instance, [N].
+        """
+
+    @abstractmethod
+    def close(self, before: int | None = None) -> list[FrameInstances]:
+        """Returns the frames that no later window can change and that were not returned yet.
+
+        Args:
+            before: the first frame of the next window; None closes all frames.
+        """
+
+
+def build_tracker(config: Mapping) -> Tracker:
+    """Builds the tracker of a config.
+
+    Raises:
+        InputError: a config without a type, of an unknown type, or with other arguments.
+
+    Example:
+        >>> build_tracker(dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.01)).min_score
+        0.01
+    """
+    if not isinstance(config, Mapping) or 'type' not in config:
+        raise InputError(f"{KEY}: must be dict(type='SoftIoUStitcher', ...), but got {config!r}")
+    return build(KEY, lambda: TRACKERS.build(dict(config)))
+
+
+def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInstances:
+    """Returns every (track, class) of a video whose mean probability is above ``min_score``.
+
+    Frames in which a track was never found have an empty mask and a box of zeros.
+
+    Args:
+        frames: at least one.
+        min_score: 0 to 1.
+    """
+    in_frames: dict[int, dict[int, tuple[np.ndarray, RLE]]] = {}  # by track, then frame
+    class_scores: dict[int, np.ndarray] = {}
+    for frame in frames:
+        for track, scores, box, mask in zip(
+            frame.tracks, frame.class_scores, frame.boxes, frame.masks
+        ):
+            in_frames.setdefault(track, {})[frame.frame] = box, mask
+            class_scores[track] = scores  # those of its last frame are of all its windows
+    size, num_frames = frame.size, frame.frame + 1
+    empty = np.zeros(4), encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
+    labels, scores_of_labels, boxes, segmentations = [], [], [], []
+    for track in sorted(in_frames):
+        for label in np.flatnonzero(class_scores[track] > min_score):
+            tube = [in_frames[track].get(t, empty) for t in range(num_frames)]
+            labels.append(label)
+            scores_of_labels.append(class_scores[track][label])
+            boxes.append(np.stack([box for box, _ in tube]))
+            segmentations.append([mask for _, mask in tube])
+    return VideoInstances(
+        labels=np.array(labels, np.int64),
+        scores=np.array(scores_of_labels, np.float32),
+        boxes=np.array(boxes, np.float32).reshape(-1, num_frames, 4),
+        segmentations=segmentations,
+        size=size,
+    )
