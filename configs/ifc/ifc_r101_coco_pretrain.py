@@ -5,28 +5,7 @@ model = dict(
         depth=101, style='caffe', init_cfg=dict(checkpoint='pretrained/resnet101_caffe.pth')
     ),
 )
-normalize = dict(
-    type='Normalize', mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], to_rgb=False
-)
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    {{_base_.flip}},
-    {{_base_.augment}},
-    normalize,
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.test_resize}},
-    dict(type='RandomFlip', flip_ratio=0.0),
-    normalize,
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
-data = dict(
-    train=dict(pipeline=train_pipeline),
-    val=dict(pipeline=test_pipeline),
-    test=dict(pipeline=test_pipeline),
-)
+normalize = dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], to_rgb=False)
+caffe = dict(pipeline=dict(normalize=normalize))
+data = dict(train=caffe, val=caffe, test=caffe)
+del caffe

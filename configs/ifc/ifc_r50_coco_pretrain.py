@@ -18,25 +18,10 @@ crop = [
     ),
     resize,
 ]
-augment = dict(type='AutoAugment', policies=[[resize], crop])
-test_resize = dict(resize, short_sides=[800])
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    {{_base_.flip}},
-    augment,
-    {{_base_.normalize}},
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    test_resize,
-    dict(type='RandomFlip', flip_ratio=0.0),
-    {{_base_.normalize}},
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
+train_pipeline = dict(
+    resize_short_side=None, augment=dict(type='AutoAugment', policies=[[resize], crop])
+)
+test_pipeline = dict(resize_short_side=dict(short_sides=[800]))
 coco = dict(type='CocoImageDataset', categories=None)
 val = dict(
     ann_file='data/coco/annotations/instances_val2017.json',

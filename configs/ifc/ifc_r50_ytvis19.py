@@ -5,27 +5,11 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-test_resize = dict(
-    type='ResizeShortSide', short_sides=[360], max_long_side=1333, round_long_side=True
+short_side = dict(type='ResizeShortSide', max_long_side=1333, round_long_side=True)
+train_pipeline = dict(
+    resize=None, resize_short_side=dict(short_side, short_sides=[360, 480]), pad=None
 )
-train_resize = dict(test_resize, short_sides=[360, 480])
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    train_resize,
-    {{_base_.flip}},
-    {{_base_.normalize}},
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    test_resize,
-    dict(type='RandomFlip', flip_ratio=0.0),
-    {{_base_.normalize}},
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
+test_pipeline = dict(resize=None, resize_short_side=dict(short_side, short_sides=[360]), pad=None)
 data = dict(
     train=dict(
         annotated_only=False, clip_sampler=dict(type='ifc', reach=20), pipeline=train_pipeline
@@ -33,3 +17,4 @@ data = dict(
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline),
 )
+del short_side

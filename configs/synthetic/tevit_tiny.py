@@ -1,4 +1,4 @@
-# Second part of the curriculum: clips, started from the weights of tevit_tiny_images.
+# A small TeViT on the synthetic videos, from drawn weights; for own configs to inherit.
 _base_ = [
     '../_base_/models/tevit_tiny.py',
     '../_base_/datasets/synthetic.py',
@@ -6,6 +6,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = 'work_dirs/tevit_tiny_images/latest.pth'
 log_config = dict(interval=20)
 weight_average = dict(decay=0.999)

@@ -1,7 +1,6 @@
 # First part of the curriculum: single frames, so that queries learn to find and mask objects.
 _base_ = './tevit_tiny.py'
 
-load_from = None
 data = dict(samples_per_gpu=16, train=dict(clip_length=1))
 optimizer = dict(lr=1e-3)
 lr_config = dict(warmup_iters=300)

@@ -1,3 +1,3 @@
 _base_ = './tevit_r50.py'
 
-data = dict(train=dict(pipeline={{_base_.multiscale_train_pipeline}}))
+data = dict(train=dict(pipeline=dict(resize=dict(multiscale_mode='value'))))

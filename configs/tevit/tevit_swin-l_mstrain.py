@@ -33,32 +33,12 @@ optimizer = dict(
     )
 )
 
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    dict(
-        type='Resize',
-        img_scale=[(1333, short_side) for short_side in range(320, 801, 32)],
-        multiscale_mode='value',
-        keep_ratio=True,
-    ),
-    {{_base_.flip}},
-    {{_base_.normalize}},
-    {{_base_.pad}},
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    dict(type='Resize', img_scale=(1333, 480), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.0),
-    {{_base_.normalize}},
-    {{_base_.pad}},
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
+scales = [(1333, short_side) for short_side in range(320, 801, 32)]
+train_pipeline = dict(resize=dict(img_scale=scales, multiscale_mode='value'))
+test_pipeline = dict(resize=dict(img_scale=(1333, 480)))
 data = dict(
     train=dict(pipeline=train_pipeline),
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline),
 )
+del scales

@@ -21,6 +21,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.utils.checkpoints import class_names_of, first_weights_by_our_reader, read_checkpoint
 from tevit_vis.utils.config import apply_options, build, load_config
+from tevit_vis.utils.config_shorthand import expand_shorthand
 from tevit_vis.utils.devices import check_amp, check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
@@ -70,8 +71,8 @@ def init_model(
     """
     if not isinstance(config, Config):
         config = load_config(os.fspath(config), cfg_options)
-    elif cfg_options:
-        config = apply_options(copy.deepcopy(config), cfg_options)
+    else:
+        config = apply_options(expand_shorthand(copy.deepcopy(config)), cfg_options or {})
     target = check_device(device)
     amp_dtype = check_amp(amp, target)
     InferenceConfig.of(config.model.get('test_cfg'))  # raises where a setting cannot be

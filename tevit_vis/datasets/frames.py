@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from mmcv.parallel import DataContainer
 from mmdet.core import BitmapMasks
 from mmdet.datasets.pipelines import Compose
 
+from tevit_vis.utils.config_shorthand import pipeline_steps
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video.images import image_faults
 
@@ -41,20 +42,21 @@ class FramePipeline:
     """mmdet's pipeline, one frame at a time.
 
     Args:
-        transforms: configs of the steps; the first reads a file.
+        transforms: configs of the steps, or a dict of them by name; the first reads a file.
 
     Raises:
         InputError: the first step does not read a file.
     """
 
-    def __init__(self, transforms: Sequence[dict]) -> None:
-        if not transforms or not transforms[0]['type'].startswith('LoadImage'):
+    def __init__(self, transforms: Sequence[dict] | Mapping[str, dict]) -> None:
+        steps = pipeline_steps(transforms)
+        if not steps or not steps[0]['type'].startswith('LoadImage'):
             raise InputError(
                 'data.<split>.pipeline: its first step must be LoadImageFromFile, '
-                f'but got {transforms[0]["type"] if transforms else "none"}'
+                f'but got {steps[0]["type"] if steps else "none"}'
             )
-        self.load = Compose(transforms[:1])
-        self.transform = Compose(transforms[1:])
+        self.load = Compose(steps[:1])
+        self.transform = Compose(steps[1:])
 
     def read(self, path: str) -> dict:
         """Decode an image file into mmdet's ``results`` dict.

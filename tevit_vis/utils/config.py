@@ -15,6 +15,7 @@ from mmcv import Config, ConfigDict
 
 from tevit_vis.utils.building import build, one_line
 from tevit_vis.utils.config_keys import SECTIONS, check_option
+from tevit_vis.utils.config_shorthand import expand_shorthand
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import did_you_mean
 
@@ -116,7 +117,7 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
     for section in ('model', 'data'):
         if section not in config:
             raise InputError(f'{path}: config must have {section!r}, but has none')
-    return apply_options(config, options or {})
+    return apply_options(expand_shorthand(config), options or {})
 
 
 def _line_of_config(error: BaseException) -> str:

@@ -3,30 +3,9 @@ _base_ = './youtube_vis_2019.py'
 
 dataset_type = 'CocoImageDataset'
 data_root = 'data/coco/'
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    dict(
-        type='Resize',
-        img_scale=[(1333, short_side) for short_side in range(480, 801, 32)],
-        multiscale_mode='value',
-        keep_ratio=True,
-    ),
-    {{_base_.flip}},
-    {{_base_.normalize}},
-    {{_base_.pad}},
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    dict(type='Resize', img_scale=(1333, 800), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.0),
-    {{_base_.normalize}},
-    {{_base_.pad}},
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
+scales = [(1333, short_side) for short_side in range(480, 801, 32)]
+train_pipeline = dict(resize=dict(img_scale=scales, multiscale_mode='value'))
+test_pipeline = dict(resize=dict(img_scale=(1333, 800)))
 val = dict(
     type=dataset_type,
     ann_file=data_root + 'annotations/instances_val2017.json',
@@ -46,4 +25,4 @@ data = dict(
     val=val,
     test=val,
 )
-del val
+del scales, val

@@ -3,7 +3,9 @@ dataset_type = 'YouTubeVISDataset'
 data_root = 'data/youtubevis/'
 categories = 'ytvis2019'
 
-# The steps have names, so that a config which changes one of them can list the others.
+# Steps have names, so that a config which inherits these can change one of them alone, e.g.
+# data = dict(train=dict(pipeline=dict(resize=dict(img_scale=(960, 540))))). None or an empty dict
+# leaves a step out; the empty ones here are places for the steps of other recipes.
 load_image = dict(type='LoadImageFromFile')
 load_annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
 flip = dict(type='RandomFlip', flip_ratio=0.5)
@@ -15,40 +17,29 @@ bundle = dict(type='DefaultFormatBundle')
 collect_train = dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids'])
 collect_test = dict(type='Collect', keys=['img'])
 
-train_pipeline = [
-    load_image,
-    load_annotations,
-    dict(type='Resize', img_scale=[(640, 360), (960, 480)], keep_ratio=True),
-    flip,
-    normalize,
-    pad,
-    bundle,
-    collect_train,
-]
-multiscale_train_pipeline = [
-    load_image,
-    load_annotations,
-    dict(
-        type='Resize',
-        img_scale=[(640, 360), (960, 480)],
-        multiscale_mode='value',
-        keep_ratio=True,
-    ),
-    flip,
-    normalize,
-    pad,
-    bundle,
-    collect_train,
-]
-test_pipeline = [
-    load_image,
-    dict(type='Resize', img_scale=(640, 360), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.0),
-    normalize,
-    pad,
-    bundle,
-    collect_test,
-]
+train_pipeline = dict(
+    load_image=load_image,
+    load_annotations=load_annotations,
+    resize=dict(type='Resize', img_scale=[(640, 360), (960, 480)], keep_ratio=True),
+    resize_short_side=dict(),
+    flip=flip,
+    augment=dict(),
+    distort=dict(),
+    normalize=normalize,
+    pad=pad,
+    bundle=bundle,
+    collect=collect_train,
+)
+test_pipeline = dict(
+    load_image=load_image,
+    resize=dict(type='Resize', img_scale=(640, 360), keep_ratio=True),
+    resize_short_side=dict(),
+    flip=dict(type='RandomFlip', flip_ratio=0.0),
+    normalize=normalize,
+    pad=pad,
+    bundle=bundle,
+    collect=collect_test,
+)
 
 data = dict(
     samples_per_gpu=2,

@@ -3,8 +3,6 @@
 _base_ = './youtube_vis_2019.py'
 
 categories = 'ytvis2019_by_id'
-# Alike for all frames of a clip, so it may come after resizing, which takes whole numbers.
-distort = dict(type='PhotoMetricDistortion')
 resize = dict(
     type='ResizeShortSide', short_sides=[288, 320, 352, 392, 416, 448, 480, 512], max_long_side=768
 )
@@ -24,25 +22,15 @@ resize_or_crop = dict(
         ],
     ],
 )
-train_pipeline = [
-    {{_base_.load_image}},
-    {{_base_.load_annotations}},
-    {{_base_.flip}},
-    resize_or_crop,
-    distort,
-    {{_base_.normalize}},
-    {{_base_.pad}},
-    {{_base_.bundle}},
-    {{_base_.collect_train}},
-]
-test_pipeline = [
-    {{_base_.load_image}},
-    dict(type='ResizeShortSide', short_sides=[360]),
-    dict(type='RandomFlip', flip_ratio=0.0),
-    {{_base_.normalize}},
-    {{_base_.bundle}},
-    {{_base_.collect_test}},
-]
+train_pipeline = dict(
+    resize=None,
+    augment=resize_or_crop,
+    # Alike for all frames of a clip, so it may come after resizing, which takes whole numbers.
+    distort=dict(type='PhotoMetricDistortion'),
+)
+test_pipeline = dict(
+    resize=None, resize_short_side=dict(type='ResizeShortSide', short_sides=[360]), pad=None
+)
 data = dict(
     train=dict(
         categories=categories,

@@ -1,8 +1,14 @@
 # What MS-STS VIS adds to SeqFormer, for its configs to take up.
-mixer = dict(
-    type='SplitAttention', num_heads=4, head_dims=16, feedforward_channels=128, dropout=0.1
+mixers = dict(
+    encoder=dict(
+        mixer=dict(
+            type='SplitAttention', num_heads=4, head_dims=16, feedforward_channels=128, dropout=0.1
+        ),
+    ),
+    decoder=dict(
+        box_mixer=dict(type='BoxTemporalAttention', num_heads=8, head_dims=40, dropout=0.1),
+    ),
 )
-box_mixer = dict(type='BoxTemporalAttention', num_heads=8, head_dims=40, dropout=0.1)
 # Only in training; None leaves it out.
 adversary = dict(
     loss=dict(type='AdversarialLoss', block_channels=[64, 128, 256, 512], loss_weight=0.01),

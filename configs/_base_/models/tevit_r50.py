@@ -1,5 +1,5 @@
-# TeViT on ResNet-50: six QueryInst stages whose attention also runs along time.
-num_stages = 6
+# TeViT on ResNet-50: six QueryInst stages whose attention also runs along time. All stages are
+# alike, so that each part of them stands here once.
 channels = 256
 num_classes = 40
 
@@ -105,15 +105,15 @@ model = dict(
     rpn_head=dict(type='EmbeddingRPNHead', num_proposals=100, proposal_feature_channel=channels),
     roi_head=dict(
         type='TeViTRoIHead',
-        num_stages=num_stages,
-        stage_loss_weights=[1] * num_stages,
+        num_stages=6,
+        stage_loss_weights=1,
         proposal_feature_channel=channels,
         bbox_roi_extractor=roi_extractor(7),
         mask_roi_extractor=roi_extractor(14),
-        bbox_head=[bbox_stage] * num_stages,
-        mask_head=[mask_stage] * num_stages,
+        bbox_head=bbox_stage,
+        mask_head=mask_stage,
     ),
-    train_cfg=dict(rpn=None, rcnn=[train_stage] * num_stages),
+    train_cfg=dict(rpn=None, rcnn=train_stage),
     test_cfg=dict(
         rpn=None,
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),

@@ -1,0 +1,61 @@
+"""What config files write once, written out as mmcv and mmdet expect it.
+
+- A pipeline may be a dict of named steps, of which a config that inherits it changes one by name:
+  ``data = dict(train=dict(pipeline=dict(resize=dict(img_scale=(960, 540)))))``. A step that is None
+  or empty is left out. It becomes the list of its steps.
+- A stage of TeViT's heads may be one dict. It becomes a list of ``num_stages`` of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmcv import Config
+
+
+def expand_shorthand(config: Config) -> Config:
+    """Writes out named pipelines and stages of a config in place, and returns it.
+
+    Example:
+        >>> pipeline = dict(load=dict(type='LoadImageFromFile'), flip=None)
+        >>> config = expand_shorthand(Config(dict(data=dict(test=dict(pipeline=pipeline)))))
+        >>> config.data.test.pipeline
+        [{'type': 'LoadImageFromFile'}]
+    """
+    content = config._cfg_dict
+    _expand_pipelines(content.get('data'))
+    model = content.get('model') or {}
+    roi_head = model.get('roi_head')
+    if isinstance(roi_head, Mapping) and isinstance(roi_head.get('num_stages'), int):
+        num_stages = roi_head['num_stages']
+        for name in ('bbox_head', 'mask_head', 'stage_loss_weights'):
+            _repeat(roi_head, name, num_stages)
+        _repeat(model.get('train_cfg') or {}, 'rcnn', num_stages)
+    return config
+
+
+def pipeline_steps(pipeline: Mapping | Sequence) -> list:
+    """Returns the steps of a pipeline, which may have names."""
+    if isinstance(pipeline, Mapping):
+        return [step for step in pipeline.values() if step]
+    return list(pipeline)
+
+
+def _expand_pipelines(node: Any) -> None:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name == 'pipeline' and isinstance(value, Mapping):
+                node[name] = pipeline_steps(value)
+            else:
+                _expand_pipelines(value)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            _expand_pipelines(child)
+
+
+def _repeat(section: Any, name: str, count: int) -> None:
+    value = section.get(name)
+    if value is not None and not isinstance(value, (list, tuple)):
+        section[name] = [copy.deepcopy(value) for _ in range(count)]
