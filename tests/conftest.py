@@ -22,7 +22,7 @@ from torch import nn
 from tevit_vis.apis import init_model
 from tevit_vis.apis.build import build_model, prepare_for_inference
 from tevit_vis.apis.options import TrainOptions
-from tevit_vis.datasets.synthetic_files import instance_entry
+from tevit_vis.data_tools.synthetic_files import instance_entry
 from tevit_vis.utils.config import load_config
 
 SHARED = Path(__file__).parents[2] / 'shared'

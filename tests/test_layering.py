@@ -10,7 +10,7 @@ import tevit_vis
 PACKAGE = Path(tevit_vis.__file__).parent
 # Each layer may import itself and those before it.
 LAYERS = [
-    ['utils', 'structures', 'geometry', 'version', 'mask_checks'],
+    ['utils', 'structures', 'ground_truth', 'geometry', 'version', 'mask_checks'],
     ['rle', 'video', 'layers'],
     ['masks', 'annotated_videos'],
     ['annotations'],
@@ -26,7 +26,7 @@ LAYERS = [
     ['models.inference_config', 'datasets'],
     ['models.heads'],
     ['models.detectors'],
-    ['apis', 'converters'],
+    ['apis', 'converters', 'data_tools'],
 ]
 FORBIDDEN = [('models', 'datasets'), ('datasets', 'models')]
 

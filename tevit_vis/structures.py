@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -88,92 +88,11 @@ class ClipPrediction:
             'boxes': (count, frames, 4),
         }
         for name, shape in expected.items():
-            _check_shape('ClipPrediction', name, tuple(getattr(self, name).shape), shape)
+            check_shape('ClipPrediction', name, tuple(getattr(self, name).shape), shape)
         if self.embeddings is not None:
             shape = tuple(self.embeddings.shape)
             per_frame = (frames,) if len(shape) == 3 else ()
-            _check_shape('ClipPrediction', 'embeddings', shape, (count, *per_frame, *shape[-1:]))
-
-
-@dataclass(frozen=True)
-class GtTubes:
-    """The ground truth of a training clip: instances, each through all frames.
-
-    Args:
-        labels: [N] int64 in 0..K-1.
-        boxes: [T, N, 4] float, x1 y1 x2 y2 in pixels of the network input; zeros where the
-            instance is absent.
-        relative_boxes: [T, N, 4] float, centre x y, width, height, relative to the image. All four
-            are next to nothing where the instance is absent (``models/heads/gt_tubes.py``).
-        masks: [N, T, H, W] bool on the padded network input, or 0 to 1 on the cells that a head
-            compares; empty where the instance is absent.
-        present: [T, N] bool, whether the instance is annotated in the frame.
-        present_on_host: ``present`` as an array, for what the host decides.
-
-    Raises:
-        ValueError: a field whose shape does not fit the others.
-    """
-
-    labels: torch.Tensor
-    boxes: torch.Tensor
-    relative_boxes: torch.Tensor
-    masks: torch.Tensor
-    present: torch.Tensor
-    present_on_host: np.ndarray
-
-    def __post_init__(self) -> None:
-        count, frames = self.masks.shape[:2]
-        expected = {
-            'labels': (count,),
-            'boxes': (frames, count, 4),
-            'relative_boxes': (frames, count, 4),
-            'present': (frames, count),
-            'present_on_host': (frames, count),
-        }
-        for name, shape in expected.items():
-            _check_shape('GtTubes', name, tuple(getattr(self, name).shape), shape)
-
-    @classmethod
-    def of_labels(cls, labels: torch.Tensor, num_frames: int) -> GtTubes:
-        """Returns instances of which nothing but the class is known; they are in all frames."""
-        shape = num_frames, len(labels)
-        return cls(
-            labels=labels,
-            boxes=torch.zeros(*shape, 4),
-            relative_boxes=torch.zeros(*shape, 4),
-            masks=torch.zeros(len(labels), num_frames, 0, 0, dtype=torch.bool),
-            present=torch.ones(shape, dtype=torch.bool),
-            present_on_host=np.ones(shape, bool),
-        )
-
-    def frame(self, index: int) -> GtTubes:
-        """Returns the instances in one frame, as a clip of that frame."""
-        frame = slice(index, index + 1)
-        return GtTubes(
-            labels=self.labels,
-            boxes=self.boxes[frame],
-            relative_boxes=self.relative_boxes[frame],
-            masks=self.masks[:, frame],
-            present=self.present[frame],
-            present_on_host=self.present_on_host[frame],
-        )
-
-    def with_masks(self, masks: torch.Tensor) -> GtTubes:
-        """Returns the instances with other masks [N, T, h, w]."""
-        return replace(self, masks=masks)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-class TrainOutputs(NamedTuple):
-    """What a detector predicted in training, for losses outside of it (MS-STS's adversary)."""
-
-    losses: dict[str, torch.Tensor]
-    padding: torch.Tensor  # [B, T, H, W] bool, True on pixels of no image
-    feature_maps: list[torch.Tensor]  # [B, T, C, H_l, W_l] encoded, the finest first
-    pred_masks: list[torch.Tensor]  # B times [N, T, h, w] logits of the matched queries
-    gt_tubes: Sequence[GtTubes]  # B, in the order of their ids
+            check_shape('ClipPrediction', 'embeddings', shape, (count, *per_frame, *shape[-1:]))
 
 
 @dataclass(frozen=True)
@@ -201,9 +120,9 @@ class VideoInstances:
 
     def __post_init__(self) -> None:
         count = len(self.segmentations)
-        _check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
-        _check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
-        _check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
+        check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
+        check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
+        check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
         check_finite(scores=self.scores, boxes=self.boxes)
         lengths = {len(track) for track in self.segmentations}
         if lengths - {self.num_frames}:
@@ -284,9 +203,9 @@ class FrameInstances:
 
     def __post_init__(self) -> None:
         count, classes = len(self.tracks), self.class_scores.shape[-1]
-        _check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
-        _check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
-        _check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
+        check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
+        check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
+        check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
         check_finite(scores=self.class_scores, boxes=self.boxes)
 
     def take(self, order: Sequence[int]) -> FrameInstances:
@@ -333,6 +252,17 @@ def check_finite(**outputs: np.ndarray) -> None:
             )
 
 
-def _check_shape(owner: str, name: str, found: tuple, wanted: tuple) -> None:
-    if tuple(found) != wanted:
-        raise ValueError(f'{owner}: {name} must have shape {list(wanted)}, but got {list(found)}')
+def check_shape(owner: str, name: str, shape: Sequence[int], expected: tuple[int, ...]) -> None:
+    """Checks the shape of a field of a dataclass.
+
+    Args:
+        owner: the class.
+        name: the field.
+        shape: of the field's value.
+        expected: what it must be.
+
+    Raises:
+        ValueError: it differs.
+    """
+    if tuple(shape) != expected:
+        raise ValueError(f'{owner}: {name} must have shape {list(expected)}, but got {list(shape)}')

@@ -26,9 +26,9 @@ from tevit_vis.apis import (
     write_submission,
 )
 from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.data_tools.synthetic_files import make_synthetic
+from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.datasets import build_dataset
-from tevit_vis.datasets.synthetic import SyntheticWorld
-from tevit_vis.datasets.synthetic_files import make_synthetic
 from tevit_vis.evaluation.ytvis_eval import Evaluation
 from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import positive, run_tool, tool_parser

@@ -14,7 +14,7 @@ from pathlib import Path
 from tevit_vis.apis import Selection, init_model, score_submission, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
-from tevit_vis.apis.test import has_ground_truth
+from tevit_vis.apis.testing import has_ground_truth
 from tevit_vis.datasets import build_dataset
 from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import build, find_config, load_config

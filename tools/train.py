@@ -18,7 +18,7 @@ from mmcv import Config
 from tevit_vis import __version__
 from tevit_vis.apis import TrainOptions, scale_schedule, train
 from tevit_vis.apis.distributed import Processes
-from tevit_vis.apis.train import get_root_logger
+from tevit_vis.apis.training import get_root_logger
 from tevit_vis.utils.checkpoints import checkpoints_of, latest_checkpoint
 from tevit_vis.utils.cli import (
     add_config_arguments,

@@ -6,7 +6,7 @@ import logging
 import pytest
 import torch
 
-from tevit_vis.apis.test import match_categories
+from tevit_vis.apis.testing import match_categories
 from tevit_vis.datasets.categories import category_table, choose_categories
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import rows_by_name

@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tevit_vis.apis import score_submission, write_submission
-from tevit_vis.apis import test as testing
+from tevit_vis.apis import score_submission, testing, write_submission
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.test import has_ground_truth
+from tevit_vis.apis.testing import has_ground_truth
 from tevit_vis.datasets import Video, YouTubeVISDataset
 from tevit_vis.utils.errors import InputError
 

@@ -503,7 +503,7 @@ from mmcv import Config
 import tevit_vis
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import build_adversary
+from tevit_vis.apis.training import build_adversary
 from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.build import build_model
 from tevit_vis.datasets import build_dataset, build_train_loader

@@ -9,7 +9,7 @@ import pytest
 from conftest import noise_frames, write_frames
 from test_train_clips import COLLECT
 
-from tevit_vis.datasets import CocoClipDataset, Draw, JointDataset, build_dataset
+from tevit_vis.datasets import CocoClipDataset, JointDataset, SeededIndex, build_dataset
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.datasets.coco_clips import (
     CATEGORY_MAPS,
@@ -64,7 +64,7 @@ def test_images_without_mapped_classes_or_too_full_are_left_out_and_counted(coco
 
 def test_the_official_map_calls_a_computer_mouse_a_fox(coco):
     dataset = build(coco, category_map='ytvis2019_official', max_instances=27)
-    labels = dataset[Draw(1, 0)].gt_labels[0]
+    labels = dataset[SeededIndex(1, 0)].gt_labels[0]
     assert {dataset.CLASSES[label] for label in labels} <= {'cat', 'fox'}
     assert 'mouse' not in CATEGORY_MAPS['ytvis2019']
     assert 'mouse' not in CATEGORY_MAPS['ytvis2021']
@@ -79,7 +79,11 @@ def test_maps_lead_to_classes_of_their_table(table):
 
 def test_a_clip_is_the_image_and_views_of_it_drawn_by_the_seed(coco):
     dataset = build(coco)
-    clip, again, other = dataset[Draw(0, 5)], dataset[Draw(0, 5)], dataset[Draw(0, 6)]
+    clip, again, other = (
+        dataset[SeededIndex(0, 5)],
+        dataset[SeededIndex(0, 5)],
+        dataset[SeededIndex(0, 6)],
+    )
     assert (clip.img == again.img).all()
     assert not (clip.img == other.img).all()
     assert clip.img.shape[0] == 4
@@ -102,7 +106,7 @@ def test_the_image_stands_anywhere_in_the_clip(coco):
     places = set()
     original = dataset.pipeline.read(str(coco.parent / '00000.png'))['img']
     for seed in range(30):
-        clip = dataset[Draw(0, seed)]
+        clip = dataset[SeededIndex(0, seed)]
         same = [np.array_equal(f, clip.img[0]) for f in clip.img]
         places |= {t for t, m in enumerate(clip.gt_masks) if m.masks.sum() == 400}
         assert len(same) == 4
@@ -235,7 +239,7 @@ def test_joint_data_sets_pass_item_and_seed_on(train_files):
     assert len(joint.videos) == 6
     assert joint.CLASSES == ('cat', 'dog')
     for index in (0, len(single) - 1, len(single), 3 * len(single) - 1):
-        ours, theirs = joint[Draw(index, 7)], single[Draw(index % len(single), 7)]
+        ours, theirs = joint[SeededIndex(index, 7)], single[SeededIndex(index % len(single), 7)]
         assert (ours.img == theirs.img).all()
         assert ours.img_metas[0]['filename'] == theirs.img_metas[0]['filename']
     assert joint[1].img.shape[0] == 2

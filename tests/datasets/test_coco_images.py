@@ -4,7 +4,7 @@ import pytest
 from conftest import noise_frames, write_frames
 from test_train_clips import COLLECT
 
-from tevit_vis.datasets import CocoImageDataset, Draw
+from tevit_vis.datasets import CocoImageDataset, SeededIndex
 from tevit_vis.rle import to_rle
 from tevit_vis.utils.errors import InputError
 
@@ -30,7 +30,7 @@ def coco(tmp_path):
 def test_images_are_clips_of_one_frame(coco):
     dataset = CocoImageDataset(str(coco), str(coco.parent), COLLECT, clip_length=1)
     assert len(dataset) == 1  # the second image has no instance
-    clip = dataset[Draw(0, 0)]
+    clip = dataset[SeededIndex(0, 0)]
     assert clip.img.shape[0] == 1
     assert clip.gt_labels[0].tolist() == [1]
     assert clip.gt_masks[0].masks.sum() == 200

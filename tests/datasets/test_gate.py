@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from test_train_clips import COLLECT
 
-from tevit_vis.datasets import Draw, YouTubeVISDataset
-from tevit_vis.datasets.checks import DatasetCheck
+from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.datasets import SeededIndex, YouTubeVISDataset
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.utils.errors import InputError
 
@@ -121,7 +121,7 @@ def test_boxes_that_contradict_their_masks_give_way(change, caplog, kind, hint):
     assert hint in line
     assert 'annotations[0]: bboxes[0]' in line
     assert '(and 3 more)' in line
-    boxes = dataset[Draw(0, 0)].gt_bboxes[0]
+    boxes = dataset[SeededIndex(0, 0)].gt_bboxes[0]
     assert boxes[0].tolist() == [26, 25, 46, 45]
     warnings = DatasetCheck(json.loads(path.read_text()), 'a.json', str(images)).warnings
     assert any(hint in warning for warning in warnings)
@@ -200,7 +200,7 @@ def test_one_size_of_turned_images_everywhere(change):
     for headers_only in (False, True):
         done = DatasetCheck(content, 'a.json', str(images), headers_only=headers_only)
         assert done.faults == []
-    assert build(path, images)[Draw(0, 0)].img.shape[-2:] == (64, 64)  # 48x64 padded
+    assert build(path, images)[SeededIndex(0, 0)].img.shape[-2:] == (64, 64)  # 48x64 padded
     test = build(path, images, test_mode=True)
     assert test.load_frame(test.videos[0], 0).meta['ori_shape'][:2] == (48, 64)
 

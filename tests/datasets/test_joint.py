@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_train_clips import COLLECT
 
-from tevit_vis.datasets import Draw, build_dataset, build_train_loader
+from tevit_vis.datasets import SeededIndex, build_dataset, build_train_loader
 from tevit_vis.utils.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_a_repeated_data_set_draws_anew_each_time(one):
     assert repeated.CLASSES == single.CLASSES
     assert (repeated.flag == np.tile(single.flag, 3)).all()
     for number in (0, 5, 6, 17):
-        same(repeated[Draw(number, 7)], single[Draw(number % 6, 7)])
+        same(repeated[SeededIndex(number, 7)], single[SeededIndex(number % 6, 7)])
 
 
 def test_a_list_and_a_concat_dataset_are_joint(one):
@@ -53,7 +53,7 @@ def test_a_list_and_a_concat_dataset_are_joint(one):
         ),
     ):
         assert len(joint) == 12
-        same(joint[Draw(8, 3)], single[Draw(2, 3)])
+        same(joint[SeededIndex(8, 3)], single[SeededIndex(2, 3)])
 
 
 def test_rare_categories_come_more_often(one):
@@ -75,7 +75,7 @@ def test_rare_categories_come_more_often(one):
         )
     )
     assert nested.items.tolist() == [0, 1, 2, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 10, 11, 11]
-    same(nested[Draw(5, 1)], build_dataset(one)[Draw(4, 1)])
+    same(nested[SeededIndex(5, 1)], build_dataset(one)[SeededIndex(4, 1)])
 
 
 @pytest.mark.parametrize('workers', [0, 1])

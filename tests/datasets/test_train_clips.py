@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import annotation, moving_square
 
-from tevit_vis.datasets import Draw, YouTubeVISDataset
+from tevit_vis.datasets import SeededIndex, YouTubeVISDataset
 from tevit_vis.rle import decode_rle
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -40,7 +40,7 @@ def test_a_clip_holds_boxes_labels_masks_and_ids_of_its_frames(train_files):
         dict(step, flip_ratio=0.0) if step['type'] == 'RandomFlip' else step for step in COLLECT
     ]
     dataset = build(train_files, flip, clip_length=4)
-    clip = dataset[Draw(3, seed=1)]
+    clip = dataset[SeededIndex(3, seed=1)]
     assert clip.img.shape == (4, 3, 64, 64)  # padded to 32
     two = [t for t in range(4) if len(clip.gt_ids[t]) == 2]
     assert 0 in two  # the key frame, the last of the video
@@ -58,11 +58,11 @@ def test_all_frames_of_a_clip_get_the_same_transforms_and_seeds_decide(train_fil
     dataset = build(train_files, PIPELINE, clip_length=4)
     shapes, flips = set(), set()
     for seed in range(20):
-        clip = dataset[Draw(0, seed)]
+        clip = dataset[SeededIndex(0, seed)]
         assert len({(meta['img_shape'], meta['flip']) for meta in clip.img_metas}) == 1
         shapes.add(clip.img_metas[0]['img_shape'])
         flips.add(clip.img_metas[0]['flip'])
-        again = dataset[Draw(0, seed)]
+        again = dataset[SeededIndex(0, seed)]
         assert (again.img == clip.img).all()
     assert len(shapes) > 5
     assert flips == {True, False}
@@ -74,7 +74,7 @@ def test_global_random_state_is_left_alone(train_files):
     expected = np.random.random(2).tolist()
     np.random.seed(0)
     found = [np.random.random()]
-    dataset[Draw(0, seed=5)]
+    dataset[SeededIndex(0, seed=5)]
     found.append(np.random.random())
     assert found == expected
 
@@ -121,7 +121,7 @@ def test_crowds_are_no_instances(train_files):
 
     dataset = build(changed(train_files, change), clip_length=1)
     assert dataset.key_frames.tolist() == [2, 3, 0, 1]
-    assert dataset[Draw(0, 0)].gt_labels[0].tolist() == [1]
+    assert dataset[SeededIndex(0, 0)].gt_labels[0].tolist() == [1]
 
 
 def test_a_frame_without_instance_can_be_in_a_clip(train_files):
@@ -131,7 +131,7 @@ def test_a_frame_without_instance_can_be_in_a_clip(train_files):
     files = changed(train_files, change)
     dataset = build(files, clip_length=4, annotated_only=False)
     assert len(dataset) == 6
-    clip = dataset[Draw(3, 0)]
+    clip = dataset[SeededIndex(3, 0)]
     assert sorted(len(boxes) for boxes in clip.gt_bboxes) == [0, 0, 1, 1]
     assert all(boxes.shape[1] == 4 for boxes in clip.gt_bboxes)
 
@@ -145,7 +145,7 @@ def test_transforms_that_drop_instances_keep_labels_and_ids_in_step(train_files)
     dataset = build(train_files, pipeline, clip_length=4)
     seen = set()
     for seed in range(40):
-        clip = dataset[Draw(3, seed)]
+        clip = dataset[SeededIndex(3, seed)]
         for t in range(4):
             count = len(clip.gt_bboxes[t])
             found = (len(clip.gt_labels[t]), len(clip.gt_ids[t]), len(clip.gt_masks[t].masks))
@@ -160,11 +160,11 @@ def test_transforms_that_refuse_frames_or_break_sizes_are_named(train_files):
     dropping = dict(CROP, crop_size=(8, 8), allow_negative_crop=False)
     dataset = build(train_files, [*COLLECT[:2], dropping, *COLLECT[2:]], clip_length=4)
     with pytest.raises(InputError, match='pipeline must keep every frame, but dropped this one'):
-        list(map(dataset.load_clip, (Draw(0, seed) for seed in range(20))))
+        list(map(dataset.load_clip, (SeededIndex(0, seed) for seed in range(20))))
     uneven = dict(type='MinIoURandomCrop', min_ious=(0.9,), min_crop_size=0.3)
     dataset = build(train_files, [*COLLECT[:2], uneven, *COLLECT[2:]], clip_length=4)
     with pytest.raises(InputError, match='give all frames of a clip one size, but gave'):
-        list(map(dataset.load_clip, (Draw(0, seed) for seed in range(40))))
+        list(map(dataset.load_clip, (SeededIndex(0, seed) for seed in range(40))))
 
 
 def test_a_table_that_contradicts_the_file_is_refused(train_files):
@@ -176,7 +176,7 @@ def test_a_table_that_contradicts_the_file_is_refused(train_files):
 def test_no_instance_at_all_still_gives_clips(train_files, annotations):
     dataset = build(changed(train_files, lambda content: content.update(annotations=annotations)))
     assert len(dataset) == 6
-    assert [len(labels) for labels in dataset[Draw(5, 0)].gt_labels] == [0] * 5
+    assert [len(labels) for labels in dataset[SeededIndex(5, 0)].gt_labels] == [0] * 5
 
 
 def entry_change(**fields):
@@ -232,7 +232,7 @@ def test_a_frame_of_another_size_is_named(train_files):
     )
     dataset = build(files, annotated_only=False, clip_length=1)
     with pytest.raises(InputError, match='frame 1 of video 6 must be 64x40 .* but it is 64x48'):
-        dataset[Draw(5, 0)]
+        dataset[SeededIndex(5, 0)]
 
 
 def test_a_pipeline_that_drops_what_training_needs_is_refused(train_files):

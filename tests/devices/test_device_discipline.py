@@ -14,7 +14,7 @@ from tevit_vis.apis import inference_video
 from tevit_vis.apis.hooks import ClipOptimizerHook, WeightAverageHook
 from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import build_adversary
+from tevit_vis.apis.training import build_adversary
 
 SYSTEMS = ['tevit', 'seqformer', 'ifc', 'ms_sts']
 CONFIGS = dict(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tevit_vis.apis import train as train_module  # noqa: F401
-from tevit_vis.apis.train import _check_train_device
+from tevit_vis.apis.training import _check_train_device
 from tevit_vis.layers import cuda_ops
 from tevit_vis.utils import devices
 from tevit_vis.utils.devices import check_amp, check_device, device_fault, how_many_fit

@@ -16,10 +16,10 @@ from tevit_vis.apis import inference_video
 from tevit_vis.apis import runner as runner_module
 from tevit_vis.apis.hooks import MAX_SKIPPED_STEPS, ClipOptimizerHook, WeightAverageHook
 from tevit_vis.apis.runner import TrainedModel
-from tevit_vis.apis.train import training_amp
+from tevit_vis.apis.training import training_amp
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.models.assigners import TubeHungarianAssigner
 from tevit_vis.models.assigners.tube_costs import PredTubes
-from tevit_vis.structures import GtTubes
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights

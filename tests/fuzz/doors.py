@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 
 from tevit_vis.annotations import read_annotation_file
-from tevit_vis.datasets import Draw, YouTubeVISDataset
-from tevit_vis.datasets.checks import DatasetCheck
-from tevit_vis.datasets.synthetic_files import instance_entry
+from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.data_tools.synthetic_files import instance_entry
+from tevit_vis.datasets import SeededIndex, YouTubeVISDataset
 from tevit_vis.evaluation.submission import read_results, submission_faults
 from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
@@ -154,7 +154,7 @@ class Doors:
         path = self.write(mutate(self.content, rng), 'train.json')
         dataset = YouTubeVISDataset(path, str(self.folder), PIPELINE, clip_length=2)
         for index in range(min(len(dataset), 3)):
-            dataset[Draw(index, 0)]
+            dataset[SeededIndex(index, 0)]
 
     def check(self, rng: random.Random) -> None:
         content = read_annotation_file(self.write(mutate(self.content, rng), 'check.json'))

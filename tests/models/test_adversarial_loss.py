@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from tevit_vis.ground_truth import GtTubes, TrainOutputs
 from tevit_vis.models.losses.adversarial_loss import AdversarialLoss, foreground
-from tevit_vis.structures import GtTubes, TrainOutputs
 
 CHANNELS, FRAMES = 6, 2
 HEIGHT, WIDTH = 64, 96

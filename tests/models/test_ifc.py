@@ -10,12 +10,12 @@ from tevit_vis.apis import inference_video
 from tevit_vis.apis.inference import predict_video
 from tevit_vis.apis.runner import TrainedModel
 from tevit_vis.datasets import FramePipeline
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.models.assigners import TubeHungarianAssigner
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.models.heads.ifc_head import IFCHead
-from tevit_vis.structures import GtTubes
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 

@@ -20,7 +20,7 @@ from report import Report
 from tevit_vis.apis import init_model
 from tevit_vis.apis.build import bare_model
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.test import write_submission
+from tevit_vis.apis.testing import write_submission
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.heads.gt_tubes import batch_padding

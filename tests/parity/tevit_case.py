@@ -22,7 +22,7 @@ from report import Report
 
 from tevit_vis.apis import init_model
 from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.test import write_submission
+from tevit_vis.apis.testing import write_submission
 from tevit_vis.datasets import build_dataset
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.models.heads.gt_tubes import number_instances

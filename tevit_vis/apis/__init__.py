@@ -6,8 +6,8 @@ from .inference import inference_video, stream_video
 from .options import TrainOptions
 from .predict import Outputs, Selection, predict_to_files
 from .schedule import scale_schedule
-from .test import score_submission, write_submission
-from .train import train
+from .testing import score_submission, write_submission
+from .training import train
 
 __all__ = [
     'Outputs',

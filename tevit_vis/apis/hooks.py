@@ -23,7 +23,7 @@ from tevit_vis.utils.values import check_whole_number
 from .distributed import Processes
 from .journal import ResultsJournal
 from .runner import ClipRunner
-from .test import has_ground_truth, write_submission
+from .testing import has_ground_truth, write_submission
 
 MAX_SKIPPED_STEPS = 30  # in a row; fp16 begins with a scale of 2^16, which 16 of them make 1
 

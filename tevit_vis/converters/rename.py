@@ -208,17 +208,19 @@ def convert_checkpoint(
 
 
 def missing_keys(rules: Sequence[Rule], keys: Collection[str], reverse: bool) -> list[str]:
-    """Keys that those there let expect: every layer up to the last one, with all of its parts."""
-    numbers = {
-        rule: [[int(n) for n in found[0]] for key in keys if (found := rule.match(key, reverse))]
+    """Returns the keys that ought to be there, but are not: every layer up to the last one that
+    has a key must have all of its parts.
+    """
+    layers_of_rule = {
+        rule: [[int(n) for n in match[0]] for key in keys if (match := rule.match(key, reverse))]
         for rule in rules
     }
     last: dict[object, int] = {}  # first number of each family
-    for rule, found in numbers.items():
-        known = [group[0] for group in found if group]
-        last[rule.family or rule] = max([last.get(rule.family or rule, 0), *known])
+    for rule, layers in layers_of_rule.items():
+        family = rule.family or rule
+        last[family] = max([last.get(family, 0), *(layer[0] for layer in layers if layer)])
     expected = []
-    for rule, found in numbers.items():
+    for rule, layers in layers_of_rule.items():
         name = rule.names(reverse)[0]
         places: list[list[int]] = [[]]
         if '*' in name:
@@ -227,7 +229,7 @@ def missing_keys(rules: Sequence[Rule], keys: Collection[str], reverse: bool) ->
             places = [
                 [first, second]
                 for (first,) in places
-                for second in range(max([g[1] for g in found if g[0] == first], default=0) + 1)
+                for second in range(max([x[1] for x in layers if x[0] == first], default=0) + 1)
             ]
         expected += [filled(name, place) + part for place in places for part in rule.parts]
     return [key for key in expected if key not in keys]

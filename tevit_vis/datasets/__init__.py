@@ -6,14 +6,14 @@ from .coco_clips import CocoClipDataset
 from .coco_images import CocoImageDataset
 from .frames import Frame, FramePipeline
 from .joint import JointDataset, ResampledDataset, build_dataset
-from .loader import Draw, TrainClip, build_train_loader
+from .loader import SeededIndex, TrainClip, build_train_loader
 from .pipelines import ResizeShortSide
 from .ytvis import YouTubeVISDataset
 
 __all__ = [
     'CocoClipDataset',
     'CocoImageDataset',
-    'Draw',
+    'SeededIndex',
     'Frame',
     'FramePipeline',
     'JointDataset',

@@ -27,8 +27,8 @@ from tevit_vis.utils.values import check_whole_number
 from .categories import category_table
 from .coco_images import images_as_videos
 from .frames import TrainFrame
-from .instances import FrameInstances
-from .loader import Draw, TrainClip
+from .instances import AnnotatedFrame
+from .loader import SeededIndex, TrainClip
 from .ytvis import YouTubeVISDataset
 
 YTVIS2019 = {
@@ -120,7 +120,7 @@ class CocoClipDataset(YouTubeVISDataset):
             content, self.ann_file, self.category_map, self.target_table, self.max_instances
         )
 
-    def load_clip(self, draw: Draw) -> TrainClip:
+    def load_clip(self, draw: SeededIndex) -> TrainClip:
         """The image of an item and views of it, in random order."""
         place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1
         video = self.videos[place]
@@ -140,7 +140,7 @@ class CocoClipDataset(YouTubeVISDataset):
         return TrainClip.of_frames(frames)
 
     def _transformed(
-        self, image: dict, pixels: np.ndarray, instances: FrameInstances, seed: int
+        self, image: dict, pixels: np.ndarray, instances: AnnotatedFrame, seed: int
     ) -> TrainFrame:
         with seeded(seed):  # every frame's transforms draw the same
             return self.pipeline.train_frame(dict(image, img=pixels), instances)
@@ -209,8 +209,8 @@ def select_images(
 
 
 def random_view(
-    image: np.ndarray, instances: FrameInstances, rng: np.random.Generator
-) -> tuple[np.ndarray, FrameInstances]:
+    image: np.ndarray, instances: AnnotatedFrame, rng: np.random.Generator
+) -> tuple[np.ndarray, AnnotatedFrame]:
     """An image turned, shifted, tilted, recoloured and perhaps blurred, and what is left in it.
 
     Args:
@@ -237,9 +237,9 @@ def random_view(
     return view, visible(moved, stacked.any(axis=(1, 2)))
 
 
-def visible(instances: FrameInstances, kept: np.ndarray) -> FrameInstances:
+def visible(instances: AnnotatedFrame, kept: np.ndarray) -> AnnotatedFrame:
     """Those of ``kept`` [G] bool."""
-    return FrameInstances(
+    return AnnotatedFrame(
         boxes=instances.boxes[kept],
         labels=instances.labels[kept],
         ids=instances.ids[kept],

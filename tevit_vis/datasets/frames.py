@@ -15,7 +15,7 @@ from tevit_vis.utils.config_shorthand import pipeline_steps
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video.images import image_faults
 
-from .instances import FrameInstances
+from .instances import AnnotatedFrame
 
 TRAIN_KEYS = ('img', 'img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids')
 
@@ -84,7 +84,7 @@ class FramePipeline:
             )
         )
 
-    def train_frame(self, image: dict, instances: FrameInstances) -> TrainFrame:
+    def train_frame(self, image: dict, instances: AnnotatedFrame) -> TrainFrame:
         """The frame of ``read`` with its instances, crowds left out.
 
         Raises:

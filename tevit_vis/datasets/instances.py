@@ -32,7 +32,7 @@ LOGGER = logging.getLogger('tevit_vis')
 
 
 @dataclass(frozen=True)
-class FrameInstances:
+class AnnotatedFrame:
     """The instances of one frame.
 
     Args:
@@ -91,13 +91,13 @@ class InstanceTable:
         rows = self.annotation[slice(*self.first_row[frame : frame + 2])]
         return np.unique(self.labels[rows[~self.crowd[rows]]])
 
-    def of_frame(self, frame: int, size: tuple[int, int]) -> FrameInstances:
+    def of_frame(self, frame: int, size: tuple[int, int]) -> AnnotatedFrame:
         """The instances of a frame of (height, width) ``size``."""
         first, last = self.first_row[frame : frame + 2]
         ids = self.annotation[first:last]
         ends = self.text_ends[first : last + 1]
         texts = [self.texts[a:b].tobytes() for a, b in zip(ends[:-1], ends[1:])]
-        return FrameInstances(
+        return AnnotatedFrame(
             boxes=self.boxes[first:last],
             labels=self.labels[ids].astype(np.int64),
             ids=ids.astype(np.int64),

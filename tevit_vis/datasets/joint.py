@@ -18,7 +18,7 @@ from tevit_vis.annotated_videos import Video
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_whole_number
 
-from .loader import Draw, TrainClip
+from .loader import SeededIndex, TrainClip
 
 
 def build_dataset(config: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
@@ -112,7 +112,7 @@ class ResampledDataset:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, item: int | Draw) -> TrainClip:
+    def __getitem__(self, item: int | SeededIndex) -> TrainClip:
         """A training clip, see ``YouTubeVISDataset``."""
         return self.dataset[_at(item, int(self.items[_number(item)]))]
 
@@ -121,13 +121,13 @@ class ResampledDataset:
         return self.dataset.get_cat_ids(int(self.items[item]))
 
 
-def _number(item: int | Draw) -> int:
-    return item.index if isinstance(item, Draw) else item
+def _number(item: int | SeededIndex) -> int:
+    return item.index if isinstance(item, SeededIndex) else item
 
 
-def _at(item: int | Draw, number: int) -> int | Draw:
+def _at(item: int | SeededIndex, number: int) -> int | SeededIndex:
     """An item of another number, with the same seed."""
-    return Draw(number, item.seed) if isinstance(item, Draw) else number
+    return SeededIndex(number, item.seed) if isinstance(item, SeededIndex) else number
 
 
 @DATASETS.register_module()
@@ -184,7 +184,7 @@ class JointDataset:
         place = int(np.searchsorted(self.ends, number, side='right'))
         return self.datasets[place], number - (int(self.ends[place - 1]) if place else 0)
 
-    def __getitem__(self, item: int | Draw) -> TrainClip:
+    def __getitem__(self, item: int | SeededIndex) -> TrainClip:
         """A training clip, see ``YouTubeVISDataset``."""
         dataset, number = self._place(_number(item))
         return dataset[_at(item, number)]

@@ -25,7 +25,7 @@ from tevit_vis.utils.seeds import mixed_seed
 from .frames import TrainFrame
 
 
-class Draw(NamedTuple):
+class SeededIndex(NamedTuple):
     """An item of a data set together with the seed of all that is random about it."""
 
     index: int
@@ -83,7 +83,7 @@ def collate_clips(clips: Sequence[TrainClip]) -> dict:
 
 
 class ClipBatchSampler(Sampler):
-    """Endless batches of ``Draw``; each epoch takes every item once, in a new order.
+    """Endless batches of ``SeededIndex``; each epoch takes every item once, in a new order.
 
     Clips of a batch are of one orientation group, so that little is padded. Processes take turns
     in one common batch: two processes with one clip see what one process with two clips sees.
@@ -116,14 +116,16 @@ class ClipBatchSampler(Sampler):
     def __len__(self) -> int:
         return self.batches_per_epoch
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SeededIndex]]:
         iteration = self.start
         while True:
             epoch, place = divmod(iteration, self.batches_per_epoch)
             for batch in self.epoch_batches(epoch)[place:]:
                 first = self.rank * self.batch_size
                 mine = range(first, first + self.batch_size)
-                yield [Draw(int(batch[s]), mixed_seed(self.seed, iteration, s)) for s in mine]
+                yield [
+                    SeededIndex(int(batch[s]), mixed_seed(self.seed, iteration, s)) for s in mine
+                ]
                 iteration += 1
 
     def epoch_batches(self, epoch: int) -> np.ndarray:
@@ -151,7 +153,7 @@ def build_train_loader(
     """An endless loader of training batches.
 
     Args:
-        dataset: of ``Draw -> TrainClip``, with orientation groups as ``flag``.
+        dataset: of ``SeededIndex -> TrainClip``, with orientation groups as ``flag``.
         samples_per_gpu: clips of a batch of this process.
         workers_per_gpu: processes that load clips; 0 loads in this process.
         seed: of the run.

@@ -22,7 +22,7 @@ from .categories import choose_categories
 from .clip_sampler import build_clip_sampler
 from .frames import Frame, FramePipeline, TrainFrame
 from .instances import parse_instances
-from .loader import Draw, TrainClip
+from .loader import SeededIndex, TrainClip
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class YouTubeVISDataset:
     def __len__(self) -> int:
         return len(self.videos) if self.test_mode else len(self.key_frames)
 
-    def __getitem__(self, item: int | Draw) -> TrainClip | dict:
+    def __getitem__(self, item: int | SeededIndex) -> TrainClip | dict:
         """A training clip, drawn anew at each call unless ``item`` brings a seed; or a video as
         ``img [T, 3, H, W]`` and T ``img_metas``.
         """
@@ -134,8 +134,8 @@ class YouTubeVISDataset:
                 img=torch.stack([frame.img for frame in frames]),
                 img_metas=[frame.meta for frame in frames],
             )
-        if not isinstance(item, Draw):
-            item = Draw(item, int(np.random.randint(2**31)))
+        if not isinstance(item, SeededIndex):
+            item = SeededIndex(item, int(np.random.randint(2**31)))
         return self.load_clip(item)
 
     def get_cat_ids(self, item: int) -> list[int]:
@@ -144,7 +144,7 @@ class YouTubeVISDataset:
         frame = int(self.first_frame[place]) + int(self.key_frames[item])
         return self.instances.labels_of_frame(frame).tolist()
 
-    def load_clip(self, draw: Draw) -> TrainClip:
+    def load_clip(self, draw: SeededIndex) -> TrainClip:
         """The clip of a key frame; the seed decides on its other frames and all transforms."""
         place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1
         usable = self.key_frames[self.first_key[place] : self.first_key[place + 1]]

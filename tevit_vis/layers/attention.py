@@ -7,7 +7,7 @@ from mmcv.cnn.bricks.transformer import MultiheadAttention
 from torch import nn
 
 
-class WeightlessAttention(nn.MultiheadAttention):
+class AttentionWithoutWeights(nn.MultiheadAttention):
     """torch's attention, which takes its fast path when nobody asks for the weights."""
 
     def forward(self, *args, **kwargs) -> tuple[torch.Tensor, None]:
@@ -15,7 +15,7 @@ class WeightlessAttention(nn.MultiheadAttention):
         return super().forward(*args, **kwargs, need_weights=False)
 
 
-class LeanAttention(MultiheadAttention):
+class ResidualAttention(MultiheadAttention):
     """mmcv's attention with residual and positions, batch first; mmcv's keeps all weights, which
     takes twice the time.
 
@@ -29,4 +29,4 @@ class LeanAttention(MultiheadAttention):
         super().__init__(
             embed_dims, num_heads, attn_drop=dropout, proj_drop=dropout, batch_first=True
         )
-        self.attn = WeightlessAttention(embed_dims, num_heads, dropout)
+        self.attn = AttentionWithoutWeights(embed_dims, num_heads, dropout)

@@ -16,7 +16,7 @@ from mmcv.runner import BaseModule, ModuleList
 from mmdet.models.utils.transformer import inverse_sigmoid
 from torch import nn
 
-from .attention import LeanAttention
+from .attention import ResidualAttention
 from .clip_ops import fold_frames, unfold_frames
 from .deform_encoder import ClipTokens
 from .mlp import mlp
@@ -56,8 +56,8 @@ class ClipDecoderLayer(BaseModule):
     ) -> None:
         super().__init__()
 
-        self.self_attn = LeanAttention(embed_dims, num_heads, dropout)
-        self.self_attn_box = LeanAttention(embed_dims, num_heads, dropout)
+        self.self_attn = ResidualAttention(embed_dims, num_heads, dropout)
+        self.self_attn_box = ResidualAttention(embed_dims, num_heads, dropout)
         self.box_mixer = None
         if box_mixer:
             self.box_mixer = build_attention(dict(box_mixer, embed_dims=embed_dims))

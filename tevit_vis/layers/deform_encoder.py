@@ -68,7 +68,7 @@ class LevelTokens(BaseModule):
         self.position = SinePositionalEncoding(embed_dims // 2, normalize=True, offset=-0.5)
 
     def init_weights(self) -> None:
-        """Draw the embedding."""
+        """SeededIndex the embedding."""
         nn.init.normal_(self.level_embed)
 
     def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> ClipTokens:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from mmcv.runner import BaseModule
 from torch import nn
 
-STRIDE = 8  # of the mask features, in pixels of the network input
+FEATURE_STRIDE = 8  # of the mask features, in pixels of the network input
 HIDDEN = 8  # channels between the dynamic convolutions
 
 
@@ -112,7 +112,10 @@ def relative_coordinates(centres: torch.Tensor, size: Sequence[int]) -> torch.Te
         size: (H, W) in cells.
     """
     y, x = torch.meshgrid(
-        *(torch.arange(count, device=centres.device) * STRIDE + STRIDE // 2 for count in size),
+        *(
+            torch.arange(count, device=centres.device) * FEATURE_STRIDE + FEATURE_STRIDE // 2
+            for count in size
+        ),
         indexing='ij',
     )
     return centres[..., None, None] - torch.stack([x, y])

@@ -15,7 +15,7 @@ from mmcv.cnn.bricks.transformer import FFN
 from mmcv.runner import BaseModule, ModuleList
 from torch import nn
 
-from .attention import LeanAttention
+from .attention import ResidualAttention
 from .clip_ops import fold_frames, unfold_frames
 
 
@@ -40,7 +40,7 @@ class PostNormLayer(BaseModule):
         self, embed_dims: int, num_heads: int, feedforward_channels: int, dropout: float
     ) -> None:
         super().__init__()
-        self.attention = LeanAttention(embed_dims, num_heads, dropout)
+        self.attention = ResidualAttention(embed_dims, num_heads, dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norm2 = nn.LayerNorm(embed_dims)
@@ -130,8 +130,8 @@ class ClipQueryLayer(BaseModule):
         self, embed_dims: int, num_heads: int, feedforward_channels: int, dropout: float
     ) -> None:
         super().__init__()
-        self.self_attn = LeanAttention(embed_dims, num_heads, dropout)
-        self.cross_attn = LeanAttention(embed_dims, num_heads, dropout)
+        self.self_attn = ResidualAttention(embed_dims, num_heads, dropout)
+        self.cross_attn = ResidualAttention(embed_dims, num_heads, dropout)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
 

@@ -90,7 +90,7 @@ class InferenceConfig:
 
     def build_tracker(self) -> Tracker:
         """Builds the tracker for a video in windows."""
-        return build_tracker(self.tracker or {})
+        return build_tracker(self.tracker)
 
     def streaming_windows(self) -> Windows:
         """Returns the windows of a model that is to stream a video.

@@ -2,11 +2,10 @@
 
 from .overlaps import OverlapFilter, drop_overlaps
 from .soft_iou_stitcher import SoftIoUStitcher
-from .tracker import TRACKERS, Tracker, build_tracker, join_frames
+from .tracker import Tracker, build_tracker, join_frames
 from .windows import Windows, cut_windows, set_windows, windows_of
 
 __all__ = [
-    'TRACKERS',
     'OverlapFilter',
     'SoftIoUStitcher',
     'Tracker',

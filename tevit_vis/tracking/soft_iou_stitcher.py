@@ -19,9 +19,10 @@ from scipy.optimize import linear_sum_assignment
 from tevit_vis.masks import ResizedMasks, num_masks_at_once
 from tevit_vis.rle import encode_masks
 from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, check_finite
+from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction
 
-from .tracker import KEY, TRACKERS, Tracker
+from .tracker import KEY, Tracker
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
 HALF = 0.5  # the threshold of maps of logits, which are 0 there

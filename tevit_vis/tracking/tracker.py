@@ -52,7 +52,7 @@ class Tracker(ABC):
         """
 
 
-def build_tracker(config: Mapping) -> Tracker:
+def build_tracker(config: Mapping | None) -> Tracker:
     """Builds the tracker of a config.
 
     Raises:
@@ -64,7 +64,8 @@ def build_tracker(config: Mapping) -> Tracker:
     """
     if not isinstance(config, Mapping) or 'type' not in config:
         raise InputError(f"{KEY}: must be dict(type='SoftIoUStitcher', ...), but got {config!r}")
-    return build(KEY, lambda: TRACKERS.build(dict(config)))
+    options = dict(config)
+    return build(KEY, lambda: TRACKERS.build(options))
 
 
 def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInstances:
@@ -86,7 +87,8 @@ def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInst
             class_scores[track] = scores  # those of its last frame are of all its windows
     size, num_frames = frame.size, frame.frame + 1
     empty = np.zeros(4), encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
-    labels, scores_of_labels, boxes, segmentations = [], [], [], []
+    labels, scores_of_labels, boxes = [], [], []
+    segmentations: list[list[RLE | None]] = []
     for track in sorted(in_frames):
         for label in np.flatnonzero(class_scores[track] > min_score):
             tube = [in_frames[track].get(t, empty) for t in range(num_frames)]

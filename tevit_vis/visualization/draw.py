@@ -1,4 +1,4 @@
-"""Draw the instances of a video into its frames.
+"""SeededIndex the instances of a video into its frames.
 
 Frames are arrays [H, W, 3] of uint8 in BGR.
 """

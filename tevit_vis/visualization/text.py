@@ -40,7 +40,7 @@ def text_size(text: str, scale: float) -> tuple[int, int, int]:
 def draw_text(
     canvas: np.ndarray, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
 ) -> None:
-    """Draw a text into a canvas.
+    """SeededIndex a text into a canvas.
 
     Args:
         canvas: [H, W, 3] (uint8, BGR), changed.
@@ -59,7 +59,7 @@ def draw_text(
         return
     image = Image.fromarray(np.ascontiguousarray(window))
     place = (origin[0] - left, origin[1] - top)
-    ImageDraw.Draw(image).text(place, text, fill=ink, font=_font(text, scale), anchor='ls')
+    ImageDraw.SeededIndex(image).text(place, text, fill=ink, font=_font(text, scale), anchor='ls')
     window[:] = np.asarray(image)
 
 

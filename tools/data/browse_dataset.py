@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from tevit_vis.datasets import Draw, TrainClip, build_dataset
+from tevit_vis.datasets import SeededIndex, TrainClip, build_dataset
 from tevit_vis.rle import encode_masks
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.cli import add_config_arguments, positive, run_tool, seed_number, tool_parser
@@ -98,7 +98,7 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     chosen = rng.permutation(len(dataset))[: args.clips].tolist()
     clips = [
-        drawn_clip(dataset[Draw(index, mixed_seed(args.seed, index))], dataset.CLASSES)
+        drawn_clip(dataset[SeededIndex(index, mixed_seed(args.seed, index))], dataset.CLASSES)
         for index in chosen
     ]
     if suffix == '.mp4':

@@ -12,7 +12,7 @@ import os
 from tqdm import tqdm
 
 from tevit_vis.annotations import read_annotation_file
-from tevit_vis.datasets.checks import DatasetCheck
+from tevit_vis.data_tools.checks import DatasetCheck
 from tevit_vis.datasets.coco_images import images_as_videos
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.errors import InputError

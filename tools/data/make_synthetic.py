@@ -9,8 +9,8 @@ videos change none of the first ones.
 import argparse
 from pathlib import Path
 
-from tevit_vis.datasets.synthetic import SyntheticWorld
-from tevit_vis.datasets.synthetic_files import make_synthetic
+from tevit_vis.data_tools.synthetic_files import make_synthetic
+from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.utils.cli import frame_size, positive, run_tool, seed_number, tool_parser
 from tevit_vis.utils.files import check_writable
 

@@ -7,7 +7,7 @@ import argparse
 
 from tevit_vis.annotated_videos import file_categories, parse_videos
 from tevit_vis.annotations import annotation_entries, check_annotation, read_annotation_file
-from tevit_vis.datasets.split import split_videos
+from tevit_vis.data_tools.split import split_videos
 from tevit_vis.utils.cli import run_tool, seed_number, tool_parser
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import write_json_set

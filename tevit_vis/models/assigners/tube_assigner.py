@@ -16,8 +16,8 @@ from mmdet.core.bbox.assigners import BaseAssigner
 from mmdet.core.bbox.builder import BBOX_ASSIGNERS
 from scipy.optimize import linear_sum_assignment
 
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.precision import full_precision
-from tevit_vis.structures import GtTubes
 
 from .tube_costs import PredTubes, build_costs, compared_by, sum_of_costs
 

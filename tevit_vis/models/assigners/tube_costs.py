@@ -26,7 +26,7 @@ from mmdet.core.bbox.match_costs.match_cost import (
     IoUCost,
 )
 
-from tevit_vis.structures import GtTubes
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.utils.errors import InputError
 
 
@@ -48,7 +48,11 @@ class PredTubes(NamedTuple):
 
     def float(self) -> PredTubes:
         """Returns the prediction in fp32."""
-        return PredTubes(*(None if part is None else part.float() for part in self))
+        return PredTubes(
+            self.cls_scores.float(),
+            None if self.boxes is None else self.boxes.float(),
+            None if self.masks is None else self.masks.float(),
+        )
 
 
 class TubeCost(ABC):
@@ -100,6 +104,7 @@ class ClipBoxL2Cost(TubeCost):
         self.weight = weight
 
     def __call__(self, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
+        assert pred.boxes is not None
         pred_boxes, gt_boxes = (
             boxes.transpose(0, 1).flatten(1) for boxes in (pred.boxes, gt.relative_boxes)
         )

@@ -11,8 +11,9 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.ground_truth import TrainOutputs
 from tevit_vis.models.heads.gt_tubes import batch_padding, gather_batch
-from tevit_vis.structures import ClipPrediction, TrainOutputs
+from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
 

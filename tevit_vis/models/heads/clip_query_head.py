@@ -18,11 +18,11 @@ from mmdet.core import bbox_cxcywh_to_xyxy, build_assigner
 from mmdet.models.builder import build_loss
 from torch import nn
 
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import on_device
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.models.assigners.tube_assigner import TubeHungarianAssigner, solve
 from tevit_vis.models.assigners.tube_costs import PredTubes
-from tevit_vis.structures import GtTubes
 from tevit_vis.utils.errors import InputError
 
 from .gt_tubes import mean_instance_count
@@ -174,7 +174,7 @@ class ClipQueryHead(BaseModule):
     ) -> dict[str, torch.Tensor]:
         """Returns the losses of one layer; all but the class loss are divided by ``count``."""
         losses = dict(loss_ce=self.class_loss(layer.cls_scores, matched.labels, count))
-        if matched.pred_boxes is not None and matched.gt_boxes is not None:
+        if layer.boxes is not None:
             count_of_boxes = count * layer.boxes.shape[1]
             pred, gt = matched.pred_boxes, matched.gt_boxes
             losses['loss_bbox'] = self.losses['bbox'](pred, gt, avg_factor=count_of_boxes)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh, reduce_mean
 
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import ClipPadding, constant, on_device
-from tevit_vis.structures import GtTubes
 
 ABSENT = 1e-6  # relative centre, width and height of a box where an instance is absent
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from mmcv.ops import roi_align
 
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import constant, on_device
-from tevit_vis.structures import GtTubes
 
 
 class Positives(NamedTuple):

@@ -20,6 +20,7 @@ from mmdet.models.builder import HEADS
 from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.ground_truth import GtTubes, TrainOutputs
 from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, LayerQueries
 from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import (
@@ -33,7 +34,7 @@ from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.models.inference_config import InferenceConfig
-from tevit_vis.structures import ClipPrediction, GtTubes, TrainOutputs
+from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import ClipQueryHead, LayerPrediction
 from .selection import best_pairs

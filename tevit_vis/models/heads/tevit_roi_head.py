@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.modules.utils import _pair
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, finite_boxes
@@ -27,7 +28,7 @@ from tevit_vis.masks import RoIMasks
 from tevit_vis.models.assigners.tube_assigner import solve
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.models.inference_config import InferenceConfig
-from tevit_vis.structures import ClipPrediction, GtTubes
+from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import check_assigner
 from .positives import GtByFrame, Positives, gather_positives, image_size

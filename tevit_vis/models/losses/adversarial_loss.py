@@ -17,9 +17,9 @@ from mmdet.core import reduce_mean
 from mmdet.models.builder import LOSSES
 from torch.func import functional_call
 
+from tevit_vis.ground_truth import TrainOutputs
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.discriminator import PatchDiscriminator
-from tevit_vis.structures import TrainOutputs
 
 
 @LOSSES.register_module()

@@ -59,7 +59,7 @@ BACKGROUNDS = ('gravel.png', 'grass.png', 'brick.png', 'moon.png', 'rocket.jpg')
 
 
 @dataclass(frozen=True)
-class Track:
+class MovingCutout:
     """One instance through T frames.
 
     Args:
@@ -155,7 +155,7 @@ class SyntheticWorld:
         )
 
     def _compose(
-        self, backdrop: np.ndarray, tracks: Sequence[Track], t: int
+        self, backdrop: np.ndarray, tracks: Sequence[MovingCutout], t: int
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """A frame [H, W, 3] and what is visible of each track [H, W], later tracks on top."""
         width, height = self.width * OVERSAMPLING, self.height * OVERSAMPLING
@@ -187,7 +187,7 @@ class SyntheticWorld:
         part = part[:, ::-1] if rng.random() < 0.5 else part
         return np.clip(part * rng.uniform(0.6, 1.1, 3).astype(np.float32), 0, 255)
 
-    def _tracks(self, rng: np.random.Generator) -> list[Track]:
+    def _tracks(self, rng: np.random.Generator) -> list[MovingCutout]:
         """Two to four instances; in most videos two of them are of one category."""
         count = int(rng.integers(2, 5))
         chosen = [int(rng.integers(len(self.cutouts))) for _ in range(count)]
@@ -203,7 +203,7 @@ class SyntheticWorld:
                 pictures[category] = picture
         return [self._track(rng, category, pictures[category]) for category in chosen]
 
-    def _track(self, rng: np.random.Generator, category: int, picture: np.ndarray) -> Track:
+    def _track(self, rng: np.random.Generator, category: int, picture: np.ndarray) -> MovingCutout:
         time = np.linspace(0, 1, self.num_frames)[:, None]
         begin, end = rng.uniform(0.15, 0.85, 2), rng.uniform(0.15, 0.85, 2)
         begin[0] = rng.uniform(0.05, 0.5)
@@ -218,7 +218,7 @@ class SyntheticWorld:
         swing = rng.uniform(0, 0.08, 2) * np.sin(2 * np.pi * (time * rng.uniform(0.5, 1.5, 2)))
         scale = rng.uniform(0.35, 0.65) * rng.uniform(0.75, 1.3) ** time[:, 0]
         angle = rng.uniform(-40, 40) + rng.uniform(-60, 60) * time[:, 0]
-        return Track(category, picture, begin + (end - begin) * time + swing, scale, angle)
+        return MovingCutout(category, picture, begin + (end - begin) * time + swing, scale, angle)
 
     def _blurred_frames(self, rng: np.random.Generator) -> set[int]:
         if rng.random() >= BLURRED_VIDEOS or self.num_frames <= BLURRED_FRAMES:

@@ -12,15 +12,14 @@ from terminaltables import AsciiTable
 
 from tevit_vis.annotated_videos import Video, file_categories, other_layout, parse_video
 from tevit_vis.annotations import Note, annotation_entries, note_lines
-from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.prefetch import prefetch
-from tevit_vis.video.images import image_size, read_image, turned_hint
-
-from .instances import (
+from tevit_vis.datasets.instances import (
     ParsedAnnotation,
     parse_annotation,
     usable_warnings,
 )
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.prefetch import prefetch
+from tevit_vis.video.images import image_size, read_image, turned_hint
 
 DECODERS = min(8, os.cpu_count() or 1)  # threads
 BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's

@@ -13,7 +13,7 @@ from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
 
-from .synthetic import CATEGORIES, SyntheticWorld
+from .synthetic_world import CATEGORIES, SyntheticWorld
 
 JPEG_QUALITY = 92
 

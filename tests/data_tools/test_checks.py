@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tevit_vis.datasets.checks import DatasetCheck
-from tevit_vis.datasets.split import split_videos
+from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.data_tools.split import split_videos
 from tevit_vis.utils.errors import InputError
 
 

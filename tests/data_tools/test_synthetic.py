@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from tevit_vis.datasets import synthetic
-from tevit_vis.datasets.checks import DatasetCheck
-from tevit_vis.datasets.synthetic import CATEGORIES, SyntheticWorld
-from tevit_vis.datasets.synthetic_files import instance_entry, make_synthetic
+from tevit_vis.data_tools import synthetic_world
+from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.data_tools.synthetic_files import instance_entry, make_synthetic
+from tevit_vis.data_tools.synthetic_world import CATEGORIES, SyntheticWorld
 from tevit_vis.rle import decode_rle
 from tevit_vis.utils.errors import InputError
 
@@ -50,8 +50,8 @@ def test_masks_never_overlap(world):
 
 def test_masks_are_exact(world, monkeypatch):
     """A white instance on black, without noise and blur, is its own mask."""
-    monkeypatch.setattr(synthetic, 'NOISE', 0)
-    monkeypatch.setattr(synthetic, 'BLURRED_VIDEOS', 0)
+    monkeypatch.setattr(synthetic_world, 'NOISE', 0)
+    monkeypatch.setattr(synthetic_world, 'BLURRED_VIDEOS', 0)
     white = [[np.dstack([np.full((*p.shape[:2], 3), 255, np.float32), p[..., 3:]]) for p in options]
              for options in world.cutouts]  # fmt: skip
     plain = SyntheticWorld((80, 48), num_frames=6)
@@ -96,6 +96,6 @@ def test_an_entry_says_boxes_and_areas_of_its_masks():
 
 
 def test_without_photographs_the_way_to_them_is_named(monkeypatch):
-    monkeypatch.setattr(synthetic.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(synthetic_world.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(InputError, match='scikit-image: must be installed'):
         SyntheticWorld()
