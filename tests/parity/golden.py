@@ -60,9 +60,9 @@ class GoldenCase:
             else:
                 yield name, draw_tensor(name, shape, kind, scale, self.manifest['seed'])
 
-    def write_checkpoint(self, path: Path) -> None:
-        """Write the checkpoint in the layout of the official release."""
-        torch.save({self.manifest['checkpoint_key']: dict(self.state_dict())}, path)
+    def checkpoint(self) -> dict:
+        """Returns the checkpoint in the layout of the official release."""
+        return {self.manifest['checkpoint_key']: dict(self.state_dict())}
 
     @property
     def training(self) -> tuple[dict, dict[str, np.ndarray]] | None:

@@ -5,10 +5,6 @@ Letters: T frames of a window, Q queries, K classes, N instances of a window, M 
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import numpy as np
 import torch
 from compare import compare_results, record, relative, relative_to_largest
@@ -16,19 +12,21 @@ from golden import GoldenCase
 from mmcv import Config
 from mmdet.core import BitmapMasks
 from report import Report
+from running import (
+    build_for_training,
+    case_dataset,
+    gradients_of,
+    num_frozen,
+    report_gradients,
+    run_test,
+)
 
-from tevit_vis.apis import init_model
-from tevit_vis.apis.build import bare_model
-from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.testing import write_submission
 from tevit_vis.converters import TABLES, convert_checkpoint
-from tevit_vis.datasets import build_dataset
 from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.tracking import SoftIoUStitcher, join_frames
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.weights import load_weights
 
 TENSORS, HALF = 3e-4, 2e-3  # relative to an array's largest value; official rounding: 1e-4
 LOSSES, GRADIENTS = 3e-5, 1e-3  # relative
@@ -98,10 +96,8 @@ def check(case: GoldenCase) -> Report:
     )
     report.add('converter: missing', len(converted.missing), 0)
     weights = dict(state_dict=converted.weights)
-    model = build(config, weights)
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    frozen = sum(p.numel() for norm in norms for p in norm.parameters())
-    count = sum(p.numel() for p in model.parameters()) - frozen
+    model = build_for_training(config, weights)
+    count = sum(p.numel() for p in model.parameters()) - num_frozen(model)
     report.add('parameters', abs(count - case.manifest['num_params']), 0)
     if case.training is not None:
         compare_training(report, model, case)
@@ -109,17 +105,8 @@ def check(case: GoldenCase) -> Report:
         for _, stored in case.expected():
             compare_images(report, model, case, dict(stored))
         return report
-    config.data.test.update(
-        ann_file=str(case.annotations), img_prefix=str(case.images), test_mode=True
-    )
-    dataset = build_dataset(config.data.test)
-    with TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / 'ours.pth'
-        torch.save(weights, checkpoint)
-        model = init_model(config, checkpoint, device='cpu')
-        out = Path(folder) / 'results.json'
-        write_submission(model, dataset, ResultsJournal(str(out), {}))
-        ours = json.loads(out.read_text())
+    dataset = case_dataset(config, case)
+    model, ours = run_test(config, weights, dataset)
     pixels = sum(v.height * v.width * v.num_frames for v in dataset.videos)
     compare_results(
         report, ours, case.results, SCORES, pixels=BITS * pixels * len(ours), lost_iou=0.02
@@ -137,15 +124,8 @@ def check(case: GoldenCase) -> Report:
     return report
 
 
-def build(config: Config, weights: dict) -> torch.nn.Module:
-    """The model of a config, as training has it."""
-    model = bare_model(config)
-    load_weights(model, weights, 'converted checkpoint')
-    return model
-
-
 def compare_stored(report: Report, prefix: str, name: str, ours: np.ndarray, stored: dict) -> None:
-    """One tensor with its stored whole, or with statistics and every so-manieth value."""
+    """One tensor with its stored whole, or with statistics and every n-th value."""
     if name in stored:
         report.add(prefix + name, relative_to_largest(ours, stored[name]), TENSORS)
         return
@@ -291,20 +271,14 @@ def compare_training(report: Report, model: torch.nn.Module, case: GoldenCase) -
     ]
     report.add('train assignments', float(found != [as_sorted(pair) for pair in pairs]), 0)
     total.backward()
-    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    official = convert_checkpoint(gradients, TABLES['ifc'], 'gradients', reverse=True).weights
-    worst, worst_name, lost = 0.0, '', 0
-    for name, theirs in described['grad_norm'].items():
-        if name in described['grad_is_rounding_noise'] or theirs is None:
-            continue
-        if name not in official:
-            lost += 1
-            continue
-        difference = relative(float(official[name].norm()), theirs)
-        if difference >= worst:
-            worst, worst_name = difference, name
-    report.add('train gradients in one only', lost, 0)
-    report.add(f'train gradient of {worst_name}', worst, GRADIENTS)
+    ours = convert_checkpoint(gradients_of(model), TABLES['ifc'], 'gradients', reverse=True).weights
+    noise = described['grad_is_rounding_noise']
+    theirs = {
+        name: norm
+        for name, norm in described['grad_norm'].items()
+        if name not in noise and norm is not None
+    }
+    report_gradients(report, ours, theirs, GRADIENTS)
 
 
 def as_sorted(pair: list) -> list:

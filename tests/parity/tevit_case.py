@@ -5,10 +5,8 @@ Letters: T frames, Q queries, K classes, N output instances.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,17 +17,13 @@ from mmcv import Config
 from mmdet.core import BitmapMasks
 from mmdet.models import build_detector
 from report import Report
+from running import case_dataset, gradients_of, report_gradients, run_test, stored_videos
 
-from tevit_vis.apis import init_model
-from tevit_vis.apis.journal import ResultsJournal
-from tevit_vis.apis.testing import write_submission
-from tevit_vis.datasets import build_dataset
 from tevit_vis.models.detectors import TeViT
 from tevit_vis.models.heads.gt_tubes import number_instances
 from tevit_vis.models.heads.positives import Positives
 from tevit_vis.rle import decode_rle, encode_masks
 from tevit_vis.structures import ClipPrediction
-from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.weights import load_weights
@@ -66,33 +60,22 @@ def check(case: GoldenCase) -> Report:
     """Run the whole pipeline on a case and compare all that is stored."""
     report = Report()
     config = config_from_manifest(case.manifest)
-    files = dict(ann_file=str(case.annotations), img_prefix=str(case.images))
-    config.data.test.update(files, test_mode=True)
-    dataset = build_dataset(config.data.test)
+    dataset = case_dataset(config, case)
     # PARITY(TeViT): the official code writes label + 1 as the category, whatever the data set.
     num_classes = config.model.roi_head.bbox_head[-1].num_classes
     dataset.categories = {label + 1: str(label) for label in range(num_classes)}
-    with TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / 'official.pth'
-        case.write_checkpoint(checkpoint)
-        compare_training(report, config, case, checkpoint)
-        model = init_model(config, checkpoint, device='cpu')
-        out = Path(folder) / 'results.json'
-        write_submission(model, dataset, ResultsJournal(str(out), {}))
-        ours = json.loads(out.read_text())
-        compare_results(report, ours, case.results, SCORES, PIXELS, NO_BOUND)
-    names = [video.name for video in dataset.videos]
-    for name, expected in case.expected():
-        video = dataset.videos[names.index(name) if name else 0]
-        frames = [dataset.load_frame(video, index) for index in range(video.num_frames)]
-        compare_tensors(report, model, frames, expected, prefix=f'{video.name} ')
+    compare_training(report, config, case)
+    model, ours = run_test(config, case.checkpoint(), dataset)
+    compare_results(report, ours, case.results, SCORES, PIXELS, NO_BOUND)
+    for name, frames, expected in stored_videos(dataset, case):
+        compare_tensors(report, model, frames, expected, prefix=f'{name} ')
     return report
 
 
-def compare_training(report: Report, config: Config, case: GoldenCase, checkpoint: Path) -> None:
+def compare_training(report: Report, config: Config, case: GoldenCase) -> None:
     """Number of parameters; losses, assignments and gradients of the fixed training batch."""
     model = build_detector(dict(config.model, backbone=dict(config.model.backbone)))
-    load_weights(model, read_checkpoint(str(checkpoint)), str(checkpoint))
+    load_weights(model, case.checkpoint(), 'official checkpoint')
     count = sum(parameter.numel() for parameter in model.parameters())
     report.add('parameters', abs(count - case.manifest['num_params']), 0)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -120,22 +103,13 @@ def compare_training(report: Report, config: Config, case: GoldenCase, checkpoin
 
 
 def compare_gradients(report: Report, model: TeViT, described: dict) -> None:
-    """Norms of the gradients; of the hundreds that agree, only the worst is shown."""
-    worst, worst_name, lost, squares = 0.0, '', 0, 0.0
-    for name, parameter in model.named_parameters():
-        theirs = described['grad_norms'][name]
-        if theirs is None or parameter.grad is None:
-            lost += (theirs is None) != (parameter.grad is None)
-            continue
-        norm = float(parameter.grad.norm())
-        squares += norm**2
-        if relative(norm, theirs) >= worst:
-            worst, worst_name = relative(norm, theirs), name
-    report.add('train gradients in one only', lost, 0)
-    report.add(f'train gradient of {worst_name}', worst, GRADIENTS)
-    report.add(
-        'train gradient, all', relative(squares**0.5, described['grad_norm_total']), GRADIENTS
-    )
+    """Norms of the gradients, one by one and of all together."""
+    ours, theirs = gradients_of(model), described['grad_norms']
+    in_one = sum((norm is None) != (name not in ours) for name, norm in theirs.items())
+    both = {name: norm for name, norm in theirs.items() if norm is not None and name in ours}
+    report_gradients(report, ours, both, GRADIENTS, in_one)
+    total = sum(float(ours[name].norm()) ** 2 for name in both) ** 0.5
+    report.add('train gradient, all', relative(total, described['grad_norm_total']), GRADIENTS)
 
 
 def training_batch(described: dict, arrays: dict[str, np.ndarray]) -> dict:
@@ -226,7 +200,7 @@ def run_backbone(model: TeViT, img: torch.Tensor) -> list[torch.Tensor]:
 def compare_stored(
     report: Report, prefix: str, name: str, ours: np.ndarray, expected: dict[str, np.ndarray]
 ) -> set[str]:
-    """One tensor with its stored whole, with every so-manieth value, or with statistics and slice.
+    """One tensor with its stored whole, with every n-th value, or with statistics and slice.
 
     Returns:
         Names of the stored arrays that were looked at.
