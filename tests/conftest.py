@@ -1,59 +1,30 @@
-"""Tiny builders: a TeViT of few channels, clips of coloured noise, data sets of a few frames.
-
-The real clips and larger goldens lie in ``../shared``; tests that need them skip where it is
-absent.
-"""
+"""Fixtures that many tests share; what they are built with is in ``builders.py``."""
 
 from __future__ import annotations
 
 import json
-import logging
 import runpy
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from builders import (
+    TINY_IFC,
+    TINY_SEQFORMER,
+    TINY_TEVIT,
+    annotation,
+    from_seqformer,
+    moving_square,
+    noise_frames,
+    write_frames,
+)
 from manifest import override
 from torch import nn
 
 from tevit_vis.apis import init_model
-from tevit_vis.apis.build import build_model, prepare_for_inference
-from tevit_vis.apis.options import TrainOptions
-from tevit_vis.data_tools.synthetic_files import instance_entry
 from tevit_vis.utils.config import load_config
 
-SHARED = Path(__file__).parents[2] / 'shared'
-GOLDENS = Path(__file__).parent / 'goldens'  # small cases; SHARED has more of them
-CHANNELS = 16
-TINY = {
-    'model.backbone.embed_dims': 8,
-    'model.neck.in_channels': [8, 16, 40, 64],
-    'model.neck.out_channels': CHANNELS,
-    'model.rpn_head.num_proposals': 7,
-    'model.rpn_head.proposal_feature_channel': CHANNELS,
-    'model.roi_head.num_stages': 2,
-    'model.roi_head.stage_loss_weights': [1, 1],
-    'model.roi_head.proposal_feature_channel': CHANNELS,
-    'model.roi_head.bbox_roi_extractor.out_channels': CHANNELS,
-    'model.roi_head.mask_roi_extractor.out_channels': CHANNELS,
-    'model.roi_head.bbox_head.__len__': 2,
-    'model.roi_head.bbox_head.*.in_channels': CHANNELS,
-    'model.roi_head.bbox_head.*.feedforward_channels': 32,
-    'model.roi_head.bbox_head.*.dynamic_conv_cfg.in_channels': CHANNELS,
-    'model.roi_head.bbox_head.*.dynamic_conv_cfg.out_channels': CHANNELS,
-    'model.roi_head.bbox_head.*.dynamic_conv_cfg.feat_channels': 8,
-    'model.roi_head.mask_head.__len__': 2,
-    'model.roi_head.mask_head.*.in_channels': CHANNELS,
-    'model.roi_head.mask_head.*.conv_out_channels': CHANNELS,
-    'model.roi_head.mask_head.*.dynamic_conv_cfg.in_channels': CHANNELS,
-    'model.roi_head.mask_head.*.dynamic_conv_cfg.out_channels': CHANNELS,
-    'model.roi_head.mask_head.*.dynamic_conv_cfg.feat_channels': 8,
-    'model.train_cfg.rcnn.__len__': 2,
-    'data.test.pipeline.1.img_scale': [96, 64],
-}
 TOOLS = Path(__file__).parents[1] / 'tools'
 
 
@@ -61,7 +32,7 @@ TOOLS = Path(__file__).parents[1] / 'tools'
 def tiny_config():
     """The config of tevit_msgshift with few channels, two stages and seven queries."""
     config = load_config('tevit/tevit_msgshift')
-    for key, value in TINY.items():
+    for key, value in TINY_TEVIT.items():
         override(config._cfg_dict, key.split('.'), value)
     return config
 
@@ -92,21 +63,6 @@ def tiny_files(tiny_config, tmp_path):
     checkpoint = tmp_path / 'tiny.pth'
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
     return config, checkpoint
-
-
-TINY_SEQFORMER = {
-    'model.backbone.embed_dims': 8,
-    'model.backbone.drop_path_rate': 0.0,
-    'model.backbone.num_layers': [1, 1, 1, 1],
-    'model.neck.in_channels': [16, 40, 64],
-    'model.neck.out_channels': 32,
-    'model.neck.num_groups': 8,
-    'model.bbox_head.embed_dims': 32,
-    'model.bbox_head.encoder.feedforward_channels': 48,
-    'model.bbox_head.decoder.feedforward_channels': 48,
-    'model.bbox_head.decoder.num_layers': 2,
-    'model.bbox_head.decoder.num_queries': 7,
-}
 
 
 @pytest.fixture
@@ -140,15 +96,6 @@ def seqformer(seqformer_config):
     return model
 
 
-def from_seqformer(seqformer, config, tmp_path):
-    """A new MS-STS that starts from SeqFormer's checkpoint, as training would start it."""
-    torch.save(dict(state_dict=seqformer.state_dict()), tmp_path / 'seqformer.pth')
-    config.load_from = str(tmp_path / 'seqformer.pth')
-    model = build_model(config, '12345', TrainOptions(''), logging.getLogger('test_ms_sts'))
-    model.cfg = config
-    return prepare_for_inference(model, torch.device('cpu'))
-
-
 @pytest.fixture
 def ms_sts(seqformer, ms_sts_config, tmp_path):
     """A tiny MS-STS whose new layers do something."""
@@ -165,20 +112,7 @@ def ms_sts(seqformer, ms_sts_config, tmp_path):
 def ifc_config():
     """The config of the synthetic IFC with fewer channels, layers and seven queries."""
     config = load_config('synthetic/ifc_tiny')
-    config.merge_from_dict(
-        {
-            'model.backbone.embed_dims': 8,
-            'model.backbone.num_layers': [1, 1, 1, 1],
-            'model.neck.in_channels': [16, 40, 64],
-            'model.neck.out_channels': 32,
-            'model.bbox_head.embed_dims': 32,
-            'model.bbox_head.encoder.feedforward_channels': 48,
-            'model.bbox_head.decoder.feedforward_channels': 48,
-            'model.bbox_head.decoder.num_layers': 2,
-            'model.bbox_head.decoder.num_queries': 7,
-            'model.test_cfg.windows.length': 3,
-        }
-    )
+    config.merge_from_dict(TINY_IFC)
     return config
 
 
@@ -191,38 +125,6 @@ def ifc(ifc_config):
         model.bbox_head.class_branch[-1].weight.normal_(0, 0.3)
         model.bbox_head.class_branch[-1].bias[-1] = -0.5
     return model
-
-
-def noise_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
-    generator = np.random.default_rng(seed)
-    small = generator.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
-    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.stack([np.roll(image, 2 * index, axis=1) for index in range(count)])
-
-
-def write_frames(folder: Path, frames: np.ndarray) -> list[Path]:
-    """PNG files of frames."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f'{index:05d}.png' for index in range(len(frames))]
-    for path, frame in zip(paths, frames):
-        cv2.imwrite(str(path), frame)
-    return paths
-
-
-def moving_square(length: int, size: tuple[int, int], start: int, side: int = 20) -> np.ndarray:
-    """Masks [T, H, W] of a square that moves right by 4 pixels a frame."""
-    height, width = size
-    masks = np.zeros((length, height, width), bool)
-    for t in range(length):
-        masks[t, 10 : 10 + side, start + 4 * t : start + 4 * t + side] = True
-    return masks
-
-
-def annotation(index: int, video: int, category: int, masks: np.ndarray, **fields) -> dict:
-    """An entry of an annotation file from masks [T, H, W]."""
-    ids = dict(id=index, video_id=video, category_id=category)
-    return {**ids, **instance_entry(masks), **fields}
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from conftest import noise_frames, write_frames
+from builders import noise_frames, write_frames
 
 from tevit_vis.apis import inference_video, init_model
 from tevit_vis.utils.errors import InputError

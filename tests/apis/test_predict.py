@@ -5,7 +5,7 @@ import json
 import av
 import numpy as np
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 
 from tevit_vis.apis import (
     Outputs,

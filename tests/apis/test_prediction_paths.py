@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import noise_frames
+from builders import noise_frames
 
 from tevit_vis.apis import inference, inference_video, init_model
 from tevit_vis.apis.inference import frames_ahead

@@ -5,7 +5,7 @@ from itertools import count, islice
 
 import numpy as np
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 
 from tevit_vis.apis import inference, inference_video, stream_video
 from tevit_vis.masks import keep_masks

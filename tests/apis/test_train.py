@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch
+from builders import batch
 from manifest import override
 from mmcv.runner import HOOKS, Hook
 from mmdet.models import build_detector
@@ -27,6 +27,7 @@ from tevit_vis.apis import (
     init_model,
     scale_schedule,
     train,
+    training,
     write_submission,
 )
 from tevit_vis.apis.build import build_model
@@ -39,7 +40,6 @@ from tevit_vis.rle import mask_areas
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
-train_module = sys.modules['tevit_vis.apis.train']  # apis.train is the function
 LOGGER = logging.getLogger('test_train')
 
 
@@ -684,13 +684,13 @@ def test_validation_asks_one_disk_whether_it_is_due(config, tmp_path, monkeypatc
 def test_batches_are_pinned_for_a_gpu_only(config, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     loaders = []
-    build = train_module.build_train_loader
+    build = training.build_train_loader
 
     def recorded(*args, **kwargs):
         loaders.append(build(*args, **kwargs))
         return loaders[-1]
 
-    monkeypatch.setattr(train_module, 'build_train_loader', recorded)
+    monkeypatch.setattr(training, 'build_train_loader', recorded)
     run(config, tmp_path)
     assert [loader.pin_memory for loader in loaders] == [False]
 
@@ -730,7 +730,7 @@ def test_a_process_without_positives_joins_the_others_in_their_norm(config, coun
     ],
 )
 def test_hooks_of_logs_are_checked_first(config, tmp_path, monkeypatch, hooks, words):
-    monkeypatch.setattr(train_module, 'find_spec', lambda name: None)
+    monkeypatch.setattr(training, 'find_spec', lambda name: None)
     config.log_config.hooks = hooks
     with pytest.raises(InputError, match=f'log_config.hooks: {words}'):
         run(config, tmp_path)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 import torch
-from conftest import GOLDENS, SHARED
+from builders import GOLDENS, SHARED
 from golden import GoldenCase
 from mmdet.models import build_backbone
 from mmdet.models.utils.ckpt_convert import swin_converter

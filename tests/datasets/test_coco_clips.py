@@ -6,8 +6,7 @@ import logging
 import cv2
 import numpy as np
 import pytest
-from conftest import noise_frames, write_frames
-from test_train_clips import COLLECT
+from builders import collect_without_resize, noise_frames, write_frames
 
 from tevit_vis.datasets import CocoClipDataset, JointDataset, SeededIndex, build_dataset
 from tevit_vis.datasets.categories import category_table
@@ -47,7 +46,7 @@ def coco(tmp_path):
 
 
 def build(coco, **options):
-    arguments = dict(categories='ytvis2019', pipeline=COLLECT, clip_length=4)
+    arguments = dict(categories='ytvis2019', pipeline=collect_without_resize(), clip_length=4)
     return CocoClipDataset(str(coco), str(coco.parent), **{**arguments, **options})
 
 
@@ -227,7 +226,7 @@ def test_a_file_without_mapped_classes_is_refused(coco):
 def video_config(train_files, **options):
     path, images = train_files
     return dict(type='YouTubeVISDataset', ann_file=str(path), img_prefix=str(images),
-                pipeline=COLLECT, clip_length=2, **options)  # fmt: skip
+                pipeline=collect_without_resize(), clip_length=2, **options)  # fmt: skip
 
 
 def test_joint_data_sets_pass_item_and_seed_on(train_files):
@@ -253,7 +252,7 @@ def test_joint_data_sets_must_have_clips_of_one_length(train_files):
 
 def test_joint_data_sets_must_agree_on_categories(train_files, coco):
     images = dict(type='CocoClipDataset', ann_file=str(coco), img_prefix=str(coco.parent),
-                  categories='ytvis2019', pipeline=COLLECT)  # fmt: skip
+                  categories='ytvis2019', pipeline=collect_without_resize())  # fmt: skip
     with pytest.raises(InputError, match='coco.json: categories must be those of .*train.json'):
         JointDataset([video_config(train_files), images])
     with pytest.raises(InputError, match='must name a data set'):

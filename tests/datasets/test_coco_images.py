@@ -1,8 +1,7 @@
 import json
 
 import pytest
-from conftest import noise_frames, write_frames
-from test_train_clips import COLLECT
+from builders import collect_without_resize, noise_frames, write_frames
 
 from tevit_vis.datasets import CocoImageDataset, SeededIndex
 from tevit_vis.rle import to_rle
@@ -28,7 +27,7 @@ def coco(tmp_path):
 
 
 def test_images_are_clips_of_one_frame(coco):
-    dataset = CocoImageDataset(str(coco), str(coco.parent), COLLECT, clip_length=1)
+    dataset = CocoImageDataset(str(coco), str(coco.parent), collect_without_resize(), clip_length=1)
     assert len(dataset) == 1  # the second image has no instance
     clip = dataset[SeededIndex(0, 0)]
     assert clip.img.shape[0] == 1
@@ -37,7 +36,9 @@ def test_images_are_clips_of_one_frame(coco):
 
 
 def test_results_on_images_are_scored(coco):
-    dataset = CocoImageDataset(str(coco), str(coco.parent), COLLECT, test_mode=True)
+    dataset = CocoImageDataset(
+        str(coco), str(coco.parent), collect_without_resize(), test_mode=True
+    )
     polygons = dataset.read_content()['annotations'][0]['segmentations'][0]
     track = [to_rle(polygons, 40, 60)]
     entry = dict(video_id=7, category_id=9, score=0.5, segmentations=track)
@@ -47,4 +48,4 @@ def test_results_on_images_are_scored(coco):
 def test_a_file_without_images_is_refused(coco):
     coco.write_text('{"videos": []}')
     with pytest.raises(InputError, match='COCO JSON must have "images"'):
-        CocoImageDataset(str(coco), str(coco.parent), COLLECT)
+        CocoImageDataset(str(coco), str(coco.parent), collect_without_resize())

@@ -6,8 +6,8 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from builders import collect_without_resize
 from PIL import Image
-from test_train_clips import COLLECT
 
 from tevit_vis.data_tools.checks import DatasetCheck
 from tevit_vis.datasets import SeededIndex, YouTubeVISDataset
@@ -19,7 +19,7 @@ def build(path, images, **options):
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-        *COLLECT,
+        *collect_without_resize(),
     ]
     if options.get('test_mode'):
         keys = ['filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor']

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_train_clips import COLLECT
+from builders import collect_without_resize
 
 from tevit_vis.datasets import SeededIndex, build_dataset, build_train_loader
 from tevit_vis.utils.errors import InputError
@@ -21,7 +21,7 @@ def one(train_files):
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-            *COLLECT,
+            *collect_without_resize(),
         ],
         clip_length=2,
     )

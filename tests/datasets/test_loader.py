@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_train_clips import COLLECT
+from builders import collect_without_resize
 
 from tevit_vis.datasets import YouTubeVISDataset, build_train_loader
 from tevit_vis.datasets.loader import ClipBatchSampler
@@ -47,7 +47,7 @@ def test_processes_share_the_batches_of_one():
 
 @pytest.mark.parametrize('workers', [0, 2])
 def test_batches_do_not_depend_on_the_number_of_workers(train_files, workers):
-    dataset = YouTubeVISDataset(*map(str, train_files), COLLECT, clip_length=3)
+    dataset = YouTubeVISDataset(*map(str, train_files), collect_without_resize(), clip_length=3)
     loader = build_train_loader(dataset, 2, workers, seed=4, rank=0, world_size=1)
     batch = next(iter(loader))
     assert batch['img'].shape == (2, 3, 3, 64, 64)
@@ -60,8 +60,11 @@ def test_batches_do_not_depend_on_the_number_of_workers(train_files, workers):
 def test_clips_of_different_sizes_are_padded_to_the_largest(train_files):
     from tevit_vis.datasets.loader import collate_clips
 
-    dataset = YouTubeVISDataset(*map(str, train_files), COLLECT, clip_length=2)
-    wide = [dict(step, size_divisor=96) if step['type'] == 'Pad' else step for step in COLLECT]
+    dataset = YouTubeVISDataset(*map(str, train_files), collect_without_resize(), clip_length=2)
+    wide = [
+        dict(step, size_divisor=96) if step['type'] == 'Pad' else step
+        for step in collect_without_resize()
+    ]
     other = YouTubeVISDataset(*map(str, train_files), wide, clip_length=2)
     batch = collate_clips([dataset[0], other[0]])
     assert batch['img'].shape == (2, 2, 3, 96, 96)

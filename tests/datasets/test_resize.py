@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 from mmdet.datasets.pipelines import Compose
 from PIL import Image
 

@@ -4,15 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from conftest import annotation, moving_square
+from builders import annotation, collect_without_resize, moving_square
 
 from tevit_vis.datasets import SeededIndex, YouTubeVISDataset
 from tevit_vis.rle import decode_rle
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
-PIPELINE = load_config('tevit/tevit_msgshift').data.train.pipeline
-COLLECT = [*PIPELINE[:2], *PIPELINE[3:]]  # without Resize
+COLLECT = collect_without_resize()
 
 
 def changed(train_files, change):
@@ -55,7 +54,9 @@ def test_a_clip_holds_boxes_labels_masks_and_ids_of_its_frames(train_files):
 
 
 def test_all_frames_of_a_clip_get_the_same_transforms_and_seeds_decide(train_files):
-    dataset = build(train_files, PIPELINE, clip_length=4)
+    dataset = build(
+        train_files, load_config('tevit/tevit_msgshift').data.train.pipeline, clip_length=4
+    )
     shapes, flips = set(), set()
     for seed in range(20):
         clip = dataset[SeededIndex(0, seed)]

@@ -2,7 +2,7 @@ import json
 
 import cv2
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.utils.config import load_config

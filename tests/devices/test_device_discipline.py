@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from clip_batches import batch
-from conftest import noise_frames
+from builders import batch, noise_frames
 from mmdet.models import build_detector
 from pretend import GPU, mark, mark_module, pretended_gpu
 from torch.optim.swa_utils import AveragedModel

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tevit_vis.apis import train as train_module  # noqa: F401
-from tevit_vis.apis.training import _check_train_device
+from tevit_vis.apis import training
 from tevit_vis.layers import cuda_ops
 from tevit_vis.utils import devices
 from tevit_vis.utils.devices import check_amp, check_device, device_fault, how_many_fit
@@ -35,10 +35,9 @@ def test_a_gpu_always_has_its_number(two_gpus, name, index):
 
 
 def test_training_makes_a_numbered_gpu_the_current_one(two_gpus, monkeypatch):
-    module = sys.modules[_check_train_device.__module__]
-    monkeypatch.setattr(module, 'get_compiling_cuda_version', lambda: '13.0')
+    monkeypatch.setattr(training, 'get_compiling_cuda_version', lambda: '13.0')
     for name in (None, 'cuda', 'cuda:1'):
-        _check_train_device(name)
+        training._check_train_device(name)
     assert [device.index for device in two_gpus] == [0, 0, 1]
 
 

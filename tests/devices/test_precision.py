@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch, make_metas
-from conftest import noise_frames
+from builders import batch, make_metas, noise_frames
 from mmdet.models import build_detector
 from torch import nn
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDENS, SHARED
+from builders import GOLDENS, SHARED
 
 from tevit_vis.evaluation.tubes import Tube, occlusion_score, parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video

@@ -3,8 +3,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch, make_metas
-from mmdet.models import build_detector
+from builders import batch, build_for_training, predict_clip, random_video
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.inference import predict_video
@@ -85,11 +84,9 @@ def test_cells_partly_on_the_image_are_seen():
     assert (~padding.mask[0, 0]).tolist() == [[True, True, False]] * 2 + [[False] * 3]
 
 
-@torch.inference_mode()
 def predict(model, num_frames):
     torch.manual_seed(0)
-    img = torch.randn(1, num_frames, 3, 64, 96)
-    return model.predict_clip(model.extract_feat(img), make_metas(num_frames))
+    return predict_clip(model, torch.randn(1, num_frames, 3, 64, 96))
 
 
 @pytest.mark.parametrize('num_frames', [1, 2, 7])
@@ -110,13 +107,9 @@ def test_queries_of_no_object_are_left_out(ifc, num_frames):
     assert len(predict(ifc, num_frames).queries) == 0
 
 
-def video(count):
-    return np.random.default_rng(0).integers(0, 256, (count, 48, 80, 3), np.uint8)
-
-
 @pytest.mark.parametrize('count', [1, 3, 8])
 def test_videos_shorter_and_longer_than_a_window(ifc, count):
-    found = inference_video(ifc, video(count))
+    found = inference_video(ifc, random_video(count))
     assert found.num_frames == count
     assert len(found)
     assert (found.scores > 0.01).all()
@@ -127,7 +120,7 @@ def test_videos_shorter_and_longer_than_a_window(ifc, count):
 def test_a_video_without_objects(ifc):
     with torch.inference_mode():
         ifc.bbox_head.class_branch[-1].bias[-1] = 1e4
-    found = inference_video(ifc, video(8))
+    found = inference_video(ifc, random_video(8))
     assert len(found) == 0
     assert found.num_frames == 8
 
@@ -159,10 +152,7 @@ def test_targets_are_soft_at_stride_4():
 
 @pytest.fixture
 def training_model(ifc_config):
-    torch.manual_seed(3)
-    model = build_detector(ifc_config.model)
-    model.init_weights()
-    return model.train()
+    return build_for_training(ifc_config)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +199,9 @@ def test_bf16_is_close_to_full_precision(training_model):
 
 def test_frames_of_another_size_are_named(ifc):
     pipeline = FramePipeline(ifc.cfg.data.test.pipeline)
-    frames = [pipeline.from_array(image) for image in (*video(2), np.zeros((40, 80, 3), np.uint8))]
+    frames = [
+        pipeline.from_array(image) for image in (*random_video(2), np.zeros((40, 80, 3), np.uint8))
+    ]
     with pytest.raises(InputError, match='frame 2 must be 80x48 like the first one, but is 80x40'):
         predict_video(ifc, frames)
     with pytest.raises(InputError, match='a video must have at least one frame'):
@@ -221,7 +213,7 @@ def test_windows_hold_few_frames_of_a_long_video(ifc):
     pipeline = FramePipeline(ifc.cfg.data.test.pipeline)
 
     def frames():
-        for image in video(12):
+        for image in random_video(12):
             held.append(len(alive))
             frame = pipeline.from_array(image)
             meta = Marked(frame.meta)

@@ -5,9 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch
-from conftest import from_seqformer
-from test_seqformer import predict, video, windows
+from builders import batch, from_seqformer, predict_clip, random_video
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.build import bare_model, build_model
@@ -31,7 +29,7 @@ def test_a_seqformer_checkpoint_gives_its_outputs_bit_for_bit(
     for frames_per_pass in (2, 8):
         for each in (seqformer, model):
             each.test_cfg.frames_per_pass = frames_per_pass
-        ours, theirs = predict(model, img), predict(seqformer, img)
+        ours, theirs = predict_clip(model, img), predict_clip(seqformer, img)
         for name in FIELDS:
             assert torch.equal(getattr(ours, name), getattr(theirs, name)), name
         assert torch.equal(ours.masks.logits, theirs.masks.logits)
@@ -40,7 +38,7 @@ def test_a_seqformer_checkpoint_gives_its_outputs_bit_for_bit(
 def test_permuted_frames_give_permuted_boxes_and_masks(ms_sts):
     torch.manual_seed(0)
     img, order = torch.randn(1, 4, 3, 64, 96), [2, 0, 3, 1]
-    found, permuted = predict(ms_sts, img), predict(ms_sts, img[:, order])
+    found, permuted = predict_clip(ms_sts, img), predict_clip(ms_sts, img[:, order])
     assert torch.equal(found.queries, permuted.queries)
     torch.testing.assert_close(permuted.scores, found.scores, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(permuted.boxes, found.boxes[:, order], rtol=1e-4, atol=1e-2)
@@ -73,8 +71,8 @@ def test_the_same_weights_run_any_length_and_size(ms_sts, length):
 
 
 def test_windows_are_stitched(ms_sts):
-    ms_sts.test_cfg.windows = windows()
-    assert inference_video(ms_sts, video()).num_frames == 6
+    ms_sts.test_cfg.windows = dict(length=3, stride=1)
+    assert inference_video(ms_sts, random_video()).num_frames == 6
 
 
 @pytest.mark.parametrize('counts', [[[2, 2], [1, 1]], [[0, 0], [0, 0]], [[3], [1]]])

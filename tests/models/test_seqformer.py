@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from clip_batches import batch, make_metas
+from builders import batch, build_for_training, make_metas, predict_clip, random_video
 from mmcv.runner import build_optimizer
-from mmdet.models import build_detector
 
 from tevit_vis.apis import inference_video, init_model
 from tevit_vis.apis.runner import TrainedModel
@@ -11,17 +10,10 @@ from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
 
-@torch.inference_mode()
-def predict(model, img, scale=1.0):
-    height, width = img.shape[3:]
-    metas = make_metas(img.shape[1], height, width, scale)
-    return model.predict_clip(model.extract_feat(img), metas)
-
-
 def test_prediction_is_the_best_pairs_in_original_pixels(seqformer):
     torch.manual_seed(0)
     img = torch.randn(1, 3, 3, 64, 96)
-    found, halved = predict(seqformer, img), predict(seqformer, img, scale=0.5)
+    found, halved = predict_clip(seqformer, img), predict_clip(seqformer, img, scale=0.5)
     assert len(found.scores) == 10
     assert (found.scores[:-1] >= found.scores[1:]).all()
     assert torch.equal(found.class_scores[torch.arange(10), found.labels], found.scores)
@@ -46,7 +38,7 @@ def test_masks_are_computed_for_output_queries_only(seqformer, monkeypatch):
 
     monkeypatch.setattr(seqformer.bbox_head, 'mask_convs', counted)
     seqformer.test_cfg.max_per_img = 3
-    found = predict(seqformer, torch.randn(1, 3, 3, 64, 96))
+    found = predict_clip(seqformer, torch.randn(1, 3, 3, 64, 96))
     assert sum(seen) == len(found.queries.unique())
 
 
@@ -55,9 +47,9 @@ def test_passes_change_nothing_and_any_length_runs(seqformer):
     for num_frames in (1, 2, 7):
         img = torch.randn(1, num_frames, 3, 64, 96)
         seqformer.test_cfg.frames_per_pass = 8
-        reference = predict(seqformer, img)
+        reference = predict_clip(seqformer, img)
         seqformer.test_cfg.frames_per_pass = 3
-        found = predict(seqformer, img)
+        found = predict_clip(seqformer, img)
         torch.testing.assert_close(found.scores, reference.scores)
         torch.testing.assert_close(found.masks.logits, reference.masks.logits, rtol=1e-3, atol=1e-3)
 
@@ -65,43 +57,35 @@ def test_passes_change_nothing_and_any_length_runs(seqformer):
 @pytest.mark.parametrize(('wanted', 'given'), [(0, 0), (1, 1), (99, 35)])
 def test_no_more_pairs_than_there_are_or_are_wanted(seqformer, wanted, given):
     seqformer.test_cfg.max_per_img = wanted
-    found = predict(seqformer, torch.randn(1, 2, 3, 64, 96))
+    found = predict_clip(seqformer, torch.randn(1, 2, 3, 64, 96))
     assert len(found.scores) == given
     assert found.masks.frame(1).shape == (given, 64, 96)
-
-
-def video(count=6):
-    return np.random.default_rng(0).integers(0, 256, (count, 48, 80, 3), np.uint8)
 
 
 def test_instances_without_a_pixel_are_dropped_and_unlikely_ones_lose_their_masks(seqformer):
     with torch.inference_mode():
         seqformer.bbox_head.controller[-1].bias[-1] = 1e4
-    found = inference_video(seqformer, video())
+    found = inference_video(seqformer, random_video())
     assert len(found) == 10
     seqformer.test_cfg.min_mask_score = float(np.median(found.scores))
-    masked = inference_video(seqformer, video())
+    masked = inference_video(seqformer, random_video())
     has_mask = [track[0] is not None for track in masked.segmentations]
     assert has_mask == (masked.scores >= np.median(found.scores)).tolist()
     with torch.inference_mode():
         seqformer.bbox_head.controller[-1].bias[-1] = -1e4
-    assert len(inference_video(seqformer, video())) == 0
+    assert len(inference_video(seqformer, random_video())) == 0
     seqformer.test_cfg.drop_empty = False
-    assert len(inference_video(seqformer, video())) == 10
-
-
-def windows(**changes):
-    return dict(dict(length=3, stride=1), **changes)
+    assert len(inference_video(seqformer, random_video())) == 10
 
 
 def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
     seqformer.test_cfg.update(max_per_img=7, drop_empty=False)
-    seqformer.test_cfg.windows = windows(length=6)
+    seqformer.test_cfg.windows = dict(length=6, stride=1)
     seqformer.test_cfg.tracker.min_score = 0.0
-    stitched = inference_video(seqformer, video())
+    stitched = inference_video(seqformer, random_video())
     assert len(stitched) == 35  # every query under every class
-    seqformer.test_cfg.update(windows=windows(length=None), max_per_img=35, drop_empty=False)
-    whole = inference_video(seqformer, video())
+    seqformer.test_cfg.update(windows=dict(length=None, stride=1), max_per_img=35, drop_empty=False)
+    whole = inference_video(seqformer, random_video())
 
     def by_score(found):
         order = np.lexsort((found.labels, -found.scores.round(5)))
@@ -112,20 +96,20 @@ def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
 
 
 def test_windows_give_tracks_over_the_whole_video(seqformer):
-    seqformer.test_cfg.windows = windows()
-    found = inference_video(seqformer, video())
+    seqformer.test_cfg.windows = dict(length=3, stride=1)
+    found = inference_video(seqformer, random_video())
     assert found.num_frames == 6
     assert len(found)
     assert (found.scores > 0.05).all()
     with torch.inference_mode():
         seqformer.bbox_head.controller[-1].bias[-1] = -1e4
-    assert len(inference_video(seqformer, video())) == 0  # what is empty is dropped here too
+    assert len(inference_video(seqformer, random_video())) == 0  # what is empty is dropped here too
 
 
 @pytest.mark.parametrize(
     ('key', 'value', 'words'),
     [
-        ('windows', windows(length=3, stride=4), 'windows.stride: must be at most the 3'),
+        ('windows', dict(length=3, stride=4), 'windows.stride: must be at most the 3'),
         ('mask_thr_binary', 1.0, 'mask_thr_binary: must be above 0 and below 1, but got 1'),
         ('drop_empty', 'yes', "drop_empty: must be True or False, but got 'yes'"),
         ('max_per_img', 2.5, 'max_per_img: must be a whole number >= 0, but got 2.5'),
@@ -144,7 +128,7 @@ def test_a_higher_mask_threshold_leaves_fewer_pixels(seqformer):
     areas = []
     for threshold in (0.4, 0.5, 0.6):
         seqformer.test_cfg.mask_thr_binary = threshold
-        masks = predict(seqformer, img).masks
+        masks = predict_clip(seqformer, img).masks
         areas.append(int(masks.frame(0).sum()))
         logits = masks.logits[:, 0]
         assert torch.equal(masks.maps()[:, 0] > 0, logits.sigmoid() > threshold)
@@ -153,10 +137,7 @@ def test_a_higher_mask_threshold_leaves_fewer_pixels(seqformer):
 
 @pytest.fixture
 def training_model(seqformer_config):
-    torch.manual_seed(3)
-    model = build_detector(seqformer_config.model)
-    model.init_weights()
-    return model.train()
+    return build_for_training(seqformer_config)
 
 
 @pytest.mark.parametrize(

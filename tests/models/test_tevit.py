@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from clip_batches import make_metas
+from builders import build_for_training, make_metas
 from mmdet.core import BitmapMasks
-from mmdet.models import build_detector
 
 from tevit_vis.masks import encode_clip
 from tevit_vis.models.heads.tevit_roi_head import boxes_to_rois
@@ -123,11 +122,7 @@ def make_truths(counts):
 
 @pytest.fixture
 def training_model(tiny_config):
-    torch.manual_seed(3)
-    tiny_config.model.backbone.pop('init_cfg')
-    model = build_detector(tiny_config.model)
-    model.init_weights()
-    return model.train()
+    return build_for_training(tiny_config)
 
 
 @pytest.mark.parametrize('counts', [(2, 1), (1, 0), (0, 0)])

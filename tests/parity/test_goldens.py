@@ -4,8 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
+from builders import GOLDENS, SHARED
 from check_case import CHECKS, check_case
-from conftest import GOLDENS, SHARED
 
 
 def all_cases():

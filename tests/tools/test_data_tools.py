@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import annotation, moving_square
+from builders import annotation, moving_square
 from manifest import override
 
 from tevit_vis.utils.checkpoints import latest_checkpoint, read_checkpoint

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDENS, SHARED, noise_frames, write_frames
+from builders import GOLDENS, SHARED, noise_frames, write_frames
 from golden import GoldenCase
 
 from tevit_vis.video import VideoWriter

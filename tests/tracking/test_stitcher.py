@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDENS
+from builders import GOLDENS
 
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.rle import decode_rle

@@ -5,7 +5,7 @@ import random
 import av
 import numpy as np
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source

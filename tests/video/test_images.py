@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import noise_frames, write_frames
+from builders import noise_frames, write_frames
 from PIL import Image
 
 from tevit_vis.utils.errors import InputError

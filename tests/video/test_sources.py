@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import noise_frames, write_frames
+from builders import noise_frames, write_frames
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import VideoWriter, open_source, public_url

@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import noise_frames
+from builders import noise_frames
 from test_damage import make
 
 from tevit_vis.utils.errors import InputError
