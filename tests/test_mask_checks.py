@@ -6,7 +6,7 @@ import torch
 
 from tevit_vis.mask_checks import decode_runs, rle_faults
 from tevit_vis.rle import encode_masks, to_rle
-from tevit_vis.utils.values import is_number, is_whole, shorten
+from tevit_vis.utils.values import is_number, is_whole_number, shorten
 
 
 def test_runs_are_those_of_the_masks():
@@ -80,7 +80,11 @@ def test_numbers_are_finite_and_no_booleans():
     assert [is_number(value) for value in (1, 1.5, 10**400, True, None, '1', float('inf'))] == [
         *(True, True, False, False, False, False, False)
     ]
-    assert [is_whole(value) for value in (1, -3, 1.0, True, '1')] == [True, True, *[False] * 3]
+    assert [is_whole_number(value) for value in (1, -3, 1.0, True, '1')] == [
+        True,
+        True,
+        *[False] * 3,
+    ]
 
 
 def test_values_are_shown_short_and_printable():

@@ -18,7 +18,7 @@ from tevit_vis.rle import (
     find_runs,
     mask_areas,
     mask_boxes,
-    overlap_shares,
+    overlap_fractions,
     to_rle,
 )
 from tevit_vis.structures import ClipPrediction
@@ -52,7 +52,7 @@ def test_overlap_shares_of_all_pairs():
     masks[0, :2], masks[1, 1:3], masks[2, :, :2] = True, True, True
     a, b, c = encode_masks(masks)
     (other,) = encode_masks(torch.ones(1, 3, 5, dtype=torch.bool))
-    assert overlap_shares([a, b], [b, c, other]).tolist() == [[0.5, 0.4, -1], [1, 0.4, -1]]
+    assert overlap_fractions([a, b], [b, c, other]).tolist() == [[0.5, 0.4, -1], [1, 0.4, -1]]
 
 
 @pytest.mark.parametrize(

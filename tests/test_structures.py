@@ -18,14 +18,14 @@ def make_instances(**changes) -> VideoInstances:
 
 
 def test_above_keeps_good_ones_best_first():
-    kept = make_instances().above(0.5)
+    kept = make_instances().filter_by_score(0.5)
     assert kept.labels.tolist() == [0, 1]
     assert kept.scores.tolist() == pytest.approx([0.9, 0.5])
     assert kept.boxes[0, 0].tolist() == [8, 9, 10, 11]
 
 
 def test_take_keeps_the_order_asked_for():
-    assert make_instances().take(np.array([2, 0])).labels.tolist() == [1, 2]
+    assert make_instances().select(np.array([2, 0])).labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""The JSON file of a data set in YouTube-VIS layout, read and checked entry by entry.
+"""Reads the JSON file of a data set in YouTube-VIS layout and checks it entry by entry.
 
 Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout. Training, evaluation and
-``tools/data`` all read it here.
+``tools/data`` all read annotations with these functions.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from tevit_vis.rle import to_rle
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json
-from tevit_vis.utils.values import is_number, is_whole, shorten
+from tevit_vis.utils.values import is_number, is_whole_number, shorten
 
 
-class Note(NamedTuple):
-    """Something of an entry that was changed or left out, and is to be said."""
+class EntryWarning(NamedTuple):
+    """A warning that a part of an entry was changed or left out."""
 
-    what: str  # of its kind, the same for all such entries
-    where: str  # file and entry
+    what: str  # the text of the warning, the same for all entries of its kind
+    where: str  # names file and entry
 
 
-def note_lines(notes: Sequence[Note]) -> list[str]:
-    """Returns a line for each kind of notes, with the first entry and how many there are.
+def warning_lines(notes: Sequence[EntryWarning]) -> list[str]:
+    """Returns one line per kind of note: its first entry, its text and how many more there are.
 
     Example:
-        >>> note_lines([Note('boxes are odd', 'a.json: annotations[3]')] * 2)
+        >>> warning_lines([EntryWarning('boxes are odd', 'a.json: annotations[3]')] * 2)
         ['a.json: annotations[3]: boxes are odd (and 1 more)']
     """
-    kinds: dict[str, list[str]] = {}
+    places_by_text: dict[str, list[str]] = {}
     for note in notes:
-        kinds.setdefault(note.what, []).append(note.where)
+        places_by_text.setdefault(note.what, []).append(note.where)
     return [
         f'{places[0]}: {what}' + (f' (and {len(places) - 1} more)' if len(places) > 1 else '')
-        for what, places in kinds.items()
+        for what, places in places_by_text.items()
     ]
 
 
 def read_annotation_file(path: str) -> dict:
-    """A JSON file whose top level is a dict.
+    """Reads an annotation file and checks that its top level is an object.
 
     Raises:
-        InputError: absent, unreadable, or something else.
+        InputError: the file is absent or unreadable, or its top level is something else.
     """
     content = read_json(path, 'annotation file')
     if not isinstance(content, dict):
@@ -57,10 +57,14 @@ def read_annotation_file(path: str) -> dict:
 
 
 def annotation_entries(content: Mapping[str, Any], path: str) -> list[dict]:
-    """The ``annotations`` of a file; an empty list where there are none.
+    """Returns the ``annotations`` of a file, or an empty list if it has none.
 
     Raises:
-        InputError: they are no list of objects.
+        InputError: they are not a list of objects.
+
+    Example:
+        >>> annotation_entries({'annotations': [{'id': 1}]}, 'a.json')
+        [{'id': 1}]
     """
     entries = content.get('annotations') or []
     if not isinstance(entries, list):
@@ -78,56 +82,57 @@ def check_annotation(
     where: str,
     videos: Container[int],
     categories: Container[int],
-    seen: set,
+    used_ids: set,
 ) -> None:
-    """The ids of an annotation, and whether it is a crowd.
+    """Checks the ids of an annotation and its ``iscrowd``.
 
     Args:
         where: names file and entry in errors.
-        videos, categories: ids.
-        seen: ids of the annotations before; this one's is added.
+        videos, categories: the ids that the annotation may refer to.
+        used_ids: ids of the annotations before it; the id of this one is added.
 
     Raises:
-        InputError: it repeats an id, or names a video or category that is not there.
+        InputError: its id is used already, its video or category does not exist, or ``iscrowd``
+            is neither 0 nor 1.
     """
-    own = entry.get('id')
-    if own is not None and not (is_whole(own) or isinstance(own, str)):
-        raise InputError(f'{where}: "id" must be a number, but got {shorten(own)}')
-    if own is not None and own in seen:
-        raise InputError(f'{where}: "id" must be unique, but {shorten(own)} is not')
-    seen.add(own)
-    for key, known, what in (
+    entry_id = entry.get('id')
+    if entry_id is not None and not (is_whole_number(entry_id) or isinstance(entry_id, str)):
+        raise InputError(f'{where}: "id" must be a number, but got {shorten(entry_id)}')
+    if entry_id is not None and entry_id in used_ids:
+        raise InputError(f'{where}: "id" must be unique, but {shorten(entry_id)} is not')
+    used_ids.add(entry_id)
+    for key, allowed, what in (
         ('video_id', videos, 'a video of the file'),
         ('category_id', categories, 'one of the categories'),
     ):
         value = entry.get(key)
-        if not is_whole(value) or value not in known:
+        if not is_whole_number(value) or value not in allowed:
             raise InputError(f'{where}: "{key}" must be {what}, but got {shorten(value)}')
-    crowd = entry.get('iscrowd', 0)
-    if isinstance(crowd, (list, dict)) or crowd not in (0, 1):
-        raise InputError(f'{where}: "iscrowd" must be 0 or 1, but got {shorten(crowd)}')
+    iscrowd = entry.get('iscrowd', 0)
+    if isinstance(iscrowd, (list, dict)) or iscrowd not in (0, 1):
+        raise InputError(f'{where}: "iscrowd" must be 0 or 1, but got {shorten(iscrowd)}')
 
 
-def frame_masks(
-    entry: Mapping[str, Any], video: Video, where: str, notes: list[Note] | None = None
+def parse_segmentations(
+    entry: Mapping[str, Any], video: Video, where: str, notes: list[EntryWarning] | None = None
 ) -> list[RLE | None]:
-    """The masks of an annotation as compressed RLE, one or None per frame of its video.
+    """Returns the masks of an annotation as compressed RLE, one or None per frame of its video.
 
     Args:
-        notes: gets what is left out of masks.
+        notes: a note is added for each mask of which polygons are left out.
 
     Raises:
-        InputError: too few or too many, of another size, neither RLE nor polygons, or with runs
-            or coordinates that cannot be.
+        InputError: there is not one mask or null per frame, or a mask has another size than the
+            video, is neither RLE nor polygons, or has impossible runs or coordinates.
     """
     masks = entry.get('segmentations')
     if not isinstance(masks, list) or len(masks) != video.num_frames:
-        found = len(masks) if isinstance(masks, list) else shorten(masks)
+        got = len(masks) if isinstance(masks, list) else shorten(masks)
         raise InputError(
             f'{where}: "segmentations" must have one mask or null for each of the '
-            f'{video.num_frames} frames of video {video.id}, but got {found}'
+            f'{video.num_frames} frames of video {video.id}, but got {got}'
         )
-    track: list[RLE | None] = []
+    rles: list[RLE | None] = []
     for t, mask in enumerate(masks):
         try:
             rle = to_rle(mask, video.height, video.width) if mask else None
@@ -142,43 +147,46 @@ def frame_masks(
             )
         if isinstance(mask, list) and notes is not None and any(len(p) < 6 for p in mask):
             notes.append(
-                Note(
+                EntryWarning(
                     'polygons of less than three points are left out',
                     f'{where}: segmentations[{t}]',
                 )
             )
-        track.append(rle)
-    present = [t for t, rle in enumerate(track) if rle is not None]
-    pixels = [video.height * video.width] * len(present)
-    texts = [rle['counts'] for rle in track if rle is not None]
-    for t, fault in zip(present, rle_faults(texts, pixels)):
+        rles.append(rle)
+    mask_frames = [t for t, rle in enumerate(rles) if rle is not None]
+    pixels = [video.height * video.width] * len(mask_frames)
+    counts = [rle['counts'] for rle in rles if rle is not None]
+    for t, fault in zip(mask_frames, rle_faults(counts, pixels)):
         if fault:
             raise InputError(
                 f'{where}: segmentations[{t}] must have runs for the {video.width}x{video.height} '
                 f'pixels of its video, but: {fault}'
             )
-    return track
+    return rles
 
 
-def frame_values(
+def parse_frame_values(
     entry: Mapping[str, Any], key: str, size: int, video: Video, where: str
 ) -> list[Any] | None:
-    """A list of an annotation with a value or null per frame, such as ``areas``; None without one.
+    """Returns a list of an annotation with a value or null per frame, such as ``areas``.
+
+    It returns None if the annotation has no such list.
 
     Args:
-        size: numbers of a value: 1, or 4 of a box.
+        key: of the list.
+        size: how many numbers a value has: 1, or 4 for a box.
 
     Raises:
-        InputError: it has another length, or a value that is something else.
+        InputError: the list does not have one entry per frame, or a value is something else.
     """
     values = entry.get(key)
     if values is None:
         return None
     if not isinstance(values, list) or len(values) != video.num_frames:
-        found = len(values) if isinstance(values, list) else shorten(values)
+        got = len(values) if isinstance(values, list) else shorten(values)
         raise InputError(
             f'{where}: "{key}" must have one entry for each of the {video.num_frames} frames of '
-            f'video {video.id}, but got {found}'
+            f'video {video.id}, but got {got}'
         )
     for t, value in enumerate(values):
         numbers = [value] if size == 1 else value
@@ -186,10 +194,10 @@ def frame_values(
             isinstance(numbers, list)
             and len(numbers) == size
             and all(map(is_number, numbers))
-            and (size > 1 or value >= 0)
+            and (size > 1 or value >= 0)  # areas are not negative
         ):
-            what = 'a number' if size == 1 else f'{size} numbers'
+            expected = 'a number' if size == 1 else f'{size} numbers'
             raise InputError(
-                f'{where}: {key}[{t}] must be {what} or null, but got {shorten(value)}'
+                f'{where}: {key}[{t}] must be {expected} or null, but got {shorten(value)}'
             )
     return values

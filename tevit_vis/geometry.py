@@ -15,8 +15,8 @@ from tevit_vis.utils.errors import InputError
 class FrameGeometry:
     """Where the pixels of an original frame lie in the network's input.
 
-    A frame is resized, then padded on the right and at the bottom. Everything that goes from the
-    network back to the frame asks this object, so that no head resizes the padded area.
+    A frame is resized, then padded on the right and at the bottom. All boxes and masks of the
+    network go back to the frame by this object, so that no head resizes the padded area.
 
     Args:
         original: (H, W) of the frame as it was read.
@@ -68,10 +68,9 @@ class FrameGeometry:
                 ``pad_shape`` and ``scale_factor`` = (x, y, x, y).
 
         Raises:
-            InputError: frames that differ, that were flipped, or whose sizes contradict each
-                other.
+            InputError: the frames differ, were flipped, or have sizes that contradict each other.
         """
-        found = {
+        geometries = {
             cls(
                 original=tuple(meta['ori_shape'][:2]),
                 resized=tuple(meta['img_shape'][:2]),
@@ -80,31 +79,32 @@ class FrameGeometry:
             )
             for meta in metas
         }
-        if len(found) != 1:
+        if len(geometries) != 1:
             raise InputError(
-                f'data.test.pipeline: the frames of a clip must share a geometry, but got {found}'
+                'data.test.pipeline: the frames of a clip must share a geometry, '
+                f'but got {geometries}'
             )
         if any(meta.get('flip') for meta in metas):
             raise InputError('data.test.pipeline: frames must not be flipped, but flip is True')
-        return found.pop()
+        return geometries.pop()
 
     def boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
-        """Boxes [..., 4], x1 y1 x2 y2, from pixels of the network's input to original pixels."""
+        """Converts boxes [..., 4], x1 y1 x2 y2, from pixels of the input to pixels of the frame."""
         return boxes / boxes.new_tensor(self.scale * 2)
 
     def relative_boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
-        """Boxes [..., 4], x1 y1 x2 y2, from shares of the resized frame to original pixels."""
+        """Converts boxes [..., 4], x1 y1 x2 y2, from relative to pixels of the frame."""
         height, width = self.resized
         return boxes * boxes.new_tensor([width / self.scale[0], height / self.scale[1]] * 2)
 
     def cells(self, maps: torch.Tensor, stride: int) -> tuple[float, float]:
-        """(y, x) cells of maps over the padded input that the frame covers; the last may be a part.
+        """Returns how many (y, x) cells of maps the frame covers, which need not be whole numbers.
 
-        PARITY(SeqFormer, IFC): where nothing was padded, the whole map is the frame, also where
-        its last cells reach beyond the input.
+        PARITY(SeqFormer, IFC): where nothing was padded, the frame covers the whole map, even if
+        the last cells reach beyond the input.
 
         Args:
-            maps: [..., h, w], of which nothing or what ``crop_to_image`` says was cut off.
+            maps: [..., h, w] over the padded input, also if cropped by ``crop_to_image``.
             stride: pixels of the network's input along a cell.
         """
         y, x = (
@@ -114,7 +114,7 @@ class FrameGeometry:
         return y, x
 
     def crop_to_image(self, maps: torch.Tensor, stride: int) -> torch.Tensor:
-        """The cells of maps over the padded input that hold a pixel of the frame.
+        """Returns maps over the padded input without the cells that hold no pixel of the frame.
 
         Args:
             maps: [..., h, w].
@@ -130,7 +130,7 @@ class FrameGeometry:
 
 
 def _scale_of(meta: Mapping) -> tuple[float, float]:
-    """(x, y) of mmdet's ``scale_factor``, which is one number where nothing was resized."""
+    """Returns (x, y) of mmdet's ``scale_factor``, which is one number if nothing was resized."""
     factors = np.ravel(meta.get('scale_factor', 1.0))
     factors = factors if len(factors) > 1 else np.tile(factors, 2)
     return float(factors[0]), float(factors[1])

@@ -24,11 +24,11 @@ class GtTubes:
         boxes: [T, N, 4] float, x1 y1 x2 y2 in pixels of the network input; zeros where the
             instance is absent.
         relative_boxes: [T, N, 4] float, centre x y, width, height, relative to the image. All four
-            are next to nothing where the instance is absent (``models/heads/gt_tubes.py``).
+            are close to zero where the instance is absent (``models/heads/gt_tubes.py``).
         masks: [N, T, H, W] bool on the padded network input, or 0 to 1 on the cells that a head
             compares; empty where the instance is absent.
         present: [T, N] bool, whether the instance is annotated in the frame.
-        present_on_host: ``present`` as an array, for what the host decides.
+        present_on_host: ``present`` as an array, for decisions of the host without a GPU wait.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -55,7 +55,12 @@ class GtTubes:
 
     @classmethod
     def of_labels(cls, labels: torch.Tensor, num_frames: int) -> GtTubes:
-        """Returns instances of which nothing but the class is known; they are in all frames."""
+        """Returns ground truth with labels only, whose instances are present in all frames.
+
+        Example:
+            >>> GtTubes.of_labels(torch.tensor([2, 0]), num_frames=3).present.shape
+            torch.Size([3, 2])
+        """
         shape = num_frames, len(labels)
         return cls(
             labels=labels,
@@ -90,7 +95,7 @@ class TrainOutputs(NamedTuple):
     """What a detector predicted in training, for losses outside of it (MS-STS's adversary)."""
 
     losses: dict[str, torch.Tensor]
-    padding: torch.Tensor  # [B, T, H, W] bool, True on pixels of no image
+    padding: torch.Tensor  # [B, T, H, W] bool, True on padding
     feature_maps: list[torch.Tensor]  # [B, T, C, H_l, W_l] encoded, the finest first
     pred_masks: list[torch.Tensor]  # B times [N, T, h, w] logits of the matched queries
     gt_tubes: Sequence[GtTubes]  # B, in the order of their ids

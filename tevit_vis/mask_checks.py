@@ -1,4 +1,4 @@
-"""Masks of files, checked before native code sees them; nothing here calls any.
+"""Checks masks from files before native code gets them; nothing here calls native code.
 
 pycocotools trusts what it is given: runs that do not add up make it hang, and coordinates far off
 the frame make it crash or take all memory.
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tevit_vis.utils.values import is_number, is_whole, shorten
+from tevit_vis.utils.values import is_number, is_whole_number, shorten
 
 MAX_PIXELS = 1 << 28  # of a frame: 16,384 x 16,384
-MAX_SIDE = 1 << 20
-FAR = 10  # frames beyond the frame, as far as a polygon's points may lie
+MAX_SIDE = 1 << 20  # pixels
+MAX_FRAMES_OUTSIDE = 10  # how far a polygon may leave the frame, in widths or heights of it
 FIRST_CODE = 48  # of the characters of a compressed RLE, '0' to 'o'
-RLE_TEXT, OPEN_END = re.compile('[0-o]*'), re.compile('[P-o]$')  # from 'P' on, more follow
+RLE_TEXT, OPEN_END = re.compile('[0-o]*'), re.compile('[P-o]$')  # after 'P' to 'o' more follow
 LONG_RUN = re.compile('[P-o]{7}')  # of more than 35 bits
 
 
@@ -27,9 +27,13 @@ def check_size(size: object) -> tuple[int, int]:
     """Returns the (H, W) of an RLE.
 
     Raises:
-        ValueError: it is no pair of whole numbers of at least 1, or too large.
+        ValueError: it is no pair of whole numbers of at least 1, or the frame is too large.
+
+    Example:
+        >>> check_size([360, 640])
+        (360, 640)
     """
-    if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(is_whole, size)):
+    if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(is_whole_number, size)):
         raise ValueError(f'"size" must be [height, width], but is {shorten(size)}')
     height, width = size
     if height < 1 or width < 1 or height > MAX_SIDE or width > MAX_SIDE:
@@ -40,12 +44,16 @@ def check_size(size: object) -> tuple[int, int]:
 
 
 def check_counts(counts: object) -> list[int]:
-    """Returns the runs of an uncompressed RLE; whether they add up, ``rle_faults`` says.
+    """Returns the runs of an uncompressed RLE; ``rle_faults`` checks whether they add up.
 
     Raises:
-        ValueError: they are no whole numbers from 0 to what 32 bits hold.
+        ValueError: they are no list of whole numbers of 32 bits without a sign.
+
+    Example:
+        >>> check_counts([7, 2, 3])
+        [7, 2, 3]
     """
-    if not isinstance(counts, list) or not all(map(is_whole, counts)):
+    if not isinstance(counts, list) or not all(map(is_whole_number, counts)):
         raise ValueError(f'"counts" must be text or whole numbers, but is {shorten(counts)}')
     bad = [count for count in counts if not 0 <= count < 1 << 32]
     if bad:
@@ -54,12 +62,17 @@ def check_counts(counts: object) -> list[int]:
 
 
 def check_polygons(polygons: object, height: int, width: int) -> list[list[float]]:
-    """Returns the polygons of a mask [[x, y, x, y, ...], ...]; pieces of less than three points,
-    which have no pixel, are left out.
+    """Returns those polygons of a mask [[x, y, x, y, ...], ...] that have at least three points.
+
+    The others have no pixel.
 
     Raises:
-        ValueError: a coordinate that is no finite number near the frame, half a point, or no
-            piece of three points.
+        ValueError: a coordinate is not finite or lies far from the frame, a point has no y, or no
+            polygon has three points.
+
+    Example:
+        >>> check_polygons([[0, 0, 4, 0, 4, 4], [1, 1]], height=10, width=10)
+        [[0, 0, 4, 0, 4, 4]]
     """
     if not isinstance(polygons, list) or not all(isinstance(piece, list) for piece in polygons):
         raise ValueError(f'it is {shorten(polygons)}')
@@ -76,7 +89,11 @@ def check_polygons(polygons: object, height: int, width: int) -> list[list[float
             )
         for axis, side in (('x', width), ('y', height)):
             values = piece[axis == 'y' :: 2]
-            far = [value for value in values if not -FAR * side <= value <= (FAR + 1) * side]
+            far = [
+                value
+                for value in values
+                if not -MAX_FRAMES_OUTSIDE * side <= value <= (MAX_FRAMES_OUTSIDE + 1) * side
+            ]
             if far:
                 raise ValueError(
                     f'polygon {number} must lie near its frame of {width}x{height} pixels, '
@@ -90,11 +107,11 @@ def check_polygons(polygons: object, height: int, width: int) -> list[list[float
 
 
 def decode_runs(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the runs of compressed RLEs and which RLE each belongs to, [R] int64 each.
+    """Returns the runs of compressed RLEs and the index of the RLE of each run, [R] int64 each.
 
-    COCO's code: 5 bits a character, bit 32 says that more follow, bit 16 of the last one is the
-    sign; from the fourth run on, the difference to the run before the last is coded. Texts must
-    be ASCII; what else is wrong with one shows in its runs.
+    In COCO's code a character holds 5 bits of a run. Its bit 32 says that more characters of the
+    run follow; bit 16 of the last one is the sign. From the fourth run on, the difference to the
+    run two before it is coded. Texts must be ASCII; any other fault of a text shows in its runs.
 
     Example:
         >>> runs, owners = decode_runs(['723', '04'])
@@ -106,33 +123,35 @@ def decode_runs(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     if not len(codes):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     owner = np.repeat(np.arange(len(texts)), lengths)
-    last = (codes & 32) == 0  # character of its run
-    first = np.concatenate([[True], last[:-1] | (owner[1:] != owner[:-1])])
-    starts = np.flatnonzero(first)
-    place = np.arange(len(codes)) - starts[np.cumsum(first) - 1]
-    values = np.add.reduceat((codes & 31) << (5 * np.minimum(place, 11)), starts)
+    is_last = (codes & 32) == 0  # character of a run
+    is_first = np.concatenate([[True], is_last[:-1] | (owner[1:] != owner[:-1])])
+    starts = np.flatnonzero(is_first)
+    position = np.arange(len(codes)) - starts[np.cumsum(is_first) - 1]
+    values = np.add.reduceat((codes & 31) << (5 * np.minimum(position, 11)), starts)
     ends = np.concatenate([starts[1:], [len(codes)]]) - 1
-    negative = (codes[ends] & 16) > 0
-    values -= negative.astype(np.int64) << (5 * np.minimum(place[ends] + 1, 12))
-    return _add_differences(values, owner[first], len(texts)), owner[first]
+    is_negative = (codes[ends] & 16) > 0
+    values -= is_negative.astype(np.int64) << (5 * np.minimum(position[ends] + 1, 12))
+    return _add_differences(values, owner[is_first], len(texts)), owner[is_first]
 
 
 def _add_differences(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    """Runs from the numbers that code them: from the fourth on, differences to the last but one."""
+    """Returns the runs of coded numbers, which are differences from the fourth run of a mask on."""
     rank = np.arange(len(owner)) - np.searchsorted(owner, np.arange(count))[owner]
-    # Sums run through every second run of a mask: the odd ones, and the even ones from the third.
+    # A sum runs through every second run of a mask: the odd ones, or the even ones from the third.
     chain = owner * 3 + np.where(rank == 0, 0, 1 + rank % 2)
     order = np.argsort(chain, kind='stable')
     sums = np.cumsum(values[order])
-    begins = np.flatnonzero(np.diff(chain[order], prepend=-1))
-    before = np.repeat(sums[begins] - values[order][begins], np.diff([*begins, len(order)]))
+    chain_starts = np.flatnonzero(np.diff(chain[order], prepend=-1))
+    sums_before = np.repeat(
+        sums[chain_starts] - values[order][chain_starts], np.diff([*chain_starts, len(order)])
+    )
     runs = np.empty_like(values)
-    runs[order] = sums - before
+    runs[order] = sums - sums_before
     return runs
 
 
 def rle_faults(texts: Sequence[str], pixels: Sequence[int]) -> list[str]:
-    """Returns what is wrong with each compressed RLE, an empty text where nothing is.
+    """Returns the fault of each compressed RLE, an empty text for an RLE without a fault.
 
     Args:
         texts: the ``counts`` of N masks.
@@ -143,13 +162,13 @@ def rle_faults(texts: Sequence[str], pixels: Sequence[int]) -> list[str]:
         ['', 'runs must add up to 12 pixels, but make 9']
     """
     faults = [_character_fault(text) for text in texts]
-    sound = [n for n, fault in enumerate(faults) if not fault]
-    runs, owners = decode_runs([texts[n] for n in sound])
-    totals = np.zeros(len(sound), np.int64)
+    readable = [n for n, fault in enumerate(faults) if not fault]
+    runs, owners = decode_runs([texts[n] for n in readable])
+    totals = np.zeros(len(readable), np.int64)
     np.add.at(totals, owners, runs)
-    lowest = np.zeros(len(sound), np.int64)
+    lowest = np.zeros(len(readable), np.int64)
     np.minimum.at(lowest, owners, runs)
-    for n, total, low in zip(sound, totals.tolist(), lowest.tolist()):
+    for n, total, low in zip(readable, totals.tolist(), lowest.tolist()):
         if low < 0:
             faults[n] = f'runs must not be negative, but one is {low}'
         elif total != pixels[n]:
@@ -158,7 +177,7 @@ def rle_faults(texts: Sequence[str], pixels: Sequence[int]) -> list[str]:
 
 
 def _character_fault(text: str) -> str:
-    """What is wrong with the characters of a compressed RLE."""
+    """Returns the fault of the characters of a compressed RLE, or an empty text."""
     if not RLE_TEXT.fullmatch(text):
         return f'"counts" must be a compressed RLE, but is {shorten(text)}'
     if OPEN_END.search(text):

@@ -1,4 +1,4 @@
-"""From small mask logits to full-size binary masks and RLE.
+"""Turns small mask logits into full-size binary masks and RLE.
 
 Letters: N instances, T frames, H and W pixels of the original frames, h and w cells of a mask.
 """
@@ -18,10 +18,10 @@ from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from tevit_vis.rle import encode_masks, encode_runs, find_runs, mask_areas
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_finite
 
-CPU_MASK_BYTES = 64 << 20  # of the full-size masks that are worked on at a time
+CPU_MASK_BYTES = 64 << 20  # full-size masks in work at a time
 GPU_MASK_BYTES = 512 << 20
-MAP_STRIDE = 4  # pixels of a cell of maps made from masks in boxes
-LEAST_PROBABILITY = 1e-4  # and the most is 1 less it, where they become logits
+MAP_STRIDE = 4  # pixels along a cell of the maps that ``RoIMasks.maps`` makes
+MIN_PROBABILITY = 1e-4  # the maximum is 1 minus this, where probabilities become logits
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LogitMasks:
     Args:
         logits: [N, T, h, w].
         size: (H, W) of the original frames.
-        threshold: probability of a pixel's belonging to the mask from which on it does.
+        threshold: probability from which on a pixel belongs to the mask.
     """
 
     logits: torch.Tensor
@@ -40,12 +40,12 @@ class LogitMasks:
 
     @property
     def num_instances(self) -> int:
-        """N."""
+        """The number of instances, N."""
         return self.logits.shape[0]
 
     @property
     def num_frames(self) -> int:
-        """T."""
+        """The number of frames, T."""
         return self.logits.shape[1]
 
     @property
@@ -63,7 +63,7 @@ class RoIMasks(LogitMasks):
     """
 
     boxes: torch.Tensor
-    cells: None = None  # its maps are made for the frame alone
+    cells: None = None  # the frame covers the whole of its maps
 
     def frame(self, index: int) -> torch.Tensor:
         """Binary masks [N, H, W] (bool) of one frame."""
@@ -71,15 +71,15 @@ class RoIMasks(LogitMasks):
         return paste_masks(probabilities, self.boxes[:, index], self.size) >= self.threshold
 
     def maps(self) -> torch.Tensor:
-        """Logits [N, T, h, w] over the frame, in cells of a few pixels; 0 at the threshold."""
+        """Returns logits [N, T, h, w] on coarse maps of the frame; they are 0 at the threshold."""
         height, width = self.size
-        cells = -(-height // MAP_STRIDE), -(-width // MAP_STRIDE)
-        scale = self.boxes.new_tensor([cells[1] / width, cells[0] / height] * 2)
+        map_size = -(-height // MAP_STRIDE), -(-width // MAP_STRIDE)
+        scale = self.boxes.new_tensor([map_size[1] / width, map_size[0] / height] * 2)
         maps = [
-            paste_masks(self.logits[:, t].sigmoid(), self.boxes[:, t] * scale, cells)
+            paste_masks(self.logits[:, t].sigmoid(), self.boxes[:, t] * scale, map_size)
             for t in range(self.num_frames)
         ]
-        return torch.stack(maps, 1).logit(LEAST_PROBABILITY) - self.threshold_logit
+        return torch.stack(maps, 1).logit(MIN_PROBABILITY) - self.threshold_logit
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class ResizedMasks(LogitMasks):
     PARITY(SeqFormer, IFC): a pixel belongs to the mask above the threshold, not at it.
 
     Args:
-        cells: (y, x) cells that the frame covers from the first one on, which may be parts: what
-            lies beyond is padding. None says that it covers the whole map.
+        cells: (y, x) cells that the frame covers, counted from the top left and not always whole;
+            the rest is padding. None if the frame covers the whole map.
     """
 
     cells: tuple[float, float] | None = None
@@ -103,14 +103,14 @@ class ResizedMasks(LogitMasks):
         return logits > self.threshold_logit
 
     def maps(self) -> torch.Tensor:
-        """The logits [N, T, h, w]; 0 at the threshold."""
+        """Returns the logits [N, T, h, w], shifted so that they are 0 at the threshold."""
         return self.logits - self.threshold_logit if self.threshold_logit else self.logits
 
 
 def resize_to_frame(
     maps: torch.Tensor, size: tuple[int, int], cells: tuple[float, float] | None
 ) -> torch.Tensor:
-    """Resize maps [N, h, w] bilinearly to a frame: [N, H, W] fp32.
+    """Resizes maps [N, h, w] bilinearly to a frame: [N, H, W] fp32.
 
     Args:
         size: (H, W).
@@ -138,7 +138,7 @@ def resize_to_frame(
 def mask_extents(
     masks: torch.Tensor, size: tuple[int, int], cells: tuple[float, float] | None = None
 ) -> torch.Tensor:
-    """Boxes around small masks, in pixels of the frame; zeros around empty ones.
+    """Returns the boxes around small masks, in pixels of the frame; zeros for empty masks.
 
     Args:
         masks: [N, T, h, w] bool.
@@ -147,14 +147,19 @@ def mask_extents(
 
     Returns:
         [N, T, 4] float, x1 y1 x2 y2.
+
+    Example:
+        >>> masks = torch.tensor([[[[False, True, True], [False, False, False]]]])
+        >>> mask_extents(masks, size=(20, 30)).tolist()
+        [[[10.0, 0.0, 30.0, 10.0]]]
     """
     covered = cells or masks.shape[2:]
     boxes = []
     for dim, pixels, count in ((2, size[1], covered[1]), (3, size[0], covered[0])):
-        there = masks.any(dim)  # [N, T, cells]: of columns, then of rows
-        first = there.int().argmax(2)
-        last = there.shape[2] - there.flip(2).int().argmax(2)
-        ends = (last * pixels / count).clamp(max=pixels) * there.any(2)
+        occupied = masks.any(dim)  # [N, T, cells]: of columns, then of rows
+        first = occupied.int().argmax(2)
+        last = occupied.shape[2] - occupied.flip(2).int().argmax(2)
+        ends = (last * pixels / count).clamp(max=pixels) * occupied.any(2)
         boxes += [first * pixels / count, ends]
     return torch.stack([boxes[0], boxes[2], boxes[1], boxes[3]], -1)
 
@@ -162,7 +167,7 @@ def mask_extents(
 def paste_masks(
     probabilities: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int]
 ) -> torch.Tensor:
-    """Paste mask probabilities into the frame, bilinearly.
+    """Pastes mask probabilities into the frame, bilinearly.
 
     Args:
         probabilities: [N, h, w].
@@ -182,8 +187,9 @@ def paste_masks(
     if probabilities.device.type == 'cuda':
         return _paste_whole_frames(probabilities, boxes, on_frame, size)
     canvas = probabilities.new_zeros(len(probabilities), height, width)
-    for index in on_frame.nonzero()[:, 0].tolist():  # on the CPU the pixels in boxes cost least
-        # A box wholly outside the frame crashes mmdet's pasting: it stays an empty mask here.
+    # On the CPU it is fastest to paste only the pixels in boxes.
+    for index in on_frame.nonzero()[:, 0].tolist():
+        # mmdet's pasting crashes at a box that lies outside the frame: that mask stays empty.
         pasted, window = _do_paste_mask(
             probabilities[index, None, None], boxes[index, None], height, width, skip_empty=True
         )
@@ -194,24 +200,24 @@ def paste_masks(
 def _paste_whole_frames(
     probabilities: torch.Tensor, boxes: torch.Tensor, on_frame: torch.Tensor, size: tuple[int, int]
 ) -> torch.Tensor:
-    """As ``paste_masks``, a few instances at a time, without asking the device where boxes are.
+    """Does the same as ``paste_masks``, a few instances at a time and without a wait for the GPU.
 
     Args:
-        on_frame: [N] bool, boxes with an area that reach the frame.
+        on_frame: [N] bool, whether the box has an area and overlaps the frame.
     """
     height, width = size
-    beside = boxes.new_tensor([-2.0, -2.0, -1.0, -1.0])
-    boxes = torch.where(on_frame[:, None], boxes, beside)
+    off_frame = boxes.new_tensor([-2.0, -2.0, -1.0, -1.0])
+    boxes = torch.where(on_frame[:, None], boxes, off_frame)
     y = torch.arange(height, device=boxes.device) + 0.5
     x = torch.arange(width, device=boxes.device) + 0.5
     parts = []
-    for some, corners in zip(
+    for chunk, chunk_boxes in zip(
         *(
             side.split(num_masks_at_once(boxes.device, size, bytes_of_pixel=16))
             for side in (probabilities, boxes)
         )
     ):
-        x1, y1, x2, y2 = corners[..., None].unbind(1)  # [n, 1] each
+        x1, y1, x2, y2 = chunk_boxes[..., None].unbind(1)  # [n, 1] each
         rows = (y - y1) / (y2 - y1) * 2 - 1  # [n, H]
         columns = (x - x1) / (x2 - x1) * 2 - 1  # [n, W]
         grid = torch.stack(
@@ -221,7 +227,7 @@ def _paste_whole_frames(
             ],
             dim=3,
         )
-        parts.append(F.grid_sample(some[:, None], grid.to(some), align_corners=False)[:, 0])
+        parts.append(F.grid_sample(chunk[:, None], grid.to(chunk), align_corners=False)[:, 0])
     return torch.cat(parts) if parts else probabilities.new_zeros(0, height, width)
 
 
@@ -230,25 +236,29 @@ def num_masks_at_once(device: torch.device, size: tuple[int, int], bytes_of_pixe
 
     Args:
         size: (H, W).
-        bytes_of_pixel: that the work needs.
+        bytes_of_pixel: bytes that the work needs for each pixel of a mask.
+
+    Example:
+        >>> num_masks_at_once(torch.device('cpu'), (1024, 1024))
+        16
     """
     budget = GPU_MASK_BYTES if device.type == 'cuda' else CPU_MASK_BYTES
     return max(1, budget // (size[0] * size[1] * bytes_of_pixel))
 
 
-def keep_masks(
+def filter_masks(
     instances: VideoInstances, drop_empty: bool, min_mask_score: float
 ) -> VideoInstances:
-    """What of a video's instances is output.
+    """Returns the instances of a video without empty ones and without masks of low scores.
 
     Args:
-        instances: of the whole video.
-        drop_empty: leave out those without a pixel in any frame.
-        min_mask_score: those below it have no mask in any frame.
+        instances: instances of the whole video.
+        drop_empty: whether to leave out instances without a pixel in any frame.
+        min_mask_score: instances with a lower score lose their masks in all frames.
     """
     if drop_empty:
-        seen = [mask_areas(track).any() for track in instances.segmentations]
-        instances = instances.take(np.flatnonzero(seen))
+        has_pixels = [mask_areas(track).any() for track in instances.segmentations]
+        instances = instances.select(np.flatnonzero(has_pixels))
     tracks: list[list[RLE | None]] = [
         list(track) if score >= min_mask_score else [None] * len(track)
         for score, track in zip(instances.scores, instances.segmentations)
@@ -257,37 +267,37 @@ def keep_masks(
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:
-    """Turn a clip's prediction into RLE, holding few frames' full-size masks at a time.
+    """Returns the instances of a clip with RLE masks; few frames are at full size at a time.
 
     A thread compresses the masks of some frames while those of the next are made.
     """
     masks = prediction.masks
-    count = masks.num_instances
+    num_instances = masks.num_instances
     device = prediction.scores.device
-    at_once = 1
+    frames_at_once = 1
     if device.type == 'cuda':
-        at_once = max(1, num_masks_at_once(device, masks.size) // max(1, count))
+        frames_at_once = max(1, num_masks_at_once(device, masks.size) // max(1, num_instances))
     rles: list[RLE] = []
     with ThreadPoolExecutor(1, thread_name_prefix='encode') as pool:
-        waiting: deque[Future] = deque()
-        for start in range(0, masks.num_frames, at_once):
-            stop = min(start + at_once, masks.num_frames)
-            full = torch.cat([masks.frame(index) for index in range(start, stop)])
+        pending: deque[Future] = deque()
+        for start in range(0, masks.num_frames, frames_at_once):
+            stop = min(start + frames_at_once, masks.num_frames)
+            full_masks = torch.cat([masks.frame(index) for index in range(start, stop)])
             if device.type == 'cuda':
-                waiting.append(pool.submit(encode_runs, find_runs(full)))
+                pending.append(pool.submit(encode_runs, find_runs(full_masks)))
             else:
-                waiting.append(pool.submit(encode_masks, full))
-            while len(waiting) > 1:
-                rles += waiting.popleft().result()
-        while waiting:
-            rles += waiting.popleft().result()
-    # The sum of the logits comes along: it is not finite where one of them is not.
+                pending.append(pool.submit(encode_masks, full_masks))
+            while len(pending) > 1:
+                rles += pending.popleft().result()
+        while pending:
+            rles += pending.popleft().result()
+    # The sum of the mask logits goes along: it is finite only if all of them are.
     scores = torch.cat([prediction.scores.float(), masks.logits.float().sum()[None]]).cpu().numpy()
     check_finite(masks=scores[-1:])
     return VideoInstances(
         labels=prediction.labels.cpu().numpy(),
         scores=scores[:-1],
         boxes=prediction.boxes.float().cpu().numpy(),
-        segmentations=[list(rles[n::count]) for n in range(count)],
+        segmentations=[list(rles[n::num_instances]) for n in range(num_instances)],
         size=masks.size,
     )

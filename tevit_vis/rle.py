@@ -1,6 +1,6 @@
-"""Run-length encoded masks, as COCO has them: the only user of pycocotools.
+"""Run-length encoded masks in COCO's format; the only module that calls pycocotools.
 
-What comes from files passes ``mask_checks.py`` before.
+Masks from files are checked by ``mask_checks.py`` first.
 
 Letters: N masks, T frames, H and W pixels of a frame, R runs of all masks.
 """
@@ -19,20 +19,20 @@ from tevit_vis.mask_checks import check_counts, check_polygons, check_size
 from tevit_vis.structures import RLE
 from tevit_vis.utils.values import shorten
 
-MASKS_AT_ONCE = 63  # of one call of pycocotools
+MASKS_AT_ONCE = 63  # masks in one call of pycocotools
 
 
 class MaskRuns(NamedTuple):
-    """Where the pixels of masks change, columns first, on the host."""
+    """The pixels at which masks begin or end, column by column, on the host."""
 
-    owners: np.ndarray  # [R] number of the mask
-    places: np.ndarray  # [R] number of the pixel, in order
+    owners: np.ndarray  # [R] index of the mask that the run is in
+    places: np.ndarray  # [R] index of the run's first pixel, in rising order for each mask
     num_masks: int  # N
     size: tuple[int, int]  # (H, W)
 
 
 def find_runs(masks: torch.Tensor) -> MaskRuns:
-    """Returns the runs of binary masks [N, H, W] (bool): all of them that leaves the device.
+    """Returns the runs of binary masks [N, H, W] (bool); only these are copied from the device.
 
     Example:
         >>> runs = find_runs(torch.tensor([[[True, False], [True, True]]]))
@@ -40,8 +40,8 @@ def find_runs(masks: torch.Tensor) -> MaskRuns:
         [0, 2, 3]
     """
     by_column = masks.transpose(1, 2).flatten(1)
-    before = F.pad(by_column[:, :-1], (1, 0))  # a mask begins with pixels that are not in it
-    runs = (by_column != before).nonzero().to(torch.int32).cpu().numpy()
+    shifted = F.pad(by_column[:, :-1], (1, 0))  # the first run of a COCO mask is background
+    runs = (by_column != shifted).nonzero().to(torch.int32).cpu().numpy()
     return MaskRuns(runs[:, 0], runs[:, 1], len(masks), (masks.shape[1], masks.shape[2]))
 
 
@@ -66,7 +66,12 @@ def encode_runs(runs: MaskRuns) -> list[RLE]:
 
 
 def encode_masks(masks: torch.Tensor) -> list[RLE]:
-    """Binary masks [N, H, W] (bool) as N compressed RLEs with text counts."""
+    """Returns binary masks [N, H, W] (bool) as N compressed RLEs with text counts.
+
+    Example:
+        >>> encode_masks(torch.ones(1, 2, 2, dtype=torch.bool))
+        [{'size': [2, 2], 'counts': '04'}]
+    """
     if masks.device.type == 'cuda':
         return encode_runs(find_runs(masks))
     # pycocotools reads columns first: H varies fastest.
@@ -76,7 +81,12 @@ def encode_masks(masks: torch.Tensor) -> list[RLE]:
 
 
 def decode_rle(rle: RLE) -> np.ndarray:
-    """A compressed RLE as a binary mask [H, W] (bool)."""
+    """Returns a compressed RLE as a binary mask [H, W] (bool).
+
+    Example:
+        >>> decode_rle({'size': [2, 2], 'counts': '04'}).tolist()
+        [[True, True], [True, True]]
+    """
     return coco_mask.decode(rle).astype(bool)
 
 
@@ -88,8 +98,8 @@ def to_rle(mask: object, height: int, width: int) -> RLE:
         height, width: of the frame.
 
     Raises:
-        ValueError: neither of these, or numbers that cannot be. Whether runs add up is not looked
-            at: see ``rle.rle_faults``, for many at once.
+        ValueError: the mask is neither, or has impossible numbers. Whether its runs add up is not
+            checked here, but for many masks at once by ``mask_checks.rle_faults``.
 
     Example:
         >>> to_rle({'size': [3, 4], 'counts': [7, 2, 3]}, 3, 4)
@@ -110,25 +120,37 @@ def to_rle(mask: object, height: int, width: int) -> RLE:
 
 
 def mask_areas(track: Sequence[RLE | None]) -> np.ndarray:
-    """Pixels of each mask of a track, 0 where there is none."""
+    """Returns the number of pixels of each mask of a track, 0 where there is no mask.
+
+    Example:
+        >>> mask_areas([{'size': [2, 2], 'counts': '04'}, None]).tolist()
+        [4, 0]
+    """
     areas = np.zeros(len(track), np.int64)
-    for places, masks in _some_at_a_time(track):
+    for places, masks in _in_batches(track):
         areas[places] = coco_mask.area(masks)
     return areas
 
 
 def mask_boxes(track: Sequence[RLE | None]) -> np.ndarray:
-    """Smallest box around each mask of a track: [T, 4], x y width height; zeros without a mask."""
+    """Returns the smallest box around each mask of a track: [T, 4], x y width height.
+
+    The box is zeros where there is no mask.
+
+    Example:
+        >>> mask_boxes([{'size': [2, 2], 'counts': '04'}, None]).tolist()
+        [[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]]
+    """
     boxes = np.zeros((len(track), 4))
-    for places, masks in _some_at_a_time(track):
+    for places, masks in _in_batches(track):
         boxes[places] = coco_mask.toBbox(masks)
     return boxes
 
 
-def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], list[RLE]]]:
-    """The masks that are there, and their places, few enough for pycocotools.
+def _in_batches(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], list[RLE]]]:
+    """Yields the masks that are not None and their indices, in batches for pycocotools.
 
-    pycocotools 2.0 puts 4 times their number into a uint8, which numpy 2 refuses beyond 255.
+    pycocotools 2.0 stores 4 times the number of masks in a uint8, which numpy 2 refuses above 255.
     """
     present = [(place, rle) for place, rle in enumerate(track) if rle is not None]
     for start in range(0, len(present), MASKS_AT_ONCE):
@@ -136,10 +158,22 @@ def _some_at_a_time(track: Sequence[RLE | None]) -> Iterator[tuple[list[int], li
         yield list(places), list(masks)
 
 
-def overlap_shares(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
-    """Which part of each first mask lies in each second one: [D, G]; -1 where they differ in size.
+def overlap_fractions(first: Sequence[RLE], second: Sequence[RLE]) -> np.ndarray:
+    """Returns the fraction of each first mask that lies inside each second mask.
 
-    Times the first one's area it is a whole number of pixels, but for rounding.
+    Multiplied by the area of the first mask it is the intersection in pixels, up to rounding.
+
+    Args:
+        first: D masks.
+        second: G masks.
+
+    Returns:
+        [D, G] float; -1 where the sizes of the frames differ.
+
+    Example:
+        >>> full, column = {'size': [2, 2], 'counts': '04'}, {'size': [2, 2], 'counts': '022'}
+        >>> overlap_fractions([full], [full, column]).tolist()
+        [[1.0, 0.5]]
     """
     # With every second mask a crowd, the "IoU" is the intersection over the first one's area.
     return coco_mask.iou(first, second, [1] * len(second))

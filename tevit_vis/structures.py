@@ -1,4 +1,4 @@
-"""What passes between the parts of the library, with its shapes checked once.
+"""The data that the parts of the library exchange, with its shapes checked once.
 
 Letters: N output instances, T frames, K classes, H and W pixels.
 """
@@ -27,44 +27,44 @@ class ClipMasks(Protocol):
 
     @property
     def logits(self) -> torch.Tensor:
-        """[N, T, h, w]."""
+        """The mask logits [N, T, h, w]."""
 
     @property
     def num_instances(self) -> int:
-        """N."""
+        """The number of instances, N."""
 
     @property
     def num_frames(self) -> int:
-        """T."""
+        """The number of frames, T."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W) of the original frames."""
+        """The (H, W) of the original frames."""
 
     @property
     def cells(self) -> tuple[float, float] | None:
-        """(y, x) cells of ``maps`` that the frame covers; None where it covers all of them."""
+        """The (y, x) cells of ``maps`` that the frame covers; None if it covers all of them."""
 
     def frame(self, index: int) -> torch.Tensor:
-        """Binary masks [N, H, W] (bool) of one frame."""
+        """Returns the binary masks [N, H, W] (bool) of one frame."""
 
     def maps(self) -> torch.Tensor:
-        """Logits [N, T, h, w] over the whole frame, positive inside a mask, which may be added."""
+        """Returns logits [N, T, h, w], positive inside a mask, on maps that windows can add up."""
 
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """What a detector says of one clip.
+    """The instances that a detector predicts in one clip.
 
     Args:
-        queries: [N] int64, the query behind each instance; one may stand under several labels.
+        queries: [N] int64, the query of each instance; one query may have several labels.
         labels: [N] int64 in 0..K-1.
         scores: [N] float in 0..1.
         class_scores: [N, K] float, the whole class vector of each instance's query.
         boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
         masks: the N instances in T frames.
-        embeddings: [N, C] float, or [N, T, C] if each frame has its own: what the network knows
-            of an instance beside its class and place, for trackers that compare it.
+        embeddings: [N, C] float, or [N, T, C] if each frame has its own: features of the
+            instances, for trackers that compare them.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -105,7 +105,7 @@ class VideoInstances:
         boxes: [N, T, 4] float32, x1 y1 x2 y2 in pixels of the original frames.
         segmentations: N lists of T masks; None where an instance has none in a frame.
         size: (H, W) of the frames.
-        times: [T] seconds from the start of the video, where it has times.
+        times: [T] seconds from the start of the video; None if its frames have no times.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -133,19 +133,19 @@ class VideoInstances:
 
     @property
     def num_frames(self) -> int:
-        """T."""
+        """The number of frames, T."""
         return int(self.boxes.shape[1])
 
     def __len__(self) -> int:
         return len(self.segmentations)
 
-    def above(self, score_thr: float) -> VideoInstances:
-        """The instances whose score is at least ``score_thr``, best first."""
+    def filter_by_score(self, score_thr: float) -> VideoInstances:
+        """Returns the instances whose score is at least ``score_thr``, best first."""
         order = np.argsort(-self.scores, kind='stable')
-        return self.take(order[self.scores[order] >= score_thr])
+        return self.select(order[self.scores[order] >= score_thr])
 
-    def take(self, order: np.ndarray) -> VideoInstances:
-        """The instances of these numbers, in this order."""
+    def select(self, order: np.ndarray) -> VideoInstances:
+        """Returns the instances at the indices ``order``, in this order."""
         return replace(
             self,
             labels=self.labels[order],
@@ -154,23 +154,22 @@ class VideoInstances:
             segmentations=[self.segmentations[index] for index in order],
         )
 
-    def in_frame(self, index: int, num_classes: int) -> FrameInstances:
-        """Those of the instances that have a mask in a frame, as tracks with their places as
-        numbers.
+    def to_frame_instances(self, index: int, num_classes: int) -> FrameInstances:
+        """Returns the instances that have a mask in a frame; the index of each is its track number.
 
         Args:
-            index: of the frame.
-            num_classes: K.
+            index: number of the frame.
+            num_classes: number of classes, K.
         """
-        shown = [n for n, track in enumerate(self.segmentations) if track[index] is not None]
-        class_scores = np.zeros((len(shown), num_classes), np.float32)
-        class_scores[np.arange(len(shown)), self.labels[shown]] = self.scores[shown]
+        present = [n for n, track in enumerate(self.segmentations) if track[index] is not None]
+        class_scores = np.zeros((len(present), num_classes), np.float32)
+        class_scores[np.arange(len(present)), self.labels[present]] = self.scores[present]
         return FrameInstances(
             frame=index,
-            tracks=shown,
+            tracks=present,
             class_scores=class_scores,
-            boxes=self.boxes[shown, index],
-            masks=[rle for n in shown if (rle := self.segmentations[n][index]) is not None],
+            boxes=self.boxes[present, index],
+            masks=[rle for n in present if (rle := self.segmentations[n][index]) is not None],
             size=self.size,
             time=None if self.times is None else float(self.times[index]),
         )
@@ -181,13 +180,13 @@ class FrameInstances:
     """The tracks of a video in one of its frames.
 
     Args:
-        frame: its number, from 0.
-        tracks: [N] their numbers, from 0; a track keeps its number, and no other ever gets it.
-        class_scores: [N, K] float32, means over the windows that held the track so far.
+        frame: number of the frame, from 0.
+        tracks: [N] track numbers, from 0; a track keeps its number, and no other ever gets it.
+        class_scores: [N, K] float32, means over the windows that the track was in so far.
         boxes: [N, 4] float32, x1 y1 x2 y2 in pixels of the original frame.
         masks: N masks.
         size: (H, W) of the frame.
-        time: of the frame in seconds from the start of the video, where it has times.
+        time: seconds from the start of the video; None if the frame has no time.
 
     Raises:
         ValueError: a field whose shape does not fit the others.
@@ -208,8 +207,8 @@ class FrameInstances:
         check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
         check_finite(scores=self.class_scores, boxes=self.boxes)
 
-    def take(self, order: Sequence[int]) -> FrameInstances:
-        """The tracks at these places, in this order."""
+    def select(self, order: Sequence[int]) -> FrameInstances:
+        """Returns the tracks at the indices ``order``, in this order."""
         places = np.asarray(order, np.int64)
         return replace(
             self,
@@ -219,9 +218,11 @@ class FrameInstances:
             masks=[self.masks[n] for n in places],
         )
 
-    def above(self, score_thr: float) -> tuple[list[int], VideoInstances]:
-        """The tracks whose best class scores at least ``score_thr``, best first: their numbers,
-        and they themselves as a video of this frame.
+    def to_video_instances(self, score_thr: float) -> tuple[list[int], VideoInstances]:
+        """Returns the tracks whose best class scores at least ``score_thr``, best first.
+
+        Returns:
+            Their track numbers, and their instances as a video of this one frame.
         """
         scores = self.class_scores.max(1, initial=0)
         order = np.argsort(-scores, kind='stable')
@@ -236,13 +237,16 @@ class FrameInstances:
 
 
 def check_finite(**outputs: np.ndarray) -> None:
-    """Check what a model says of instances.
+    """Checks that the outputs of a model are finite.
 
     Args:
-        outputs: by their names.
+        outputs: arrays or tensors, by the names that errors give them.
 
     Raises:
-        InputError: one has a number that is NaN or infinite.
+        InputError: an output has a number that is NaN or infinite.
+
+    Example:
+        >>> check_finite(scores=np.zeros(2), boxes=np.zeros((2, 4)))
     """
     for name, values in outputs.items():
         if not np.isfinite(values).all():
@@ -256,13 +260,18 @@ def check_shape(owner: str, name: str, shape: Sequence[int], expected: tuple[int
     """Checks the shape of a field of a dataclass.
 
     Args:
-        owner: the class.
-        name: the field.
-        shape: of the field's value.
-        expected: what it must be.
+        owner: name of the class.
+        name: name of the field.
+        shape: shape of the field's value.
+        expected: shape that it must have.
 
     Raises:
-        ValueError: it differs.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> check_shape('VideoInstances', 'scores', (3,), expected=(2,))
+        Traceback (most recent call last):
+        ValueError: VideoInstances: scores must have shape [2], but got [3]
     """
     if tuple(shape) != expected:
         raise ValueError(f'{owner}: {name} must have shape {list(expected)}, but got {list(shape)}')

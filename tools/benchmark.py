@@ -1,9 +1,11 @@
-"""CPU seconds, wall seconds and peak memory of a model, part by part; its parameters and FLOPs.
+"""Measure a model: CPU seconds and wall seconds of each part, peak memory, parameters and FLOPs.
 
+The frames are noise, and the weights are random unless --checkpoint names a file. The first clip
+warms up and is not counted; the median of the others is printed.
+
+Examples:
     OMP_NUM_THREADS=2 python tools/benchmark.py tevit/tevit_msgshift --frames 5 --size 640x360
-
-Frames are noise; weights are drawn unless --checkpoint names a file. The first clip warms up and
-is not counted; the median of the others is printed.
+    python tools/benchmark.py ifc/ifc_r50_ytvis19 --device cuda --amp bf16
 """
 
 import argparse
@@ -36,7 +38,7 @@ class PartTimer:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.seconds = defaultdict(lambda: [0.0, 0.0])
-        self.begun = {}
+        self.starts = {}
 
     def now(self) -> tuple[float, float]:
         if self.device.type == 'cuda':
@@ -44,11 +46,11 @@ class PartTimer:
         return time.process_time(), time.perf_counter()
 
     def begin(self, name: str) -> None:
-        self.begun[name] = self.now()
+        self.starts[name] = self.now()
 
     def end(self, name: str) -> None:
-        for index, (now, then) in enumerate(zip(self.now(), self.begun.pop(name))):
-            self.seconds[name][index] += now - then
+        for index, (end, start) in enumerate(zip(self.now(), self.starts.pop(name))):
+            self.seconds[name][index] += end - start
 
     def watch(self, name: str, module: torch.nn.Module) -> None:
         module.register_forward_pre_hook(lambda *_: self.begin(name))
@@ -56,6 +58,7 @@ class PartTimer:
 
 
 def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
+    """Returns the modules to measure, by the name of their part."""
     parts = {'backbone': [model.backbone], 'neck': [model.neck]}
     head = getattr(model, 'bbox_head', None)
     if head is not None:
@@ -73,8 +76,10 @@ def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
 
 @torch.inference_mode()
 def count_flops(model: torch.nn.Module, images: np.ndarray) -> int:
-    """Floating-point operations of a clip, as torch counts them: products of matrices,
-    convolutions and attention; what deformable attention and RoIAlign sample is not counted.
+    """Returns the floating-point operations of a clip, as torch counts them.
+
+    Matrix products, convolutions and attention are counted; the sampling of deformable attention
+    and RoIAlign is not.
     """
     with FlopCounterMode(display=False) as counter:
         run_clip(model, images, PartTimer(next(model.parameters()).device), encode=False)
@@ -85,6 +90,7 @@ def count_flops(model: torch.nn.Module, images: np.ndarray) -> int:
 def run_clip(
     model: torch.nn.Module, images: np.ndarray, timer: PartTimer, encode: bool = True
 ) -> None:
+    """Runs the model on one clip [T, H, W, 3] and times its parts."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
     timer.begin('all')
     timer.begin('preprocessing')
@@ -108,13 +114,19 @@ def run_clip(
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_config_arguments(parser)
-    parser.add_argument('--checkpoint')
-    parser.add_argument('--frames', type=positive, default=5, help='default: %(default)s')
+    parser.add_argument('--checkpoint', help='checkpoint file (default: random weights)')
+    parser.add_argument(
+        '--frames', type=positive, default=5, help='frames of the clip (default: %(default)s)'
+    )
     parser.add_argument(
         '--size', type=frame_size, default=(640, 360), help='of the frames (default: 640x360)'
     )
-    parser.add_argument('--repeat', type=int, default=3, help='default: %(default)s')
-    parser.add_argument('--device', default='cpu', help='default: %(default)s')
+    parser.add_argument(
+        '--repeat', type=int, default=3, help='clips that are counted (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='cpu, cuda or cuda:N (default: %(default)s)'
+    )
     add_precision_arguments(parser)
     return parser.parse_args()
 
@@ -132,36 +144,36 @@ def main() -> None:
     )
     width, height = args.size
     images = np.random.default_rng(0).integers(0, 256, (args.frames, height, width, 3), np.uint8)
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_after_loading = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     runs = []
     for _ in range(args.repeat + 1):
         timer = PartTimer(next(model.parameters()).device)
-        watching = watched_parts(model)
-        for name, modules in watching.items():
+        parts = watched_parts(model)
+        for name, modules in parts.items():
             for module in modules:
                 timer.watch(name, module)
         run_clip(model, images, timer)
-        for modules in watching.values():
+        for modules in parts.values():
             for module in modules:
                 module._forward_hooks.clear()
                 module._forward_pre_hooks.clear()
         runs.append(timer.seconds)
-    counted = runs[1:] or runs
-    million = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    counted_runs = runs[1:] or runs
+    num_millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     print(
         f'{args.config}, {args.frames} frames of {width}x{height}, {args.amp or "fp32"}, '
         f'{torch.get_num_threads()} threads'
     )
-    print(f'{million:.1f} million parameters', end='')
+    print(f'{num_millions:.1f} million parameters', end='')
     print('' if args.compile else f', {count_flops(model, images) / 1e9:.0f} GFLOPs a clip')
     print(f'{"part":16} {"CPU s":>8} {"wall s":>8}')
-    for name in sorted(counted[0], key=lambda name: -counted[0][name][0]):
-        cpu, wall = (statistics.median(run[name][i] for run in counted) for i in (0, 1))
+    for name in sorted(counted_runs[0], key=lambda name: -counted_runs[0][name][0]):
+        cpu, wall = (statistics.median(run[name][i] for run in counted_runs) for i in (0, 1))
         print(f'{name:16} {cpu:8.2f} {wall:8.2f}')
-    seconds = statistics.median(run['all'][1] for run in counted)
+    seconds = statistics.median(run['all'][1] for run in counted_runs)
     print(f'{args.frames / seconds:.2f} frames per second')
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f'peak memory {peak / 2**20:.2f} GB ({loaded / 2**20:.2f} after loading)')
+    print(f'peak memory {peak / 2**20:.2f} GB ({peak_after_loading / 2**20:.2f} after loading)')
     if args.device != 'cpu':
         print(f'peak on the device {torch.cuda.max_memory_allocated() / 2**30:.2f} GB')
 

@@ -1,10 +1,12 @@
-"""An official checkpoint as ours, or ours as the official code reads it.
+"""Convert the checkpoint of an official repository to one of this project, or back.
 
+Prints what became of every key: renamed, dropped (and why), made or missing. With --config, the
+weights must also fit that config's model, key by key and shape by shape.
+
+Examples:
     python tools/convert_checkpoint.py seqformer official.pth ours.pth
     python tools/convert_checkpoint.py seqformer ours.pth official.pth --reverse
-
-Prints what became of every key: renamed, dropped and why, made, missing. With --config the result
-must also fit that config's model, key by key and shape by shape.
+    python tools/convert_checkpoint.py ifc official.pth ifc_r50.pth --config ifc/ifc_r50_ytvis19
 """
 
 import argparse
@@ -22,11 +24,15 @@ from tevit_vis.utils.weights import load_weights
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('system', choices=sorted(TABLES))
-    parser.add_argument('checkpoint', help='to read')
-    parser.add_argument('out', help='to write')
-    parser.add_argument('--reverse', action='store_true', help='from ours to the official layout')
-    parser.add_argument('--config', help='whose model the result, or with --reverse IN, must fit')
+    parser.add_argument('system', choices=sorted(TABLES), help='system of the checkpoint')
+    parser.add_argument('checkpoint', help='checkpoint file to read')
+    parser.add_argument('out', help='checkpoint file to write')
+    parser.add_argument(
+        '--reverse', action='store_true', help="convert this project's layout to the official one"
+    )
+    parser.add_argument(
+        '--config', help="config whose model the weights in this project's layout must fit"
+    )
     parser.add_argument('--quiet', action='store_true', help='print the last line only')
     add_trust_argument(parser)
     return parser.parse_args()
@@ -40,7 +46,7 @@ def main() -> None:
     source, target = table.checkpoint_key, 'state_dict'
     if args.reverse:
         source, target = target, source
-    key = source if source in content else target  # of the wrong side: the converter tells
+    key = source if source in content else target  # where none is there, the converter says so
     weights = weights_of(content, args.checkpoint, key)
     converted = convert_checkpoint(weights, table, args.checkpoint, args.reverse)
     report = str(converted)

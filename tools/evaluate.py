@@ -1,11 +1,13 @@
 """Score a submission with the YouTube-VIS metric; numbers equal the official evaluator's.
 
-    python tools/evaluate.py GT.json RESULTS.json [--classwise] [--out report.json]
+Warnings name results that do not count, and mistakes that explain a low score, such as category
+ids off by one. Where the ground truth has occlusion levels (OVIS), the scores of each group of
+levels are printed as well. docs/evaluation.md says what is counted, and where this differs from
+the official evaluator.
 
-RESULTS.json may be packed (.zip). What does not count, and mistakes that explain a low score, such
-as category ids off by one, are told as warnings.
-Where the ground truth tells occlusion (OVIS), the scores of its groups are printed as well.
-docs/evaluation.md says what is counted, and where this differs from the official evaluator.
+Examples:
+    python tools/evaluate.py valid.json results.json --classwise
+    python tools/evaluate.py valid.json results.zip --out report.json
 """
 
 import argparse
@@ -22,9 +24,11 @@ from tevit_vis.utils.json_files import write_json
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('truth', metavar='GT.json', help='annotation file')
-    parser.add_argument('results', metavar='RESULTS.json', help='submission')
-    parser.add_argument('--classwise', action='store_true', help='also a table of the categories')
+    parser.add_argument('gt', metavar='GT.json', help='annotation file with the ground truth')
+    parser.add_argument('results', metavar='RESULTS.json', help='submission, .json or .zip')
+    parser.add_argument(
+        '--classwise', action='store_true', help='also print the scores of each category'
+    )
     parser.add_argument('--out', help='write all numbers to this JSON file')
     return parser.parse_args()
 
@@ -32,13 +36,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.out:
-        check_writable(args.out, not_over=[args.truth, args.results])
-    evaluation = score_submission(args.truth, args.results)
+        check_writable(args.out, not_over=[args.gt, args.results])
+    evaluation = score_submission(args.gt, args.results)
     if args.classwise:
         print(evaluation.category_table())
     print(evaluation)
-    content, results = read_annotation_file(args.truth), read_results(args.results)
-    for line in explain_score(content, results, evaluation, args.results):
+    gt, results = read_annotation_file(args.gt), read_results(args.results)
+    for line in explain_score(gt, results, evaluation, args.results):
         print(f'warning: {line}', file=sys.stderr)
     if args.out:
         write_json(evaluation.report(), args.out)

@@ -1,11 +1,15 @@
-"""Is this GPU ready: what is there, does it give the CPU's numbers, how fast is it.
+"""Check a GPU: what is installed, whether it gives the same numbers as the CPU, how fast it is.
 
-    python tools/gpu_check.py [--quick] [--device cuda] [--out gpu_check.json]
+Shows driver, torch, mmcv's ops and memory. Compares every system with the CPU (outputs, tracks,
+losses, gradients; TF32 off). With two GPUs, compares two processes (nccl) with one. Measures fp32,
+TF32, bf16, fp16 and torch.compile side by side, from a video file to the video with drawn masks.
 
-Looks at driver, torch, mmcv's ops and memory; compares every system with the CPU (outputs, tracks,
-losses, gradients; TF32 off); measures fp32, TF32, bf16, fp16 and torch.compile side by side, from
-a video file to the drawn one; with two GPUs, two processes with nccl. Ends in tables, which also
-go to --out as JSON, and with exit code 1 where numbers differ. --quick takes the small models.
+The results are printed as tables and written to --out as JSON. The exit code is 1 if numbers
+differ.
+
+Examples:
+    python tools/gpu_check.py
+    python tools/gpu_check.py --quick --systems TeViT IFC --modes fp32 bf16
 """
 
 import argparse
@@ -36,30 +40,48 @@ GRADIENT_BOUND = 1e-3  # of two processes against one
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('--quick', action='store_true', help='small models, few lengths')
-    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
-    parser.add_argument('--out', default='gpu_check.json', help='default: %(default)s')
     parser.add_argument(
-        '--systems', nargs='+', choices=list(SMALL), default=list(SMALL), help='default: all'
+        '--quick', action='store_true', help='take small models and one length of clips'
     )
-    parser.add_argument('--frames', nargs='+', type=int, help='default: 5 10 36; with --quick: 5')
-    parser.add_argument('--modes', nargs='+', choices=list(MODES), help='default: all')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
+    parser.add_argument(
+        '--out', default='gpu_check.json', help='JSON file to write (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--systems',
+        nargs='+',
+        choices=list(SMALL),
+        default=list(SMALL),
+        help='systems to check (default: all)',
+    )
+    parser.add_argument(
+        '--frames',
+        nargs='+',
+        type=int,
+        help='lengths of videos to measure (default: 5 10 36; with --quick: 5)',
+    )
+    parser.add_argument(
+        '--modes',
+        nargs='+',
+        choices=list(MODES),
+        help='precisions to measure (default: all; with --quick on the CPU: fp32 bf16)',
+    )
     parser.add_argument('--two-processes', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
-    """Print a table.
+    """Prints a table.
 
     Args:
-        title: above it.
-        rows: its values by name.
-        columns: format of each value, by name.
+        title: line above the table.
+        rows: each row as values by column name; ``fault`` is printed behind the row.
+        columns: format specification by column name.
     """
     print(f'\n{title}')
     lines = [[name.replace('_', ' ') for name in columns]]
     for row in rows:
-        values = [format(row[name], form) if name in row else '-' for name, form in columns.items()]
+        values = [format(row[name], spec) if name in row else '-' for name, spec in columns.items()]
         lines.append(values)
     widths = [max(map(len, column)) for column in zip(*lines)]
     for line, fault in zip(lines, ['', *(row.get('fault', '') for row in rows)]):
@@ -67,19 +89,23 @@ def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
 
 
 def run_two_processes(device: torch.device) -> dict | None:
-    """Gradients of two processes against those of one; None where there is one GPU only."""
+    """Compares the gradients of two processes with those of one.
+
+    Returns:
+        Differences by name, or ``fault``; None where there are no two GPUs that can train.
+    """
     if device.type == 'cuda' and (torch.cuda.device_count() < 2 or not has_cuda_ops(device)):
         return None
     launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *launch, __file__, '--two-processes', '--device', device.type],
         capture_output=True,
         text=True,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
-    if done.returncode or not lines:
-        print(done.stderr[-2000:])
-        return {'fault': f'two processes failed with exit code {done.returncode}'}
+    lines = [line for line in process.stdout.splitlines() if line.startswith('{')]
+    if process.returncode or not lines:
+        print(process.stderr[-2000:])
+        return {'fault': f'two processes failed with exit code {process.returncode}'}
     return json.loads(lines[-1])
 
 
@@ -99,16 +125,20 @@ def main() -> None:
     comparisons = [row for system in args.systems for row in compare_system(system, device)]
     report['comparisons'] = comparison_rows(comparisons)
     columns = dict(system='', quantity='', difference='.1e', bound='.0e', passed='')
-    shown = [row for row in report['comparisons'] if not row['passed']]
-    worst = {
+    failed_rows = [row for row in report['comparisons'] if not row['passed']]
+    largest_ratios = {
         row.system: max(r.difference / r.bound for r in comparisons if r.system == row.system)
         for row in comparisons
     }
-    show('Beyond the bound, against the CPU:' if shown else 'Equal to the CPU.', shown, columns)
-    for system, part in worst.items():
-        print(f'{system}: the largest difference is {part:.0%} of its bound')
+    show(
+        'Beyond the bound, against the CPU:' if failed_rows else 'Equal to the CPU.',
+        failed_rows,
+        columns,
+    )
+    for system, ratio in largest_ratios.items():
+        print(f'{system}: the largest difference is {ratio:.0%} of its bound')
 
-    write_json(report, args.out)  # and after each section: whatever comes, it is kept
+    write_json(report, args.out)  # after each section, so that it is kept if a later one fails
     report['two_processes'] = run_two_processes(device)
     if report['two_processes'] is None:
         print('\nTwo processes: not tried, there are no two GPUs that can train')
@@ -141,8 +171,11 @@ def main() -> None:
     show('Training steps of one clip, seconds:', report['training'], columns)
     write_json(report, args.out)
     print(f'\n{args.out}')
-    two = report['two_processes'] or {}
-    if shown or 'fault' in two or any(value > GRADIENT_BOUND for value in two.values()):
+    differences = report['two_processes'] or {}
+    has_failed = 'fault' in differences or any(
+        value > GRADIENT_BOUND for value in differences.values()
+    )
+    if failed_rows or has_failed:
         raise InputError(f"{device}: numbers must be the CPU's, but some are not: see above")
 
 

@@ -1,8 +1,9 @@
-"""Make a checkpoint small enough to hand on: weights and class names, in half precision.
+"""Make a small checkpoint for publishing: weights and class names only, in half precision.
 
-    python tools/publish_checkpoint.py work_dirs/tevit/latest.pth tevit.pth
+Prints the size of the file and its SHA-256.
 
-Prints the file's SHA-256. --full keeps single precision.
+Examples:
+    python tools/publish_checkpoint.py work_dirs/tevit_msgshift/latest.pth tevit_msgshift.pth
 """
 
 import argparse
@@ -21,34 +22,35 @@ from tevit_vis.utils.weights import check_finite
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('checkpoint', help='of tools/train.py')
-    parser.add_argument('out', help='file to write')
+    parser.add_argument('checkpoint', help='checkpoint of tools/train.py')
+    parser.add_argument('out', help='checkpoint file to write')
     parser.add_argument('--full', action='store_true', help='keep single precision')
     add_trust_argument(parser)
     return parser.parse_args()
 
 
 def in_half_precision(weights: Mapping, path: str) -> dict:
-    """The weights in fp16.
+    """Returns the weights in fp16.
 
     Raises:
-        InputError: fp16 cannot hold one.
+        InputError: a weight is no tensor, or is too large for fp16.
     """
-    odd = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
-    if odd:
-        raise InputError(f'{path}: weights must be tensors, but {odd[0]} is none')
-    halved = {
+    not_tensors = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
+    if not_tensors:
+        raise InputError(f'{path}: weights must be tensors, but {not_tensors[0]} is none')
+    half_weights = {
         name: value.half() if value.is_floating_point() else value
         for name, value in weights.items()
     }
-    lost = [name for name, value in halved.items() if not torch.isfinite(value).all()]
-    if lost:
-        largest = float(weights[lost[0]].abs().max())
+    too_large = [name for name, value in half_weights.items() if not torch.isfinite(value).all()]
+    if too_large:
+        largest = float(weights[too_large[0]].abs().max())
         raise InputError(
-            f'{path}: weights must be below 65504 to be stored in half precision, but {lost[0]} '
-            f'has {largest:g} (and {len(lost) - 1} more are too large): add --full'
+            f'{path}: weights must be below 65504 to be stored in half precision, but '
+            f'{too_large[0]} has {largest:g} (and {len(too_large) - 1} more are too large): '
+            'add --full'
         )
-    return halved
+    return half_weights
 
 
 def main() -> None:
@@ -59,11 +61,10 @@ def main() -> None:
     check_finite(weights, args.checkpoint)
     if not args.full:
         weights = in_half_precision(weights, args.checkpoint)
-    meta = checkpoint.get('meta', {})
-    kept = {
-        key: meta[key] for key in ('CLASSES', 'iter', 'seed', 'tevit_vis_version') if key in meta
-    }
-    content = dict(meta=kept, state_dict=weights)
+    full_meta = checkpoint.get('meta', {})
+    keys = ('CLASSES', 'iter', 'seed', 'tevit_vis_version')
+    meta = {key: full_meta[key] for key in keys if key in full_meta}
+    content = dict(meta=meta, state_dict=weights)
     write_checkpoint(content, args.out)
     megabytes = os.path.getsize(args.out) / 1e6
     print(f'{args.out}: {len(weights)} weights, {megabytes:.1f} MB, sha256 {file_digest(args.out)}')

@@ -1,8 +1,12 @@
-"""From nothing to a trained model: synthetic videos, training, scores, pictures.
+"""Train a small model on synthetic videos, score it before and after, and draw what it finds.
 
-Makes videos, trains a small model on them for a few minutes, and tests it before and after on
-held-out ones. TeViT starts from the checkpoint that ships with the project; the others from
-nothing, so that their loss falls but a score takes far longer (see the system's README).
+Makes the videos, trains for a few minutes, and tests on videos that training did not see. TeViT
+starts from the checkpoint that ships with the project. The other systems start from random
+weights: their loss falls, but good scores take far longer (see the system's README).
+
+Examples:
+    python tools/quickstart.py
+    python tools/quickstart.py seqformer --iters 50 --device cpu
 """
 
 import argparse
@@ -46,38 +50,49 @@ CONFIGS = {
 }
 FRESH_VIDEOS, FRESH_SEED = 60, 2000
 HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000
-DRAWN_SCORE, DRAWN_AT_LEAST = 0.3, 3
-MEAN_OF = 8  # points of the loss curve
-SHOWN = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
+MIN_DRAWN_SCORE = 0.3
+MIN_NUM_DRAWN = 3  # instances that are drawn even if their scores are lower
+NUM_AVERAGED = 8  # losses in each point of the smoothed curve
+PRINTED_METRICS = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument(
-        'system', nargs='?', default='tevit', choices=CONFIGS, help='default: %(default)s'
+        'system',
+        nargs='?',
+        default='tevit',
+        choices=CONFIGS,
+        help='system to train (default: %(default)s)',
     )
-    parser.add_argument('--out', help='default: outputs/quickstart or outputs/quickstart_SYSTEM')
-    parser.add_argument('--iters', type=positive, help='of training (default: of the config)')
-    parser.add_argument('--device', help='default: a GPU if there is one')
+    parser.add_argument(
+        '--out',
+        help='folder to write (default: outputs/quickstart, or outputs/quickstart_SYSTEM if the '
+        'system is not tevit)',
+    )
+    parser.add_argument(
+        '--iters', type=positive, help='training iterations (default: those of the config)'
+    )
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
     return parser.parse_args()
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device that was asked for, or the best one that can also train."""
+    """Returns the device with this name; for None, a GPU that can train, else the CPU."""
     if name is not None:
         return check_device(name)
     device = check_device(None)
     if device.type == 'cuda' and not has_cuda_ops(device):
         print(
-            'a GPU is here, but mmcv-full was built without CUDA ops, which training needs: '
-            'this runs on the CPU (README, "When the build fails")'
+            'there is a GPU, but mmcv-full was built without CUDA ops, which training needs: '
+            'the quickstart runs on the CPU (see README, "When the build fails")'
         )
         return torch.device('cpu')
     return device
 
 
 def test(config, checkpoint: str | None, out: Path, device: str | None) -> Evaluation:
-    """Write a submission and score it."""
+    """Tests a model on the held-out videos, writes the submission and returns its scores."""
     model = init_model(config, checkpoint, device)
     journal = ResultsJournal(str(out), identity={})
     journal.discard()
@@ -86,16 +101,16 @@ def test(config, checkpoint: str | None, out: Path, device: str | None) -> Evalu
 
 
 def draw_curve(log: Path, scores: dict, out: Path) -> None:
-    """A picture of the training loss, with the scores before and after in its title."""
+    """Draws the training loss; the title gives the scores before and after."""
     lines = [line for line in read_json_lines(log) if line.get('mode') == 'train']
     figure, axes = plt.subplots(figsize=(7, 4))
     iterations, losses = zip(*((line['iter'], line['loss']) for line in lines))
-    means = [np.mean(losses[max(0, i - MEAN_OF + 1) : i + 1]) for i in range(len(losses))]
+    means = [np.mean(losses[max(0, i - NUM_AVERAGED + 1) : i + 1]) for i in range(len(losses))]
     axes.plot(iterations, losses, alpha=0.3, label='loss')
-    axes.plot(iterations, means, label=f'mean of the last {MEAN_OF}')
+    axes.plot(iterations, means, label=f'mean of the last {NUM_AVERAGED}')
     axes.legend()
     title = f'loss {means[0]:.1f} to {means[-1]:.1f}, ' + ', '.join(
-        f'AP50 {value["AP50"]:.3f} {when}' for when, value in scores.items()
+        f'AP50 {stats["AP50"]:.3f} {when}' for when, stats in scores.items()
     )
     axes.set(xlabel='iteration', ylabel='loss', title=title)
     axes.grid(alpha=0.3)
@@ -105,21 +120,22 @@ def draw_curve(log: Path, scores: dict, out: Path) -> None:
 
 
 def print_scores(scores: dict) -> None:
-    print(f'\n{"held-out videos":22}' + ''.join(f'{name:>8}' for name in SHOWN))
+    print(f'\n{"held-out videos":22}' + ''.join(f'{name:>8}' for name in PRINTED_METRICS))
     for when, stats in scores.items():
-        print(f'{when:22}' + ''.join(f'{stats[name]:8.3f}' for name in SHOWN))
+        print(f'{when:22}' + ''.join(f'{stats[name]:8.3f}' for name in PRINTED_METRICS))
 
 
 def draw_held_out(model, config, out: Path) -> None:
-    """The first held-out video with what the model finds in it."""
+    """Draws the instances that the model finds in the first held-out video."""
     dataset = build_dataset(config.data.test)
     video = dataset.videos[0]
     source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])
-    best_first = inference_video(model, source).above(0.0)
-    sure = int((best_first.scores >= DRAWN_SCORE).sum())
-    found = best_first.take(np.arange(min(len(best_first), max(sure, DRAWN_AT_LEAST))))
+    predictions = inference_video(model, source).filter_by_score(0.0)  # sorted by score
+    num_confident = int((predictions.scores >= MIN_DRAWN_SCORE).sum())
+    num_drawn = min(len(predictions), max(num_confident, MIN_NUM_DRAWN))
+    best = predictions.select(np.arange(num_drawn))
     with tqdm(total=video.num_frames, unit='frame', desc='draw') as bar:
-        draw_video(source, found, model.CLASSES, str(out), fps=5, zoom=4, on_frame=bar.update)
+        draw_video(source, best, model.CLASSES, str(out), fps=5, zoom=4, on_frame=bar.update)
 
 
 def main() -> None:
@@ -129,18 +145,18 @@ def main() -> None:
     out = Path(args.out or f'outputs/quickstart{suffix}')
     print(f'1/5 making videos: {FRESH_VIDEOS} to train on, {HELD_OUT_VIDEOS} to test on')
     world = SyntheticWorld()
-    fresh = make_synthetic(out / 'data' / 'train', FRESH_VIDEOS, FRESH_SEED, world)
+    training = make_synthetic(out / 'data' / 'train', FRESH_VIDEOS, FRESH_SEED, world)
     held_out = make_synthetic(out / 'data' / 'val', HELD_OUT_VIDEOS, HELD_OUT_SEED, world)
 
     config = load_config(CONFIGS[args.system])
-    for part, (annotations, images) in (('train', fresh), ('test', held_out)):
+    for part, (annotations, images) in (('train', training), ('test', held_out)):
         config.data[part].update(ann_file=str(annotations), img_prefix=str(images))
     config.data.test.test_mode = True
     config.runner.max_iters = args.iters or config.runner.max_iters
     config.log_config.interval = min(config.log_config.interval, config.runner.max_iters)
     config.custom_hooks = [dict(type='ProgressBarHook')]
 
-    start = 'the checkpoint that ships with the project' if config.load_from else 'drawn weights'
+    start = 'the checkpoint that ships with the project' if config.load_from else 'random weights'
     print(f'2/5 testing {start}')
     before = test(config, config.load_from, out / 'results_before.json', device)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lint, types and tests, after installing what they need: bash tools/run_tests.sh [--fast] [pytest options]
-# --fast leaves out what is marked slow (full-size models). Tests run in two processes of one thread
-# each; -n 0 among the pytest options runs them in one.
+# Run linter, type checker and tests: bash tools/run_tests.sh [--fast] [pytest options]
+# What they need is installed first. --fast leaves out tests marked slow (full-size models).
+# Tests run in two processes of one thread each; with -n 0 as a pytest option they run in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup_env.sh tests quickstart

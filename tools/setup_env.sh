@@ -3,8 +3,8 @@
 #
 # Uses the active virtual or conda environment, else makes .venv here. A torch that is already
 # there is kept. mmcv-full comes as source only: its ops are built once, with CUDA when there are a
-# GPU and nvcc, and the wheel is kept for the next time. Nothing is done twice; --again looks at
-# everything anew, e.g. after a CUDA toolkit was installed.
+# GPU and nvcc, and the wheel is kept for the next time. Steps that are done are skipped; --again
+# checks all of them again, e.g. after a CUDA toolkit was installed.
 #
 # Environment: PYTHON        the interpreter that .venv is made from (default python3)
 #              WHEEL_FOLDERS where to look for a wheel of mmcv-full, colon-separated
@@ -27,12 +27,12 @@ die() { echo "error: $*" >&2; exit 1; }
 if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then
   if [ ! -x .venv/bin/python ]; then
     base=${PYTHON:-python3}
-    share=()
-    "$base" -c 'import torch' 2>/dev/null && share=(--system-site-packages)
-    say "making .venv from $("$base" --version)${share:+, sharing the torch that is there}"
-    # Debian keeps what venv needs for pip in a package of its own; a pip elsewhere also serves.
-    if ! "$base" -m venv "${share[@]}" .venv >/dev/null 2>&1 &&
-      ! { "$base" -m venv --without-pip "${share[@]}" .venv &&
+    site_packages=()
+    "$base" -c 'import torch' 2>/dev/null && site_packages=(--system-site-packages)
+    say "making .venv from $("$base" --version)${site_packages:+, with the torch of that Python}"
+    # On Debian, venv cannot install pip without another package; then the pip of $base installs it.
+    if ! "$base" -m venv "${site_packages[@]}" .venv >/dev/null 2>&1 &&
+      ! { "$base" -m venv --without-pip "${site_packages[@]}" .venv &&
         "$base" -m pip --python .venv/bin/python install --quiet pip; }; then
       rm -rf .venv
       die "$base cannot make virtual environments; on Debian: apt-get install python3-venv"
@@ -46,11 +46,11 @@ fi
   die "Python must be 3.9 to 3.12, but $("$PYTHON" --version) was found; set PYTHON"
 prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)')
 pip() { "$PYTHON" -m pip --disable-pip-version-check "$@"; }
-# pip's own words, less the lines that say nothing happened.
+# Prints pip's output without the lines about what is installed already.
 install() { pip install "$@" | { grep -v '^Requirement already satisfied' || true; }; }
 
 # ---- what was done before -------------------------------------------------------------------
-# A stamp holds the sum of the files that an installation followed, and the versions it led to.
+# A stamp holds a checksum of the files that an installation read, and the versions it installed.
 installed_versions() {
   "$PYTHON" - <<'PY'
 from importlib.metadata import PackageNotFoundError, version
@@ -74,7 +74,7 @@ write_stamp() {
 }
 
 # ---- mmcv-full ------------------------------------------------------------------------------
-mmcv_loads() { # the compiled ops fit this torch, and have CUDA when it is wanted
+mmcv_loads() { # whether the compiled ops fit this torch, and have CUDA if with_cuda is 1
   "$PYTHON" - "$with_cuda" <<'PY' 2>/dev/null
 import sys
 import torch
@@ -101,7 +101,7 @@ PY
     compgen -G "$folder/mmcv_full-*.whl" >/dev/null || continue
     if pip install --quiet --no-index --no-deps --force-reinstall --find-links "$folder" "$mmcv" \
       2>/dev/null && mmcv_loads; then
-      say "took $mmcv from $folder"
+      say "installed $mmcv from $folder"
       return
     fi
   done
@@ -117,7 +117,7 @@ build_mmcv() { # folder for the wheel
   log=$1/build.log
   say "building $mmcv $([ "$with_cuda" = 1 ] && echo with || echo without) CUDA: 5 to 15 minutes, once; log: $log"
   install -r requirements/build.txt
-  # The ops are built by ninja, whose [done/all] lines are shown as one counter.
+  # ninja builds the ops; awk shows its [done/all] lines as one counter.
   if ! MMCV_WITH_OPS=1 FORCE_CUDA=$with_cuda MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
     CFLAGS="-O2 -g0 -DNDEBUG -fwrapv -w" "$PYTHON" -m pip --disable-pip-version-check wheel -v \
     --no-build-isolation --no-deps --no-binary mmcv-full --wheel-dir "$1" "$mmcv" 2>&1 |
@@ -128,7 +128,7 @@ build_mmcv() { # folder for the wheel
   fi
 }
 
-# ---- all of it ------------------------------------------------------------------------------
+# ---- install --------------------------------------------------------------------------------
 base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py tools/setup_env.sh)
 if ! stamp_is_fresh base "${base_files[@]}"; then
   if ! "$PYTHON" -c 'import torch' 2>/dev/null; then

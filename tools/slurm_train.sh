@@ -4,6 +4,7 @@
 set -euo pipefail
 if [ $# -lt 4 ]; then
   echo "usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of tools/train.py]" >&2
+  echo "example: bash tools/slurm_train.sh gpu tevit tevit/tevit_msgshift work_dirs/tevit" >&2
   exit 2
 fi
 partition=$1 job=$2 config=$3 work_dir=$4
@@ -14,7 +15,7 @@ gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-8}
 [ "$gpus" -ge "$per_node" ] || per_node=$gpus
 
-# Every task finds its place in Slurm's variables; they meet on the first node of the job.
+# Every task reads its rank from Slurm's variables; all connect to the first node of the job.
 # shellcheck disable=SC2016,SC2086  (the inner shell expands them; SRUN_ARGS is a list of words)
 exec srun -p "$partition" --job-name "$job" --gres "gpu:$per_node" --ntasks "$gpus" \
   --ntasks-per-node "$per_node" --cpus-per-task "${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 \

@@ -1,10 +1,11 @@
 """Check a submission before it is uploaded, or pack it.
 
-    python tools/submission.py check RESULTS.json --json ANN.json
-    python tools/submission.py zip RESULTS.json --json ANN.json [--out submission.zip]
+"check" lists the faults, each with its entry. "zip" checks, too, then writes the archive that the
+evaluation servers take, with results.json at its top.
 
-``check`` lists every fault with its entry. ``zip`` checks, then writes what the servers take: an
-archive with results.json at its top.
+Examples:
+    python tools/submission.py check results.json --json valid.json
+    python tools/submission.py zip results.json --json valid.json --out submission.zip
 """
 
 import argparse
@@ -15,19 +16,19 @@ from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.submission import read_results, submission_faults, submission_summary
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_beside
+from tevit_vis.utils.files import check_writable, write_atomically
 
-SHOWN = 20  # faults that are printed
+MAX_SHOWN = 20  # faults that are printed
 
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('action', choices=['check', 'zip'])
-    parser.add_argument('results', metavar='RESULTS.json')
+    parser.add_argument('action', choices=['check', 'zip'], help='what to do')
+    parser.add_argument('results', metavar='RESULTS.json', help='submission')
     parser.add_argument(
         '--json', required=True, metavar='ANN.json', help='annotation file of the videos'
     )
-    parser.add_argument('--out', help='archive (default: RESULTS.zip)')
+    parser.add_argument('--out', help='archive to write with zip (default: RESULTS.zip)')
     return parser.parse_args()
 
 
@@ -35,10 +36,10 @@ def main() -> None:
     args = parse_args()
     results, content = read_results(args.results), read_annotation_file(args.json)
     faults = submission_faults(results, content, args.results)
-    for fault in faults[:SHOWN]:
+    for fault in faults[:MAX_SHOWN]:
         print(fault)
     if faults:
-        more = f' ({len(faults) - SHOWN} more)' if len(faults) > SHOWN else ''
+        more = f' ({len(faults) - MAX_SHOWN} more)' if len(faults) > MAX_SHOWN else ''
         raise InputError(f'{args.results}: {len(faults)} faults{more}')
     print(submission_summary(results, content))
     if args.action == 'zip':
@@ -49,7 +50,7 @@ def main() -> None:
             with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_DEFLATED) as archive:
                 archive.write(args.results, 'results.json')
 
-        write_beside(out, write)
+        write_atomically(out, write)
         print(f'{out}: ready to upload')
 
 

@@ -1,9 +1,11 @@
 """Test a model on videos in YouTube-VIS layout and write the submission.
 
-    python tools/test_vis.py CONFIG CHECKPOINT [--json ANN] [--root IMAGES] [--out results.json]
+To test with several processes, which share the videos, see tools/dist_test.sh.
 
-CONFIG is a file or a name such as tevit/tevit_msgshift. To spread the videos over processes:
-tools/dist_test.sh.
+Examples:
+    python tools/test_vis.py tevit/tevit_msgshift tevit_msgshift.pth --out results.json
+    python tools/test_vis.py synthetic/tevit_tiny configs/synthetic/tevit_tiny.pth --eval segm \\
+        --json data/synthetic/val/annotations.json --root data/synthetic/val/JPEGImages
 """
 
 import argparse
@@ -44,18 +46,18 @@ def main() -> None:
     args = parse_args()
     processes = Processes.join()
     config = load_config(args.config, args.cfg_options)
-    test = config.data.test
-    test.ann_file = args.json or test.ann_file
-    test.img_prefix = args.root or test.img_prefix
-    test.test_mode = True
-    inputs = [test.ann_file, args.checkpoint, str(find_config(args.config))]
-    check_writable(args.out, not_over=[*inputs, test.img_prefix])
+    data_config = config.data.test
+    data_config.ann_file = args.json or data_config.ann_file
+    data_config.img_prefix = args.root or data_config.img_prefix
+    data_config.test_mode = True
+    inputs = [data_config.ann_file, args.checkpoint, str(find_config(args.config))]
+    check_writable(args.out, not_over=[*inputs, data_config.img_prefix])
     if Path(args.out).suffix.lower() != '.json':
         raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
-    dataset = build('data.test', lambda: build_dataset(test))
-    scored = bool(args.eval) and has_ground_truth(dataset)
-    if args.eval and not scored and processes.is_first:
-        print(f'{test.ann_file}: has no annotations, so there will be nothing to score against')
+    dataset = build('data.test', lambda: build_dataset(data_config))
+    is_scored = bool(args.eval) and has_ground_truth(dataset)
+    if args.eval and not is_scored and processes.is_first:
+        print(f'{data_config.ann_file}: has no annotations, so the results will not be scored')
     model = init_model(
         config,
         args.checkpoint,
@@ -67,17 +69,17 @@ def main() -> None:
     identity = {
         'amp': str(args.amp),
         'choice of instances': repr((args.classes, args.max_overlap)),
-        'config': hashlib.sha256(repr((config.model, test.pipeline)).encode()).hexdigest(),
+        'config': hashlib.sha256(repr((config.model, data_config.pipeline)).encode()).hexdigest(),
         'checkpoint': file_digest(args.checkpoint),
-        'annotation file': file_digest(test.ann_file),
-        'image folder': os.path.realpath(test.img_prefix),
+        'annotation file': file_digest(data_config.ann_file),
+        'image folder': os.path.realpath(data_config.img_prefix),
     }
     workers = config.data.workers_per_gpu if args.workers is None else args.workers
     selection = Selection(args.classes, args.max_overlap)
     selection.check(model.CLASSES)
     journal = ResultsJournal(args.out, identity)
     try:
-        count = write_submission(
+        num_entries = write_submission(
             model,
             dataset,
             journal,
@@ -87,18 +89,18 @@ def main() -> None:
             lambda instances: selection.of_video(instances, model.CLASSES),
         )
     except (KeyboardInterrupt, RuntimeError) as error:
-        why = 'interrupted' if isinstance(error, KeyboardInterrupt) else device_fault(error)
-        if why is None:
+        reason = 'interrupted' if isinstance(error, KeyboardInterrupt) else device_fault(error)
+        if reason is None:
             raise
-        kept = len(journal.finished())
+        num_finished = len(journal.finished())
         raise InputError(
-            f'{why}; {kept} of {len(dataset)} videos are kept in '
+            f'{reason}; {num_finished} of {len(dataset)} videos are kept in '
             f'{journal.folder}: go on with --resume'
         ) from error
     if processes.is_first:
-        print(f'{args.out}: {count} entries for {len(dataset)} videos')
-        if scored:
-            print(score_submission(test.ann_file, args.out))
+        print(f'{args.out}: {num_entries} entries for {len(dataset)} videos')
+        if is_scored:
+            print(score_submission(data_config.ann_file, args.out))
 
 
 if __name__ == '__main__':

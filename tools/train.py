@@ -1,9 +1,12 @@
 """Train a model.
 
-    python tools/train.py CONFIG [--work-dir DIR] [--cfg-options KEY=VALUE ...]
+Logs and checkpoints go to work_dirs/CONFIG. To train with several processes, see
+tools/dist_train.sh and tools/slurm_train.sh.
 
-CONFIG is a file or a name such as tevit/tevit_msgshift. Logs and checkpoints go to
-work_dirs/CONFIG. To train with several processes: tools/dist_train.sh, tools/slurm_train.sh.
+Examples:
+    python tools/train.py tevit/tevit_msgshift --work-dir work_dirs/mine
+    python tools/train.py tevit/tevit_msgshift --work-dir work_dirs/mine --auto-resume
+    python tools/train.py synthetic/tevit_tiny --cfg-options runner.max_iters=100 optimizer.lr=1e-4
 """
 
 import argparse
@@ -35,20 +38,24 @@ from tevit_vis.utils.files import PathLock, check_writable, writing_faults
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_config_arguments(parser)
-    parser.add_argument('--work-dir', help='default: work_dirs/<config>')
-    parser.add_argument('--resume-from', help='checkpoint of a run to go on with')
     parser.add_argument(
-        '--auto-resume', action='store_true', help='go on from the last checkpoint in --work-dir'
+        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)'
+    )
+    parser.add_argument('--resume-from', help='checkpoint of the run to continue')
+    parser.add_argument(
+        '--auto-resume', action='store_true', help='continue from the last checkpoint in --work-dir'
     )
     parser.add_argument('--no-validate', action='store_true', help='do not test on data.val')
-    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
     parser.add_argument(
-        '--deterministic', action='store_true', help='the same losses at every run (slower)'
+        '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--deterministic', action='store_true', help='make the losses of every run equal (slower)'
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='fit learning rate and iterations to the clips a step',
+        help='scale learning rate and iterations to the number of clips per step',
     )
     add_trust_argument(parser)
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
@@ -56,25 +63,25 @@ def parse_args() -> argparse.Namespace:
 
 
 def have_alone(work_dir: PathLock) -> None:
-    """Keep other runs from the work dir.
+    """Locks the work dir against other runs.
 
     Raises:
-        InputError: one is at it.
+        InputError: another run has locked it.
     """
-    if not work_dir.take():
+    if not work_dir.acquire():
         raise InputError(
-            f'--work-dir {work_dir.path}: must belong to one run at a time, but another one is at '
-            'it: give this one another'
+            f'--work-dir {work_dir.path}: must belong to one run at a time, but another run uses '
+            'it: choose another folder'
         )
 
 
 def dump_config(config: Config, path: Path, work_dir: str, timestamp: str) -> None:
-    """Write the config with its options into the work dir; the user's own file stays."""
-    dump = Path(work_dir, f'{path.stem}.py')
-    if dump.resolve() == path.resolve():
-        dump = dump.with_name(f'{path.stem}_{timestamp}.py')
-    with writing_faults(dump):
-        config.dump(str(dump))
+    """Writes the config with its options into the work dir, never over the user's own file."""
+    dump_path = Path(work_dir, f'{path.stem}.py')
+    if dump_path.resolve() == path.resolve():
+        dump_path = dump_path.with_name(f'{path.stem}_{timestamp}.py')
+    with writing_faults(dump_path):
+        config.dump(str(dump_path))
 
 
 def main() -> None:
@@ -89,7 +96,7 @@ def main() -> None:
     lock = PathLock(work_dir)
     processes.from_first(lambda: have_alone(lock))
     logger = get_root_logger(log_file=log_file, log_level=config.log_level)
-    for handler in logger.handlers:  # what data sets and checkpoints warn of stands there, too
+    for handler in logger.handlers:  # the log gets warnings of the library, too
         logging.getLogger('tevit_vis').addHandler(handler)
     try:
         train_in(work_dir, timestamp, args, config, processes, logger)
@@ -109,24 +116,24 @@ def train_in(
     processes: Processes,
     logger: logging.Logger,
 ) -> None:
-    """Train in a work dir that belongs to this run."""
+    """Trains in a work dir that this run has locked."""
     if args.deterministic:
-        # On a GPU some operations have no deterministic form: then a warning names them.
+        # On a GPU some operations have no deterministic form; a warning names them.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
         torch.backends.cudnn.benchmark = False
     if args.auto_scale_lr:
         factor = scale_schedule(config, config.data.samples_per_gpu * processes.count)
-        logger.info('learning rate x %g, fitted to the clips a step', factor)
+        logger.info('learning rate x %g, scaled to the clips per step', factor)
     resume_from = args.resume_from or config.get('resume_from')
     if args.auto_resume and resume_from is None:
         resume_from = latest_checkpoint(work_dir, args.trust_checkpoint)
-    before = checkpoints_of(work_dir)
-    if before and resume_from is None:
+    old_checkpoints = checkpoints_of(work_dir)
+    if old_checkpoints and resume_from is None:
         logger.warning(
-            '%s holds a run already (%s), whose files this one writes over: --auto-resume goes on '
-            'with it, another --work-dir leaves it alone',
-            *(work_dir, os.path.basename(os.path.realpath(before[0]))),
+            '%s holds a run already (%s), and this run overwrites its files: use --auto-resume to '
+            'continue it, or another --work-dir to keep it',
+            *(work_dir, os.path.basename(os.path.realpath(old_checkpoints[0]))),
         )
     if processes.is_first:
         dump_config(config, find_config(args.config), work_dir, timestamp)

@@ -1,11 +1,15 @@
 """Find the instances of videos and draw them into copies.
 
-    python tools/video_demo.py CONFIG CHECKPOINT INPUT... [--out out.mp4] [--json out.json]
-
 INPUT is a video file, a folder of images or of videos, a pattern such as "clips/*.mp4", the URL of
-a stream or the number of a camera; of several, --out, --json and --jsonl are folders. With windows
-(--window, or of the config) frames are drawn and written while they come, in memory that does not
-grow with the video; Ctrl-C ends it, and keeps what was drawn.
+a stream or the number of a camera. With several inputs, --out, --json and --jsonl name folders.
+
+With windows (--window, or set in the config) frames are drawn and written as they come, and memory
+does not grow with the length of the video. Ctrl-C stops and keeps what was drawn.
+
+Examples:
+    python tools/video_demo.py synthetic/tevit_tiny configs/synthetic/tevit_tiny.pth video.mp4
+    python tools/video_demo.py tevit/tevit_msgshift tevit_msgshift.pth "clips/*.mp4" --out drawn/
+    python tools/video_demo.py ifc/ifc_r50_ytvis19 ifc_r50.pth 0 --jsonl camera.jsonl
 """
 
 import argparse
@@ -52,42 +56,68 @@ def parse_args() -> argparse.Namespace:
         help='video to write: .mp4, .mov, .mkv, .webm, .avi or .gif (default: %(default)s); a '
         'folder for several inputs (default: found)',
     )
-    parser.add_argument('--no-video', action='store_true', help='write none')
+    parser.add_argument('--no-video', action='store_true', help='write no video')
     parser.add_argument(
         '--window',
         type=positive,
-        help='frames that the model sees at a time (default: of the config; '
-        f'{LIVE_WINDOW} for a camera or live stream where that has the whole video)',
+        help='frames that the model sees at a time (default: as in the config; '
+        f'{LIVE_WINDOW} for a camera or live stream if the config has no windows)',
     )
-    parser.add_argument('--stride', type=positive, help='of windows (default: of the config)')
-    parser.add_argument('--max-frames', type=positive, help='end after so many')
+    parser.add_argument(
+        '--stride',
+        type=positive,
+        help='frames from the start of a window to that of the next (default: as in the config)',
+    )
+    parser.add_argument('--max-frames', type=positive, help='stop after this number of frames')
     parser.add_argument(
         '--json',
-        help='also write categories, scores, boxes (x1 y1 x2 y2 in pixels, as predicted: they may '
-        'reach beyond the frame), RLE masks and times here',
+        help='file to write: categories, scores, boxes (x1 y1 x2 y2 in pixels, as predicted: they '
+        'may reach beyond the frame), RLE masks and times',
     )
     parser.add_argument(
         '--jsonl',
-        help='also write a line for each frame here, with windows as it comes: frame, time, and of '
-        'each track its number, category, score so far, box and RLE mask',
+        help='file to write, one line per frame, with windows as the frames come: frame, time, and '
+        'for each track its number, category, score so far, box and RLE mask',
     )
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='least score drawn (default: %(default)s)'
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='draw instances from this score on (default: %(default)s)',
     )
     add_selection_arguments(parser, max_overlap=0.7)
     parser.add_argument(
         '--on-damage',
         choices=ON_DAMAGE,
         default='keep',
-        help='of a damaged or cut file keep every frame that can be decoded, skip those with '
-        'damaged parts, or stop (default: %(default)s)',
+        help='what to do with a damaged file: keep every frame that can be decoded, skip frames '
+        'with damaged parts, or stop with an error (default: %(default)s)',
     )
-    parser.add_argument('--fps', type=float, help="frames per second (default: the video's pace)")
-    parser.add_argument('--audio', choices=['copy', 'none'], default='none', help='default: none')
-    parser.add_argument('--codec', choices=[name for name in CODECS if name != 'gif'])
-    parser.add_argument('--quality', choices=QUALITIES, default='good', help='default: %(default)s')
     parser.add_argument(
-        '--speed', choices=SPEEDS, default='fast', help='of the encoder (default: %(default)s)'
+        '--fps', type=float, help='frames per second of --out (default: those of the input)'
+    )
+    parser.add_argument(
+        '--audio',
+        choices=['copy', 'none'],
+        default='none',
+        help='copy the sound of the input, or write none (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--codec',
+        choices=[name for name in CODECS if name != 'gif'],
+        help='codec of --out (default: vp9 for .webm, else h264)',
+    )
+    parser.add_argument(
+        '--quality',
+        choices=QUALITIES,
+        default='good',
+        help='picture quality of --out; better ones make larger files (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--speed',
+        choices=SPEEDS,
+        default='fast',
+        help='speed of the encoder; slower ones make smaller files (default: %(default)s)',
     )
     return parser.parse_args()
 
@@ -114,7 +144,7 @@ def main() -> None:
     if args.window or args.stride:
         set_windows(model.test_cfg, args.window, args.stride)
     selection = Selection(args.classes, args.max_overlap)
-    faults = 0
+    num_failed = 0
     for name, outputs in zip(inputs, all_outputs):
         try:
             source = first or open_source(name, args.on_damage)
@@ -122,7 +152,7 @@ def main() -> None:
         except InputError as error:
             if len(inputs) == 1:
                 raise
-            faults += 1
+            num_failed += 1
             print(f'error: {error}', file=sys.stderr)
             continue
         if summary.interrupted and not source.live:
@@ -130,16 +160,17 @@ def main() -> None:
                 f'{shown_name(name)}: interrupted after {summary.num_frames} frames: what was '
                 'found in them is kept'
             )
-    if faults:
-        raise InputError(f'{faults} of {len(inputs)} videos could not be done')
+    if num_failed:
+        raise InputError(f'{num_failed} of {len(inputs)} videos could not be done')
 
 
 def shown_name(name: str | int) -> str:
+    """Returns the name of an input for messages, without passwords."""
     return f'camera {name}' if isinstance(name, int) else public_url(name)
 
 
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
-    """The files to write for each input; none may be over an input or another one."""
+    """Returns the files to write for each input, after checking that none overwrites another."""
     style = VideoStyle(args.codec, args.quality, args.speed)
     video = None if args.no_video else args.out
     if not args.out:
@@ -155,19 +186,19 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
             for folder, end in ((video, '.mp4'), (args.json, '.json'), (args.jsonl, '.jsonl'))
         ]
         outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
-    taken = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
-    for each in outputs:
-        if each.video:
-            codec_of(each.video, style)
-        for path in (each.video, each.json, each.jsonl):
+    used_paths = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
+    for files in outputs:
+        if files.video:
+            codec_of(files.video, style)
+        for path in (files.video, files.json, files.jsonl):
             if path:
-                check_writable(path, not_over=taken)
-                taken.append(path)
+                check_writable(path, not_over=used_paths)
+                used_paths.append(path)
     return outputs
 
 
 def file_stems(inputs: Sequence[str | int]) -> list[str]:
-    """A name for the outputs of each input, unlike all others."""
+    """Returns a unique name, without suffix, for the outputs of each input."""
     stems: list[str] = []
     for number, name in enumerate(inputs):
         path = Path(f'camera{name}' if isinstance(name, int) else name.rstrip('/'))
@@ -186,7 +217,7 @@ def predict(
     selection: Selection,
     max_frames: int | None,
 ) -> Summary:
-    """Find and write the instances of one video."""
+    """Finds the instances of one video and writes its outputs."""
     if max_frames is not None:
         source = Limited(source, max_frames)
     if source.live and model.inference_config.windows is None:

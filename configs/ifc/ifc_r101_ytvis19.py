@@ -1,4 +1,4 @@
-# ResNet-101 in Caffe's form: stride in the 1x1 convolution, BGR, no division by a deviation.
+# ResNet-101 as in Caffe: stride in the 1x1 convolution, BGR, no division by standard deviations.
 _base_ = './ifc_r50_ytvis19.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# A small IFC on the synthetic videos: tools/quickstart.sh ifc.
+# A small IFC on the synthetic videos; tools/quickstart.sh ifc trains it briefly.
 _base_ = [
     '../_base_/models/ifc_tiny.py',
     '../_base_/datasets/synthetic.py',

@@ -1,4 +1,4 @@
-# The quickstart's few minutes of training, from drawn weights.
+# The few minutes of training of the quickstart, from random weights.
 _base_ = './ifc_tiny.py'
 
 data = dict(samples_per_gpu=8, train=dict(clip_length=2))

@@ -1,4 +1,4 @@
-# A small SeqFormer on the synthetic videos: tools/quickstart.sh seqformer.
+# A small SeqFormer on the synthetic videos; tools/quickstart.sh seqformer trains it briefly.
 _base_ = [
     '../_base_/models/seqformer_tiny.py',
     '../_base_/datasets/synthetic.py',

@@ -1,4 +1,4 @@
-# A small TeViT on the synthetic videos, from drawn weights; for own configs to inherit.
+# A small TeViT on the synthetic videos, from random weights; your own configs can inherit it.
 _base_ = [
     '../_base_/models/tevit_tiny.py',
     '../_base_/datasets/synthetic.py',

@@ -1,4 +1,4 @@
-# QueryInst on COCO, from whose weights TeViT starts: TeViT on single images without attention
+# QueryInst on COCO, whose weights TeViT starts from: TeViT on single images, without attention
 # along time. Recipe of mmdet's queryinst_r50_fpn_mstrain_480-800_3x_coco: 16 images a step,
 # 36 epochs of 117,266 images.
 _base_ = [

@@ -22,7 +22,7 @@ model = dict(
     rpn_head=dict(num_proposals=300),
 )
 
-# Merged with the ResNet-50 config's keys; the longest key that fits a name counts.
+# These are added to the keys of the ResNet-50 config; the longest key that a name contains counts.
 optimizer = dict(
     paramwise_cfg=dict(
         custom_keys={

@@ -15,7 +15,7 @@ from tevit_vis.apis import (
     stream_video,
 )
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.json_files import JSONLines
+from tevit_vis.utils.json_files import JSONLinesWriter
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.video.source import Limited
 
@@ -113,7 +113,7 @@ class FullFile:
 
 
 def test_a_full_disk_keeps_the_lines_before(tmp_path):
-    with JSONLines(str(tmp_path / 'a.jsonl')) as lines:
+    with JSONLinesWriter(str(tmp_path / 'a.jsonl')) as lines:
         lines.write({'frame': 0})
         lines.file.close()
         lines.file = FullFile()
@@ -153,7 +153,7 @@ def test_windows_in_python_are_those_of_the_command(tiny_model, clip):
 
 def test_one_track_of_a_frame_after_another(tiny_model, clip):
     instances = predict_whole(tiny_model, clip)
-    found = instances.in_frame(3, len(tiny_model.CLASSES))
+    found = instances.to_frame_instances(3, len(tiny_model.CLASSES))
     assert found.time == pytest.approx(0.6)
     assert found.tracks == [n for n in range(len(instances)) if instances.segmentations[n][3]]
     np.testing.assert_array_equal(
@@ -166,7 +166,7 @@ def predict_whole(model, clip):
     model.test_cfg.windows.length = None
     instances = inference_video(model, str(clip))
     assert instances.times.tolist() == pytest.approx(TIMES)
-    assert instances.take(np.array([1, 0])).times.tolist() == pytest.approx(TIMES)
+    assert instances.select(np.array([1, 0])).times.tolist() == pytest.approx(TIMES)
     return instances
 
 

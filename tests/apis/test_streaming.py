@@ -8,7 +8,7 @@ import pytest
 from builders import noise_frames
 
 from tevit_vis.apis import inference, inference_video, stream_video
-from tevit_vis.masks import keep_masks
+from tevit_vis.masks import filter_masks
 from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import FrameSource, TimedFrame
@@ -57,7 +57,7 @@ def test_a_stream_finds_what_the_whole_video_does(model, monkeypatch):
     assert [instances.frame for _, instances in found] == list(range(9))
     assert sum(len(instances.tracks) for _, instances in found) > 9
     joined = join_frames([instances for _, instances in found], min_score=0.01)
-    joined = keep_masks(
+    joined = filter_masks(
         joined,
         model.test_cfg.get('drop_empty', False),
         model.test_cfg.get('min_mask_score', 0.0),
@@ -89,7 +89,9 @@ def test_one_window_says_what_the_whole_video_does(tiny_model):
     tiny_model.test_cfg.windows.length = None
     tiny_model.test_cfg.rcnn.max_per_img = 40 * 7
     whole = inference_video(tiny_model, frames)
-    ours, theirs = (side.take(np.lexsort((side.scores, side.labels))) for side in (windowed, whole))
+    ours, theirs = (
+        side.select(np.lexsort((side.scores, side.labels))) for side in (windowed, whole)
+    )
     assert ours.labels.tolist() == theirs.labels.tolist()
     np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5)
     np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=1e-3)

@@ -30,7 +30,7 @@ def build(train_files, pipeline=COLLECT, **options):
 def test_every_annotated_frame_is_a_key_frame(train_files):
     dataset = build(train_files, clip_length=2)
     assert dataset.key_frames.tolist() == [0, 1, 2, 3, 0, 1]
-    assert dataset.first_key.tolist() == [0, 4, 6]
+    assert dataset.first_item.tolist() == [0, 4, 6]
     assert dataset.CLASSES == ('cat', 'dog')
 
 

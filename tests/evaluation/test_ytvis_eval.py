@@ -5,7 +5,7 @@ import pytest
 import torch
 from builders import GOLDENS, SHARED
 
-from tevit_vis.evaluation.tubes import Tube, occlusion_score, parse_ground_truth
+from tevit_vis.evaluation.tubes import MaskTube, occlusion_score, parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video
 from tevit_vis.rle import encode_masks
 from tevit_vis.utils.errors import InputError
@@ -124,7 +124,7 @@ def test_no_prediction_is_left_out_for_occlusion():
 
 def test_of_equal_ious_the_last_ground_truth_is_taken():
     areas = np.array([5])
-    tubes = [Tube([None], areas, mean_area=5.0, score=score) for score in (0.9, 0.8)]
+    tubes = [MaskTube([None], areas, mean_area=5.0, score=score) for score in (0.9, 0.8)]
     # The second prediction fits the first ground truth alone: it is matched only if that is free.
     matched = match_video(tubes, tubes, np.array([[0.7, 0.7], [0.7, 0.1]])).matched
     assert matched[0, 0].tolist() == [True, True]

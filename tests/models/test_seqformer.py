@@ -89,7 +89,7 @@ def test_one_window_over_the_video_finds_what_the_whole_video_does(seqformer):
 
     def by_score(found):
         order = np.lexsort((found.labels, -found.scores.round(5)))
-        return found.take(order)
+        return found.select(order)
 
     for ours, theirs in zip(by_score(stitched).segmentations, by_score(whole).segmentations):
         assert ours == theirs

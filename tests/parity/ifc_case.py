@@ -206,7 +206,9 @@ def compare_window(
     wrong = float(prediction.queries.tolist() != stored[part + 'kept'].tolist())
     report.add(f'{prefix}{part}kept', wrong, 0)
     overlaps = np.zeros_like(stored[part + 'siou'])  # of tracks that ended, too
-    overlaps[list(stitcher.open)] = stitcher.overlaps(frames, prediction.masks.logits.sigmoid())
+    overlaps[list(stitcher.open_tracks)] = stitcher.overlaps(
+        frames, prediction.masks.logits.sigmoid()
+    )
     report.add(
         f'{prefix}{part}siou',
         np.abs(overlaps - stored[part + 'siou']).max(initial=0.0),

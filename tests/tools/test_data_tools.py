@@ -302,7 +302,7 @@ def test_first_weights_are_files_that_run_no_code(
 def test_a_work_dir_belongs_to_one_run(call_fails, train_config, tmp_path):
     other = PathLock(tmp_path / 'work')
     other.path.mkdir()
-    assert other.take()
+    assert other.acquire()
     arguments = ['train.py', train_config, '--work-dir', other.path, '--device', 'cpu']
     assert 'work: must belong to one run at a time' in call_fails(*arguments)
     other.release()

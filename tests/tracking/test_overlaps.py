@@ -58,7 +58,7 @@ def test_a_short_fragment_of_a_longer_track_goes():
 def stream(tracks, scores_by_frame):
     video = make_video(tracks, [0.5] * len(tracks))
     for t, scores in enumerate(scores_by_frame):
-        found = video.in_frame(t, 3)
+        found = video.to_frame_instances(t, 3)
         class_scores = np.zeros((len(found.tracks), 3), np.float32)
         class_scores[:, 1] = [scores[track] for track in found.tracks]
         yield FrameInstances(
@@ -90,13 +90,13 @@ def test_state_of_a_stream_does_not_grow():
     scores, boxes = np.full((2, 3), 0.5, np.float32), np.zeros((2, 4), np.float32)
     for t in range(1000):
         keep(FrameInstances(t, [2 * t, 2 * t + 1], scores, boxes, [mask] * 2, SIZE))
-    assert len(keep.overlaps.common) <= 101
+    assert len(keep.overlaps.sums) <= 101
     assert len(keep.overlaps.num_frames) <= 202
     assert len(keep.winners) <= 101
 
 
 def test_nothing_is_found_in_nothing():
-    empty = make_video([[None] * 3], [0.5]).take(np.zeros(0, np.int64))
+    empty = make_video([[None] * 3], [0.5]).select(np.zeros(0, np.int64))
     assert len(drop_overlaps(empty, 0.5)) == 0
     for wrong in (1.5, -1, 'x'):
         with pytest.raises(InputError, match='max_overlap: must be a number from 0 to 1'):

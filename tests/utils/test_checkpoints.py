@@ -10,7 +10,7 @@ from torch import nn
 from tevit_vis.apis.build import checkpoint_class_names
 from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.weights import find_weights, load_weights, take_weights
+from tevit_vis.utils.weights import find_weights, load_matching_weights, load_weights
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_lightning_files_are_read(model):
     weights = drawn(model)
     lightning = {'state_dict': {f'model.{k}': v for k, v in weights.items()}, 'loops': {}}
     assert set(find_weights(lightning, 'x.ckpt', model.state_dict())) == set(weights)
-    assert take_weights(model, lightning, 'x.ckpt').new == []
+    assert load_matching_weights(model, lightning, 'x.ckpt').new == []
 
 
 def test_a_prefix_that_is_the_models_own_stays():

@@ -10,8 +10,8 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import (
     UnfinishedFile,
     check_writable,
-    link_beside,
-    write_beside,
+    link_atomically,
+    write_atomically,
 )
 from tevit_vis.utils.json_files import write_json, write_json_set
 
@@ -26,7 +26,7 @@ def test_a_failing_writer_leaves_what_was_there(tmp_path):
         raise OSError(28, 'No space left on device')
 
     with pytest.raises(InputError, match='kept.json: cannot be written: No space left on device'):
-        write_beside(path, fail)
+        write_atomically(path, fail)
     assert path.read_text() == '[1]'
     assert os.listdir(tmp_path) == ['kept.json']
 
@@ -38,7 +38,7 @@ def write_text(text):
 def test_links_are_renamed_into_place(tmp_path):
     path = tmp_path / 'latest'
     for target in ('one', 'two'):
-        link_beside(str(path), target)
+        link_atomically(str(path), target)
         assert os.readlink(path) == target
     assert os.listdir(tmp_path) == ['latest']
 
@@ -48,7 +48,7 @@ def test_a_planted_link_is_not_followed(tmp_path):
     victim.write_text('kept')
     for name in ('out.unfinished', 'out.00000000.unfinished'):
         (tmp_path / name).symlink_to(victim)
-    write_beside(tmp_path / 'out', write_text('new'))
+    write_atomically(tmp_path / 'out', write_text('new'))
     assert (victim.read_text(), (tmp_path / 'out').read_text()) == ('kept', 'new')
 
 
@@ -76,7 +76,7 @@ def test_a_file_of_a_killed_process_is_removed_and_locks_nobody_out(tmp_path):
 
 @pytest.mark.parametrize('name', ['x' * 250, '名' * 80])
 def test_long_names_have_room_for_an_unfinished_file(tmp_path, name):
-    write_beside(tmp_path / name, write_text('whole'))
+    write_atomically(tmp_path / name, write_text('whole'))
     assert os.listdir(tmp_path) == [name]
 
 
@@ -128,14 +128,14 @@ def test_files_that_belong_together_never_stand_beside_old_ones(tmp_path, monkey
 
 KILLED = """
 import sys, time
-from tevit_vis.utils.files import write_beside
+from tevit_vis.utils.files import write_atomically
 def slowly(path):
     with open(path, 'w') as file:
         file.write('half')
         file.flush()
         print('writing', flush=True)
         time.sleep(60)
-write_beside(sys.argv[1], slowly)
+write_atomically(sys.argv[1], slowly)
 """
 
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tevit_vis.utils.prefetch import newest, prefetch
+from tevit_vis.utils.prefetch import newest_items, prefetch
 
 
 @pytest.mark.parametrize('num_workers', [0, 1, 3])
@@ -101,7 +101,7 @@ def test_items_that_do_not_wait_are_dropped_from_the_oldest_on():
         yield 5
 
     gate = threading.Event()
-    frames = newest(camera(), held=2)
+    frames = newest_items(camera(), max_waiting=2)
     first = next(frames)
     assert read.wait(10)
     rest = [next(frames), next(frames)]
@@ -116,7 +116,7 @@ def test_a_source_that_fails_says_so_after_what_it_gave():
         yield 1
         raise ValueError('pulled')
 
-    frames = newest(camera(), held=2)
+    frames = newest_items(camera(), max_waiting=2)
     assert next(frames) == 1
     with pytest.raises(ValueError, match='pulled'):
         next(frames)
@@ -144,7 +144,7 @@ def test_a_source_is_let_go_when_nobody_asks_any_more():
         finally:
             released.set()
 
-    frames = newest(camera(), held=2, on_end=lambda *counts: dropped.append(counts))
+    frames = newest_items(camera(), max_waiting=2, on_end=lambda *counts: dropped.append(counts))
     assert next(frames) == 1
     frames.close()
     assert released.wait(10)
@@ -158,6 +158,6 @@ def test_whatever_a_source_raises_reaches_the_consumer(error):
         yield 1
         raise error('the end')
 
-    for items in (prefetch(str, source(), 2, 4), newest(source(), 4)):
+    for items in (prefetch(str, source(), 2, 4), newest_items(source(), 4)):
         with pytest.raises(error, match='the end'):
             list(items)

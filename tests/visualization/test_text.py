@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tevit_vis.visualization import text
-from tevit_vis.visualization.text import draw_text, font_for, known_fonts, text_size
+from tevit_vis.visualization.text import draw_text, font_for, system_fonts, text_size
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def test_at_and_across_the_border(origin):
 
 
 def test_a_font_without_the_characters_is_said_once(caplog, monkeypatch):
-    dejavu = next(path for path in known_fonts() if path.endswith('DejaVuSans.ttf'))
-    monkeypatch.setattr(text, 'known_fonts', lambda: [dejavu])
+    dejavu = next(path for path in system_fonts() if path.endswith('DejaVuSans.ttf'))
+    monkeypatch.setattr(text, 'system_fonts', lambda: [dejavu])
     for _ in range(3):
         ink_of('人 0.90')
     assert caplog.text.count('no font has the characters of') == 1
@@ -53,16 +53,16 @@ def test_a_font_without_the_characters_is_said_once(caplog, monkeypatch):
 
 
 def test_the_users_font_comes_first(monkeypatch):
-    dejavu = next(path for path in known_fonts() if path.endswith('DejaVuSans.ttf'))
+    dejavu = next(path for path in system_fonts() if path.endswith('DejaVuSans.ttf'))
     monkeypatch.setenv('TEVIT_VIS_FONT', dejavu)
-    monkeypatch.setattr(text, 'known_fonts', lambda: ['/absent.ttf'])
+    monkeypatch.setattr(text, 'system_fonts', lambda: ['/absent.ttf'])
     assert font_for('жш') == dejavu
 
 
 def test_a_file_that_is_no_font_is_passed_over(monkeypatch, tmp_path, caplog):
     (tmp_path / 'a.ttf').write_bytes(b'no font')
-    dejavu = next(path for path in known_fonts() if path.endswith('DejaVuSans.ttf'))
-    monkeypatch.setattr(text, 'known_fonts', lambda: [str(tmp_path / 'a.ttf'), dejavu])
+    dejavu = next(path for path in system_fonts() if path.endswith('DejaVuSans.ttf'))
+    monkeypatch.setattr(text, 'system_fonts', lambda: [str(tmp_path / 'a.ttf'), dejavu])
     assert font_for('жш') == dejavu
     assert not caplog.records
 

@@ -1,6 +1,6 @@
-"""What users call."""
+"""The functions and classes that users call."""
 
-from . import hooks, runner  # they register what configs name
+from . import hooks, runner  # importing them registers the types that configs name
 from .build import init_model
 from .inference import inference_video, stream_video
 from .options import TrainOptions

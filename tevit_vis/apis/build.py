@@ -19,13 +19,13 @@ from torch.utils._triton import has_triton
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.models.inference_config import InferenceConfig
-from tevit_vis.utils.checkpoints import class_names_of, first_weights_by_our_reader, read_checkpoint
+from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint, safe_init_cfg_loading
 from tevit_vis.utils.config import apply_options, build, load_config
 from tevit_vis.utils.config_shorthand import expand_shorthand
 from tevit_vis.utils.devices import check_amp, check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
-from tevit_vis.utils.weights import load_weights, take_weights
+from tevit_vis.utils.weights import load_matching_weights, load_weights
 
 from .options import TrainOptions
 
@@ -48,24 +48,24 @@ def init_model(
 
     Args:
         config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
-        checkpoint: a file whose keys are the model's, neither more nor fewer; None draws weights.
+        checkpoint: a file with exactly the keys of the model; None gives random weights.
         device: ``cpu``, ``cuda`` or ``cuda:N``; the default is a GPU if there is one.
         cfg_options: dotted config keys and their values.
         trust_checkpoint: also load checkpoints that hold Python objects; such a file may run
             code of whoever wrote it.
         amp: ``'bf16'`` or ``'fp16'`` (on a GPU): the network's precision; scores, boxes and masks
             stay in fp32. None is full precision.
-        compile: let torch.compile make kernels for backbone and neck. The first pass of each
-            size of frames then takes a minute or more; it pays for many frames of one size.
+        compile: compile backbone and neck with torch.compile. The first pass of each frame size
+            then takes a minute or more, which pays off for many frames of one size.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``CLASSES``.
 
     Raises:
-        InputError: a config, option, checkpoint, device or precision that cannot be used.
+        InputError: the config, an option, the checkpoint, device or precision cannot be used.
 
     Example:
-        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are drawn
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # random weights
         >>> model.num_classes
         5
     """
@@ -75,7 +75,7 @@ def init_model(
         config = apply_options(expand_shorthand(copy.deepcopy(config)), cfg_options or {})
     target = check_device(device)
     amp_dtype = check_amp(amp, target)
-    InferenceConfig.of(config.model.get('test_cfg'))  # raises where a setting cannot be
+    InferenceConfig.of(config.model.get('test_cfg'))  # raises if a setting is not valid
     model_config = config.model.copy()
     model_config.train_cfg = None  # no assigners and samplers
     model_config.backbone = model_config.backbone.copy()
@@ -102,10 +102,10 @@ def init_model(
 
 
 def check_compiler(device: torch.device) -> None:
-    """Check that torch.compile has a compiler.
+    """Checks that torch.compile finds a compiler for the device.
 
     Raises:
-        InputError: it has none.
+        InputError: there is none.
     """
     if device.type == 'cpu' and not any(map(shutil.which, ('g++', 'clang++', 'c++'))):
         raise InputError('compile: needs a C++ compiler on the CPU: install g++, or leave it out')
@@ -116,27 +116,30 @@ def check_compiler(device: torch.device) -> None:
 
 
 def draw_weights(model: BaseModule, trust_checkpoint: bool = False) -> None:
-    """``init_weights`` without mmcv's line per parameter.
+    """Calls ``init_weights`` of a model without mmcv's log line for each parameter.
 
     Args:
-        model: its ``init_cfg`` may name files.
-        trust_checkpoint: also read those that hold Python objects.
+        model: its ``init_cfg`` may name files with weights.
+        trust_checkpoint: also read files that hold Python objects.
 
     Raises:
-        InputError: a file that cannot be read, or an address.
+        InputError: a file cannot be read, or is an address (URL).
     """
     loggers = [get_logger(name) for name in ('mmcv', 'mmdet')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel('ERROR')
-    with first_weights_by_our_reader(trust_checkpoint):
+    with safe_init_cfg_loading(trust_checkpoint):
         model.init_weights()
     for logger, level in zip(loggers, levels):
         logger.setLevel(level)
 
 
 def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDetector:
-    """Fold batch norms into their convolutions, which changes results by rounding only."""
+    """Returns the model in eval mode on the device, with batch norms folded into convolutions.
+
+    Folding changes results by rounding only.
+    """
     model.eval()
     fuse_conv_bn(model)
     return model.to(device, memory_format=torch.channels_last).requires_grad_(False)
@@ -145,10 +148,14 @@ def prepare_for_inference(model: ClipDetector, device: torch.device) -> ClipDete
 def checkpoint_class_names(
     checkpoint: Mapping, num_classes: int, path: str
 ) -> tuple[str, ...] | None:
-    """Class names that mmdet's training noted in a checkpoint, or None.
+    """Returns the class names that mmdet's training stored in a checkpoint, or None.
 
     Raises:
-        InputError: there are more or fewer than the model has classes.
+        InputError: their number is not the model's number of classes.
+
+    Example:
+        >>> checkpoint_class_names({'meta': {'CLASSES': ('cat', 'dog')}}, 2, 'a.pth')
+        ('cat', 'dog')
     """
     names = class_names_of(checkpoint)
     if names is not None and len(names) != num_classes:
@@ -160,14 +167,14 @@ def checkpoint_class_names(
 
 
 def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:
-    """Class names of the config's categories, or plain numbers where they are unknown."""
+    """Returns the class names of the config's categories; ``'0'``, ``'1'``, ... if unknown."""
     name = config.data.test.get('categories')
     names = tuple(category_table(name).values()) if name else ()
     return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
 
 
 def bare_model(config: Config) -> ClipDetector:
-    """The model of a config with whatever weights its constructors draw."""
+    """Returns the model of a config without calling ``init_weights`` and without pretraining."""
     model_config = copy.deepcopy(config.model)
     model_config.backbone['init_cfg'] = None
     return build('model', lambda: build_detector(model_config))
@@ -176,10 +183,10 @@ def bare_model(config: Config) -> ClipDetector:
 def build_model(
     config: Config, class_names: Sequence[str], options: TrainOptions, logger: logging.Logger
 ) -> ClipDetector:
-    """The model to train, its weights drawn, or of ``backbone.init_cfg``, or of ``load_from``.
+    """Returns the model to train: random weights, then ``backbone.init_cfg`` or ``load_from``.
 
     Raises:
-        InputError: weights that are not there or do not fit, or another number of classes.
+        InputError: weights are missing or do not fit, or the number of classes differs.
     """
     load_from = config.get('load_from')
     model_config = config.model.copy()
@@ -206,15 +213,16 @@ def build_model(
     draw_weights(model, options.trust_checkpoint)
     if load_from and not options.resume_from:
         content = read_checkpoint(load_from, options.trust_checkpoint)
-        before = class_names_of(content)
-        differ = before is not None and len(before) == len(class_names) and before != model.CLASSES
-        classes = (before, model.CLASSES) if before is not None and differ else None
-        taken = take_weights(model, content, load_from, classes)
-        logger.info('%s', taken)
+        old_names = class_names_of(content)
+        classes = None
+        if old_names is not None and len(old_names) == len(class_names):
+            classes = (old_names, model.CLASSES) if old_names != model.CLASSES else None
+        report = load_matching_weights(model, content, load_from, classes)
+        logger.info('%s', report)
         if classes is not None:
-            known = sum(name in classes[0] for name in model.CLASSES)
+            num_matched = sum(name in classes[0] for name in model.CLASSES)
             logger.info(
                 '%s: its classes are %s: rows of class layers were taken by name (%d of %d)',
-                *(load_from, ', '.join(classes[0]), known, len(class_names)),
+                *(load_from, ', '.join(classes[0]), num_matched, len(class_names)),
             )
     return model

@@ -1,4 +1,4 @@
-"""Small and full models with drawn weights, and clips of noise, to try a device with."""
+"""Builds models with random weights and videos of noise, to test a device with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tevit_vis.utils.config import load_config
 from .build import bare_model, draw_weights, init_model
 from .runner import TrainedModel
 
-SMALL = {
+SMALL = {  # a small config of each system
     'TeViT': 'synthetic/tevit_tiny',
     'SeqFormer': 'synthetic/seqformer_tiny',
     'IFC': 'synthetic/ifc_tiny',
@@ -28,7 +28,7 @@ SMALL = {
 }
 
 
-FULL = {
+FULL = {  # a config of each system in full size
     'TeViT': 'tevit/tevit_msgshift',
     'SeqFormer': 'seqformer/seqformer_r50_ytvis19',
     'IFC': 'ifc/ifc_r50_ytvis19',
@@ -36,12 +36,12 @@ FULL = {
 }
 
 
-SMALL_SIZE = (96, 160)
+SMALL_SIZE = (96, 160)  # (H, W) of the frames for small models
 
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in matrix products and convolutions of a GPU."""
+    """Allows or forbids TF32 in matrix products and convolutions of a GPU, while it lasts."""
     flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
@@ -54,7 +54,15 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 
 def noise(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Smooth coloured noise that drifts: [T, H, W, 3] uint8."""
+    """Returns a video [T, H, W, 3] (uint8) of smooth coloured noise that moves to the right.
+
+    Args:
+        size: (H, W).
+
+    Example:
+        >>> noise(2, (32, 64)).shape
+        (2, 32, 64, 3)
+    """
     generator = np.random.default_rng(seed)
     small = generator.integers(0, 256, (size[0] // 16 + 2, size[1] // 16 + 2, 3), np.uint8)
     image = mmcv.imresize(small, size[::-1], interpolation='bicubic')
@@ -62,13 +70,17 @@ def noise(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
 
 
 def drawn_model(name: str, device: torch.device, **options: Any) -> ClipDetector:
-    """A model for inference whose drawn weights do not depend on the device."""
+    """Returns a model for inference with random weights, the same on every device.
+
+    Args:
+        options: arguments of ``init_model``.
+    """
     torch.manual_seed(0)
     return init_model(name, device=str(device), **options)
 
 
 def drawn_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[str, Any]:
-    """A training batch: noise with squares that move, two instances in each clip.
+    """Returns a training batch: frames of noise, annotated with two moving squares in each clip.
 
     Args:
         size: (H, W), multiples of 32.
@@ -102,12 +114,12 @@ def drawn_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[
 
 
 def trained_model(name: str, device: torch.device, amp: str | None = None) -> TrainedModel:
-    """A model to train, with drawn weights that do not depend on the device."""
+    """Returns a model to train, with random weights, the same on every device."""
     config: Config = load_config(name)
     torch.manual_seed(0)
     detector = bare_model(config)
     draw_weights(detector)
-    for module in detector.modules():  # what is drawn while it runs depends on the device
+    for module in detector.modules():  # dropout's random numbers depend on the device
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         elif isinstance(module, torch.nn.MultiheadAttention):

@@ -1,6 +1,6 @@
-"""Does a device give the CPU's numbers, and how fast is it: what tools/gpu_check.py prints.
+"""Compares the outputs of a device with the CPU's, for tools/gpu_check.py.
 
-Weights are drawn and frames are noise: numbers are compared, not scores.
+Models have random weights and videos show noise, so outputs are compared, not scores.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .drawn import SMALL, SMALL_SIZE, drawn_batch, drawn_model, noise, tf32, tra
 from .inference import inference_video, prepared_frames
 from .runner import total_loss
 
-# Largest difference that rounding explains, as a part of the largest value.
+# Largest difference that rounding may cause, relative to the largest value.
 BOUNDS = dict(features=1e-3, scores=1e-3, boxes=1e-3, masks=2e-3, losses=2e-3, gradients=2e-2)
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
-    """Returns what is there: versions, the device, and which of mmcv's ops it has.
+    """Returns versions, the device's properties, and which of mmcv's ops it has.
 
     Args:
-        device: to be described.
+        device: the device to describe.
     """
-    found: dict[str, Any] = dict(
+    description: dict[str, Any] = dict(
         device=str(device),
         python=platform.python_version(),
         torch=torch.__version__,
@@ -48,31 +48,31 @@ def describe_device(device: torch.device) -> dict[str, Any]:
     )
     if device.type == 'cuda':
         properties = torch.cuda.get_device_properties(device)
-        found.update(
+        description.update(
             gpu=properties.name,
             capability=f'{properties.major}.{properties.minor}',
             memory_gb=round(properties.total_memory / 2**30, 1),
             driver=_driver_version(),
             gpus=torch.cuda.device_count(),
         )
-    return found
+    return description
 
 
 def _driver_version() -> str:
-    """The CUDA version that the driver has, such as '13.0'."""
-    library: Any = torch._C  # which has it in a build with CUDA
+    """Returns the CUDA version of the driver, such as '13.0'."""
+    library: Any = torch._C  # has the function only in a build with CUDA
     number = library._cuda_getDriverVersion()
     return f'{number // 1000}.{number % 1000 // 10}'
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity of a system on the device beside the CPU.
+    """How far one quantity of a system on the device differs from the CPU's.
 
     Args:
         system, quantity: what was compared.
-        difference: the largest, as a part of the largest value of the CPU.
-        bound: that it must not exceed.
+        difference: the largest difference, relative to the CPU's largest value.
+        bound: the largest difference that is allowed.
     """
 
     system: str
@@ -82,100 +82,107 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is one of rounding."""
+        """Whether the difference is within its bound."""
         return self.difference <= self.bound
 
 
 def compare_system(system: str, device: torch.device) -> list[Comparison]:
-    """Compare a small model on a device with the same model on the CPU, TF32 off.
+    """Compares a small model on a device with the same model on the CPU, with TF32 off.
 
     Args:
         system: a key of ``SMALL``.
-        device: beside the CPU.
+        device: the device to compare with the CPU.
 
     Example:
         >>> all(row.passed for row in compare_system('IFC', torch.device('cpu')))
         True
     """
+    cpu = torch.device('cpu')
     rows = []
 
-    def add(quantity: str, kind: str, ours: Any, theirs: Any) -> None:
-        rows.append(Comparison(system, quantity, relative(ours, theirs), BOUNDS[kind]))
+    def add(quantity: str, kind: str, values: Any, cpu_values: Any) -> None:
+        rows.append(Comparison(system, quantity, relative(values, cpu_values), BOUNDS[kind]))
 
     with tf32(False):
-        sides = [_clip_outputs(system, where) for where in (device, torch.device('cpu'))]
-        (features, found), (cpu_features, expected) = sides
-        for number, (ours, theirs) in enumerate(zip(features, cpu_features)):
-            add(f'features of level {number}', 'features', ours, theirs)
+        features, prediction = _clip_outputs(system, device)
+        cpu_features, cpu_prediction = _clip_outputs(system, cpu)
+        for number, (level, cpu_level) in enumerate(zip(features, cpu_features)):
+            add(f'features of level {number}', 'features', level, cpu_level)
         for name, kind in (('class_scores', 'scores'), ('boxes', 'boxes'), ('logits', 'masks')):
-            mine, its = by_query(found, name), by_query(expected, name)
-            common = sorted(set(mine) & set(its))
+            values = values_by_query(prediction, name)
+            cpu_values = values_by_query(cpu_prediction, name)
+            common = sorted(set(values) & set(cpu_values))
             add(
                 f'{name} of {len(common)} queries',
                 kind,
-                torch.stack([mine[query] for query in common]),
-                torch.stack([its[query] for query in common]),
+                torch.stack([values[query] for query in common]),
+                torch.stack([cpu_values[query] for query in common]),
             )
-        tracks = [_tracks(system, where) for where in (device, torch.device('cpu'))]
-        lost = 1 - same_tracks(*tracks)
-        rows.append(Comparison(system, 'tracks that differ', lost, 0.05))
+        part_of_equal = matched_part(_tracks(system, device), _tracks(system, cpu))
+        rows.append(Comparison(system, 'tracks that differ', 1 - part_of_equal, 0.05))
         if device.type == 'cpu' or has_cuda_ops(device):
             losses, gradients = _training_outputs(system, device)
-            cpu_losses, cpu_gradients = _training_outputs(system, torch.device('cpu'))
+            cpu_losses, cpu_gradients = _training_outputs(system, cpu)
             for name, value in cpu_losses.items():
                 add(name, 'losses', torch.tensor(losses[name]), torch.tensor(value))
             add('gradient norms', 'gradients', gradients, cpu_gradients)
     return rows
 
 
-def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The largest difference as a part of the largest value; infinite for other shapes.
+def relative(values: torch.Tensor, reference: torch.Tensor) -> float:
+    """Returns the largest difference, relative to the largest value of the reference.
+
+    It is infinite if the shapes differ.
 
     Example:
         >>> relative(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
         0.5
     """
-    if ours.shape != theirs.shape:
+    if values.shape != reference.shape:
         return float('inf')
-    if not theirs.numel():
+    if not reference.numel():
         return 0.0
-    ours, theirs = ours.double().cpu(), theirs.double().cpu()
-    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-9))
+    values, reference = values.double().cpu(), reference.double().cpu()
+    return float((values - reference).abs().max() / reference.abs().max().clamp(min=1e-9))
 
 
-def by_query(prediction: ClipPrediction, name: str) -> dict[int, torch.Tensor]:
-    """A prediction's values by the number of their query; ``logits`` are those of the masks."""
+def values_by_query(prediction: ClipPrediction, name: str) -> dict[int, torch.Tensor]:
+    """Returns the values of one field by their query's number; ``logits`` are the masks' logits."""
     source = prediction.masks if name == 'logits' else prediction
     return dict(zip(prediction.queries.tolist(), getattr(source, name).cpu()))
 
 
-def same_tracks(ours: VideoInstances, theirs: VideoInstances) -> float:
-    """Which part of the instances of one side has the same label and masks on the other."""
-    sides = [
+def matched_part(instances: VideoInstances, reference: VideoInstances) -> float:
+    """Returns the part of the reference's tracks that the instances contain.
+
+    A track is contained if one with the same label has the same masks in half of the frames:
+    rounding may flip a pixel at the threshold, so some frames may differ.
+    """
+    tracks, reference_tracks = (
         [
             (label, tuple(rle['counts'] if rle else '' for rle in track))
-            for label, track in zip(side.labels.tolist(), side.segmentations)
+            for label, track in zip(video.labels.tolist(), video.segmentations)
         ]
-        for side in (ours, theirs)
-    ]
-    if not sides[1]:
-        return float(not sides[0])
-    overlap = 0.0
-    for label, masks in sides[1]:
-        agreeing = [
-            sum(a == b for a, b in zip(masks, other)) / len(masks)
-            for other_label, other in sides[0]
-            if other_label == label
+        for video in (instances, reference)
+    )
+    if not reference_tracks:
+        return float(not tracks)
+    num_matched = 0
+    for reference_label, reference_masks in reference_tracks:
+        equal_parts = [
+            sum(a == b for a, b in zip(reference_masks, masks)) / len(reference_masks)
+            for label, masks in tracks
+            if label == reference_label
         ]
-        # A pixel at the threshold may fall either way: a frame of the track may differ.
-        overlap += float(max(agreeing, default=0.0) >= 0.5)
-    return overlap / len(sides[1])
+        num_matched += max(equal_parts, default=0.0) >= 0.5
+    return num_matched / len(reference_tracks)
 
 
 @torch.inference_mode()
 def _clip_outputs(
     system: str, device: torch.device
 ) -> tuple[Sequence[torch.Tensor], ClipPrediction]:
+    """Returns the features and the prediction of a system's small model for one clip."""
     model = drawn_model(SMALL[system], device, cfg_options={'model.test_cfg.windows.length': None})
     _, frames = zip(*prepared_frames(model, open_source(noise(4, SMALL_SIZE))))
     clip = torch.stack([frame.img for frame in frames])[None].to(device)
@@ -184,6 +191,7 @@ def _clip_outputs(
 
 
 def _tracks(system: str, device: torch.device) -> VideoInstances:
+    """Returns what a system's small model finds in a video in windows."""
     model = drawn_model(SMALL[system], device)
     model.test_cfg.windows.update(length=4, stride=2)
     model.test_cfg.tracker.update(min_iou=0.05, min_score=0.05)
@@ -200,36 +208,38 @@ def _training_outputs(system: str, device: torch.device) -> tuple[dict[str, floa
 
 
 def check_two_processes(device_type: str) -> dict[str, float]:
-    """On each of two processes: are their averaged gradients those of one with both clips?
+    """Compares the averaged gradients of two processes with those of one that has both clips.
 
-    To be called by both, with a GPU each (nccl) or on the CPU (gloo).
+    Both processes call this function, with a GPU each (nccl) or on the CPU (gloo).
 
     Returns:
-        The largest relative difference of a gradient's norm, by system, the same on both.
+        The largest relative difference of a gradient's norm, by system.
     """
     processes = Processes.join()
     device = torch.device(processes.device(device_type) or device_type)
     if device.type == 'cuda':
         torch.cuda.set_device(device)
     differences = {}
-    for system in ('SeqFormer', 'IFC'):  # without batch norm, whose statistics are each one's own
+    # Systems without batch norm, whose statistics would differ between the processes.
+    for system in ('SeqFormer', 'IFC'):
         batch = drawn_batch(2, 2, SMALL_SIZE)
-        mine = {name: value[processes.rank : processes.rank + 1] for name, value in batch.items()}
+        rank = processes.rank
+        own_clip = {name: value[rank : rank + 1] for name, value in batch.items()}
         model = trained_model(SMALL[system], device)
-        model.train_step(mine)['loss'].backward()
-        alone = copy.deepcopy(model.module)
-        alone.zero_grad()
+        model.train_step(own_clip)['loss'].backward()
+        single_model = copy.deepcopy(model.module)
+        single_model.zero_grad()
         data = {
             name: value if name == 'gt_ids' else model.to_device(value)
             for name, value in batch.items()
         }
-        # Losses are divided by the instances of all processes, which both have here.
-        total_loss(alone(return_loss=True, **data))[0].backward()
-        ours, theirs = (
-            torch.stack([p.grad.norm() for p in side.parameters() if p.grad is not None])
-            for side in (model.module, alone)
+        # Losses are divided by a mean over the processes; here each of them has all instances.
+        total_loss(single_model(return_loss=True, **data))[0].backward()
+        norms, single_norms = (
+            torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None])
+            for network in (model.module, single_model)
         )
-        differences[system] = relative(ours, theirs)
+        differences[system] = relative(norms, single_norms)
     processes.wait()
     return differences
 

@@ -1,4 +1,4 @@
-"""What happens between iterations: the optimizer's step, averaged weights, validation."""
+"""Hooks that run between iterations: optimizer steps, averaged weights, validation."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from .journal import ResultsJournal
 from .runner import ClipRunner
 from .testing import has_ground_truth, write_submission
 
-MAX_SKIPPED_STEPS = 30  # in a row; fp16 begins with a scale of 2^16, which 16 of them make 1
+MAX_SKIPPED_STEPS = 30  # in a row; fp16 starts with a scale of 2^16, which is 1 after 16 of them
 
 
 @HOOKS.register_module()
 class ClipOptimizerHook(GradientCumulativeOptimizerHook):
     """mmcv's accumulating hook, with gradients scaled when the model runs in fp16.
 
-    One backward serves all optimizers; gradients of the detector alone are clipped.
+    All optimizers share one backward pass; only the detector's gradients are clipped.
 
     Args:
-        loss_scale: of fp16, as mmcv's ``Fp16OptimizerHook`` has it: ``'dynamic'``, a number that
-            stays, or a dict of arguments for ``torch.amp.GradScaler``.
-        kwargs: ``grad_clip`` and ``cumulative_iters``, iterations whose gradients are averaged
-            for one step.
+        loss_scale: loss scale of fp16, as in mmcv's ``Fp16OptimizerHook``: ``'dynamic'``, a fixed
+            number, or a dict of arguments for ``torch.amp.GradScaler``.
+        kwargs: ``grad_clip``, and ``cumulative_iters``, the number of iterations whose gradients
+            are averaged for one step.
 
     Raises:
-        InputError: another loss scale.
+        InputError: the loss scale is none of these.
     """
 
     def __init__(self, loss_scale: str | float | dict = 'dynamic', **kwargs: Any) -> None:
@@ -61,36 +61,37 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         self.num_skipped = 0  # steps in a row
 
     def before_run(self, runner: ClipRunner) -> None:
-        """Set the scaler up; take up its state with the run's."""
-        half = runner.model.dtype == torch.float16
+        """Sets up the gradient scaler, with its saved state if the run is resumed."""
+        is_fp16 = runner.model.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(
-            runner.model.device.type, enabled=half, **self.scaler_args
+            runner.model.device.type, enabled=is_fp16, **self.scaler_args
         )
-        if half and runner.resumed and 'grad_scaler' in runner.resumed.meta:
+        if is_fp16 and runner.resumed and 'grad_scaler' in runner.resumed.meta:
             self.scaler.load_state_dict(runner.resumed.meta['grad_scaler'])
         for optimizer in runner.optimizers.values():
             optimizer.zero_grad()
 
-    def _makes_a_step(self, runner: ClipRunner) -> bool:
+    def _is_step_iter(self, runner: ClipRunner) -> bool:
+        """Whether the optimizers make a step after this iteration."""
         return self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner)
 
     def before_train_iter(self, runner: ClipRunner) -> None:
-        """Tell the model whether its gradients are complete after this iteration."""
-        runner.model.averages_gradients = self._makes_a_step(runner)
+        """Tells the model whether a step follows, for which processes exchange gradients."""
+        runner.model.averages_gradients = self._is_step_iter(runner)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
-        """Backward; a step when enough gradients are there."""
+        """Runs backward, and makes a step once enough gradients are accumulated."""
         if not self.initialized:
             self._init(runner)
-        value = runner.outputs['log_vars']['loss']
-        if not self.scaler.is_enabled() and not math.isfinite(value):
+        loss_value = runner.outputs['log_vars']['loss']
+        if not self.scaler.is_enabled() and not math.isfinite(loss_value):
             raise InputError(
-                f'iteration {runner.iter + 1}: the loss must be finite, but is {value}: '
+                f'iteration {runner.iter + 1}: the loss must be finite, but is {loss_value}: '
                 'lower optimizer.lr, or look at the data with tools/data/browse_dataset.py'
             )
         loss = runner.outputs['loss'] / self._get_loss_factor(runner)
         self.scaler.scale(loss).backward()
-        if not self._makes_a_step(runner):
+        if not self._is_step_iter(runner):
             return
         for optimizer in runner.optimizers.values():
             self.scaler.unscale_(optimizer)
@@ -101,19 +102,19 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         for optimizer in runner.optimizers.values():
             self.scaler.step(optimizer)
         if self.scaler.is_enabled():
-            self._update_scale(runner, value)
+            self._update_scale(runner, loss_value)
         for optimizer in runner.optimizers.values():
             optimizer.zero_grad()
 
     def _update_scale(self, runner: ClipRunner, loss: float) -> None:
-        """Adapt the scale of fp16 to the step, which is skipped where a gradient overflowed.
+        """Updates the scale of fp16; a step with an overflowed gradient was skipped.
 
         Raises:
-            InputError: too many steps in a row were skipped: nothing is learned any more.
+            InputError: too many steps in a row were skipped, so the model no longer learns.
         """
-        before = self.scaler.get_scale()
+        old_scale = self.scaler.get_scale()
         self.scaler.update()
-        skipped = self.scaler.get_scale() < before
+        skipped = self.scaler.get_scale() < old_scale
         if self.fixed_scale is not None:
             self.scaler.update(self.fixed_scale)
         runner.meta['grad_scaler'] = self.scaler.state_dict()
@@ -121,20 +122,20 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         if self.num_skipped >= MAX_SKIPPED_STEPS:
             raise InputError(
                 f'iteration {runner.iter + 1}: gradients must be finite in fp16, but overflowed '
-                f'in {self.num_skipped} steps in a row (loss {loss:g}, scale {before:g}): take '
+                f'in {self.num_skipped} steps in a row (loss {loss:g}, scale {old_scale:g}): take '
                 'amp=bf16 or amp=None, or lower optimizer.lr'
             )
 
 
 @HOOKS.register_module()
 class WeightAverageHook(Hook):
-    """An exponential moving average of the weights, which is what is tested and saved.
+    """Keeps an exponential moving average of the weights, which is tested and saved.
 
-    The first averages keep less of what was before, (1 + n) / (10 + n) at the n-th, so that a
-    short run's average does not stay where the run began.
+    The n-th update keeps at most (1 + n) / (10 + n) of the old average, so that the average of a
+    short run does not stay close to the first weights.
 
     Args:
-        decay: part of the old average that each iteration keeps, at most.
+        decay: the largest part of the old average that an update keeps.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -144,7 +145,7 @@ class WeightAverageHook(Hook):
         self.num_averaged = 0
 
     def before_run(self, runner: ClipRunner) -> None:
-        """Begin with the model's weights, or with the average of the run taken up."""
+        """Starts from the model's weights, or from the average of the resumed run."""
         self.averaged = AveragedModel(
             runner.model.module, multi_avg_fn=self._average, use_buffers=True
         )
@@ -157,20 +158,20 @@ class WeightAverageHook(Hook):
         runner.logger.info('averaged weights (decay %g) are tested and saved', self.decay)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
-        """Move the average."""
+        """Updates the average with the weights after this iteration."""
         self.averaged.update_parameters(runner.model.module)
         self.num_averaged += 1
 
     def _average(
         self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
     ) -> None:
-        """Move tensors of one type; whole numbers, such as Swin's indices, are copied."""
+        """Updates tensors of one type; whole numbers, such as Swin's indices, are copied."""
         if not averaged[0].is_floating_point():
             for old, new in zip(averaged, current):
                 old.copy_(new)
             return
-        kept = min(self.decay, (1 + self.num_averaged) / (10 + self.num_averaged))
-        torch._foreach_lerp_(list(averaged), list(current), 1 - kept)
+        decay = min(self.decay, (1 + self.num_averaged) / (10 + self.num_averaged))
+        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
 
 
 @HOOKS.register_module()
@@ -178,16 +179,16 @@ class ProgressBarHook(Hook):
     """A bar with the loss, for short runs that a user watches."""
 
     def before_run(self, runner: ClipRunner) -> None:
-        """Show it."""
+        """Shows the bar."""
         self.bar = tqdm(total=runner.max_iters, initial=runner.iter, unit='step', desc='train')
 
     def after_train_iter(self, runner: ClipRunner) -> None:
-        """Move it."""
+        """Moves the bar and shows the loss."""
         self.bar.set_postfix_str(f'loss {runner.outputs["loss"].item():.2f}')
         self.bar.update()
 
     def after_run(self, runner: ClipRunner) -> None:
-        """Leave it where it ended."""
+        """Closes the bar, which stays on the screen."""
         self.bar.close()
 
 
@@ -202,8 +203,9 @@ class ValidationHook(Hook):
         dataset: in test mode.
         interval: iterations between tests; the last iteration is always tested.
         metric: ``'segm'``.
-        save_best: score that decides, e.g. ``segm_AP``; None keeps none.
-        processes: of the run.
+        save_best: the score that decides which checkpoint is best, such as ``segm_AP``; None
+            keeps no best checkpoint.
+        processes: the processes of the run.
     """
 
     def __init__(
@@ -230,39 +232,40 @@ class ValidationHook(Hook):
         self.best: dict[str, Any] = {}
 
     def before_run(self, runner: ClipRunner) -> None:
-        """Say at once where there will be no scores; test what a stopped run did not get to."""
+        """Warns if there will be no scores; runs the test that a stopped run did not finish."""
         if not self.scored:
             runner.logger.warning(
                 '%s: has no annotations, so validation writes submissions but scores nothing',
                 self.dataset.ann_file,
             )
-        due = runner.iter % self.interval == 0 or runner.iter >= runner.max_iters
-        if not (runner.resumed and due):
+        is_due = runner.iter % self.interval == 0 or runner.iter >= runner.max_iters
+        if not (runner.resumed and is_due):
             return
-        results = self._results_file(runner, runner.iter)
-        # One process decides: on several machines, the others may not see its disk.
-        if self.processes.from_first(lambda: not os.path.exists(results)):
+        results_file = self._results_file(runner, runner.iter)
+        # The first process decides: the others may run on machines that do not see its disk.
+        if self.processes.from_first(lambda: not os.path.exists(results_file)):
             self._test(runner, runner.iter)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
-        """Test when it is time."""
+        """Tests every ``interval`` iterations and after the last one."""
         if not (self.every_n_iters(runner, self.interval) or self.is_last_iter(runner)):
             return
-        for hook in runner.hooks:  # what was logged of training so far is not validation's
+        for hook in runner.hooks:  # training's values are logged before validation adds its own
             if isinstance(hook, LoggerHook):
                 hook.after_train_iter(runner)
         runner.log_buffer.clear()
         self._test(runner, runner.iter + 1)
 
     @staticmethod
-    def _results_file(runner: ClipRunner, finished: int) -> str:
-        return os.path.join(runner.work_dir, 'val', f'iter_{finished}.json')
+    def _results_file(runner: ClipRunner, num_iters: int) -> str:
+        return os.path.join(runner.work_dir, 'val', f'iter_{num_iters}.json')
 
-    def _test(self, runner: ClipRunner, finished: int) -> None:
-        out = self._results_file(runner, finished)
-        journal = ResultsJournal(out, identity={})
+    def _test(self, runner: ClipRunner, num_iters: int) -> None:
+        """Writes the results of the model after ``num_iters`` iterations, and scores them."""
+        results_file = self._results_file(runner, num_iters)
+        journal = ResultsJournal(results_file, identity={})
         if self.processes.is_first:
-            journal.discard()  # of a run that was killed here
+            journal.discard()  # removes what a run that was killed here left
         self.processes.wait()
         model = runner.tested_model
         self.processes.broadcast(model.buffers())  # batch norm's statistics are each process's own
@@ -270,29 +273,31 @@ class ValidationHook(Hook):
         write_submission(model, self.dataset, journal, num_workers=2, processes=self.processes)
         runner.model.train()
         if self.processes.is_first and self.scored:
-            self._score(runner, out, finished)
+            self._score(runner, results_file, num_iters)
 
-    def _score(self, runner: ClipRunner, out: str, finished: int) -> None:
-        with open(out, encoding='utf-8') as file:
+    def _score(self, runner: ClipRunner, results_file: str, num_iters: int) -> None:
+        """Logs the scores of the results, and keeps the checkpoint if it is the best so far."""
+        with open(results_file, encoding='utf-8') as file:
             scores = self.dataset.evaluate(json.load(file), self.metric)
         for name, value in scores.items():
             runner.log_buffer.output[name] = value
-        runner.log_buffer.output['eval_iter_num'] = finished
+        runner.log_buffer.output['eval_iter_num'] = num_iters
         runner.log_buffer.ready = True
         if self.save_best is None:
             return
-        # In a file of its own: the checkpoint of this iteration is already written.
-        note = os.path.join(runner.work_dir, 'val', 'best.json')
-        best = read_json(note, 'best score') if runner.resumed and os.path.exists(note) else {}
-        best = self.best or best
-        if best and scores[self.save_best] <= best['score']:
+        # The best score has its own file, since this iteration's checkpoint is already written.
+        best_file = os.path.join(runner.work_dir, 'val', 'best.json')
+        is_saved = runner.resumed and os.path.exists(best_file)
+        saved_best = read_json(best_file, 'best score') if is_saved else {}
+        old_best = self.best or saved_best
+        if old_best and scores[self.save_best] <= old_best['score']:
             return
-        name = f'best_{self.save_best}_iter_{finished}.pth'
+        name = f'best_{self.save_best}_iter_{num_iters}.pth'
         runner.save_checkpoint(
             runner.work_dir, filename_tmpl=name, save_optimizer=False, create_symlink=False
         )
-        before = best.get('checkpoint', name)
+        old_name = old_best.get('checkpoint', name)
         self.best = {'score': scores[self.save_best], 'checkpoint': name}
-        write_json(self.best, note)
-        if before != name and os.path.exists(os.path.join(runner.work_dir, before)):
-            os.remove(os.path.join(runner.work_dir, before))
+        write_json(self.best, best_file)
+        if old_name != name and os.path.exists(os.path.join(runner.work_dir, old_name)):
+            os.remove(os.path.join(runner.work_dir, old_name))

@@ -1,4 +1,4 @@
-"""A model from a config and a checkpoint; the instances of a video."""
+"""Finds the instances of a video: in one clip, in windows, or while the video runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 import torch
 
 from tevit_vis.datasets import Frame, FramePipeline
-from tevit_vis.masks import encode_clip, keep_masks
+from tevit_vis.masks import encode_clip, filter_masks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import cut_windows, join_frames, set_windows
 from tevit_vis.utils.devices import has_pinned_memory, how_many_fit, precision
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.prefetch import newest, prefetch
+from tevit_vis.utils.prefetch import newest_items, prefetch
 from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source
 
-FRAMES_AHEAD = 64  # prepared before the model asks for them, at most
-FRAME_BYTES = 20 << 20  # of one of them and its image, at 1080p
-AHEAD_PART = 0.1  # of the free memory
-NO_IMAGE = torch.empty(0)  # of a frame whose features are known
-LIVE_FRAMES_HELD = 2  # of a camera or live stream, where they add to the delay
+FRAMES_AHEAD = 64  # most frames that are prepared before the model asks for them
+FRAME_BYTES = 20 << 20  # memory of a prepared frame and its image, at 1080p
+AHEAD_PART = 0.1  # part of the free memory that prepared frames may take
+NO_IMAGE = torch.empty(0)  # replaces the image of a frame whose features are computed
+LIVE_FRAMES_HELD = 2  # frames of a camera or stream that may wait; more would add to the delay
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -38,23 +38,24 @@ def inference_video(
     Args:
         model: of ``init_model``.
         video: a video file (mp4, avi, webm, ...), a folder or list of images, an array
-            [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or what else
-            ``open_source`` takes or gave. A camera or stream is looked at until it ends;
-            ``stream_video`` gives frames as they come.
+            [T, H, W, 3] (uint8, BGR), the URL of a stream, the number of a camera, or anything
+            else that ``open_source`` takes or returns. A camera or stream is read until it ends;
+            ``stream_video`` returns frames as they come.
         on_frame: called after each frame that was read.
 
     Raises:
-        InputError: a video that cannot be read.
+        InputError: the video cannot be read.
     """
     source = open_source(video)
     if source.live:
-        model.inference_config.streaming_windows()  # a clip would never be whole
+        # Raises if the model has no windows: a live video cannot be taken as one clip.
+        model.inference_config.streaming_windows()
 
     times: list[float | None] = []
 
     def frames() -> Iterator[Frame]:
-        for shown, frame in prepared_frames(model, source):
-            times.append(shown.time)
+        for timed_frame, frame in prepared_frames(model, source):
+            times.append(timed_frame.time)
             yield frame
             on_frame()
 
@@ -68,11 +69,11 @@ def stream_video(
     window: int | None = None,
     stride: int | None = None,
 ) -> Iterator[tuple[np.ndarray, FrameInstances]]:
-    """Find the instances of a video while it runs, in memory that does not grow with its length.
+    """Finds the instances of a video while it runs, in memory that does not grow with its length.
 
-    A frame comes out with its tracks as soon as no window that follows can cover it: with windows
-    of L frames at stride S, when L to L + S - 1 frames more have been read, and at the end of
-    the video. Of a camera or a live stream, frames that come faster than the model works are
+    A frame is returned with its tracks as soon as no later window can cover it. With windows of
+    L frames at stride S, that is when L to L + S - 1 more frames have been read, or at the end of
+    the video. If frames of a camera or a live stream come faster than the model works, some are
     left out.
 
     Args:
@@ -82,12 +83,13 @@ def stream_video(
         stride: S; the default is ``test_cfg.windows.stride``, or L - 1 where that is less.
 
     Returns:
-        An iterator of frames [H, W, 3] (uint8, BGR) and all of their tracks, whose class scores
-        are means so far; ``FrameInstances.above`` chooses. Of a track's last frame they are what
-        ``inference_video`` outputs where they are above ``windows.min_score``.
+        An iterator of frames [H, W, 3] (uint8, BGR) and all of their tracks. Class scores are
+        means over the windows so far; ``FrameInstances.to_video_instances`` selects tracks by
+        score. In a track's last frame, the scores above ``tracker.min_score`` are those that
+        ``inference_video`` outputs.
 
     Raises:
-        InputError: a video that cannot be read, or a model without windows.
+        InputError: the video cannot be read, or the model has no windows.
     """
     if window is not None or stride is not None:
         set_windows(model.test_cfg, window, stride)
@@ -96,33 +98,34 @@ def stream_video(
     waiting: deque[TimedFrame] = deque()  # frames whose tracks are not known yet
 
     def frames() -> Iterator[Frame]:
-        for shown, frame in prepared_frames(model, source):
-            waiting.append(shown)
+        for timed_frame, frame in prepared_frames(model, source):
+            waiting.append(timed_frame)
             yield frame
 
     @torch.inference_mode()
     def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
-        for found in track_windows(model, of_one_size(frames())):
+        for instances in track_windows(model, check_same_size(frames())):
             image, time = waiting.popleft()
-            yield image, replace(found, time=time)
+            yield image, replace(instances, time=time)
 
     return tracked()
 
 
 def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[TimedFrame, Frame]]:
-    """Frames of a source beside what the model takes, prepared by threads."""
+    """Yields the frames of a source with the model's input for each, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
 
-    def report(dropped: int, count: int) -> None:
-        if dropped:
+    def report_dropped(num_dropped: int, num_frames: int) -> None:
+        if num_dropped:
             LOGGER.warning(
-                '%d of %d frames were left out: they came faster than the model is', dropped, count
+                '%d of %d frames were left out: they came faster than the model is',
+                *(num_dropped, num_frames),
             )
 
     frames = source.timed()
     return prefetch(
         lambda frame: (frame, pipeline.from_array(frame.image)),
-        newest(frames, LIVE_FRAMES_HELD, report) if source.live else frames,
+        newest_items(frames, LIVE_FRAMES_HELD, report_dropped) if source.live else frames,
         num_workers=2,
         ahead=1 if source.live else frames_ahead(),
     )
@@ -136,34 +139,34 @@ def frames_ahead() -> int:
 
 @torch.inference_mode()
 def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
-    """The instances of a video: of one clip, or of ``test_cfg.windows`` that are stitched.
+    """Returns the instances of a video, taken as one clip or in ``test_cfg.windows``.
 
     Args:
-        frames: T frames of one size. Windows take them as they come; a clip takes all at once.
+        frames: T frames of one size. Windows read them one by one; a clip needs all at once.
 
     Raises:
-        InputError: frames of several sizes, or windows that cannot be.
+        InputError: the frames differ in size, or the windows are not valid.
     """
-    frames = of_one_size(frames)
+    frames = check_same_size(frames)
     if model.inference_config.windows:
         min_score = model.inference_config.build_tracker().min_score
         instances = join_frames(track_windows(model, frames), min_score)
     else:
-        instances = predict_whole(model, frames)
+        instances = predict_one_clip(model, frames)
     return output_instances(model, instances)
 
 
 def output_instances(model: ClipDetector, instances: VideoInstances) -> VideoInstances:
-    """Returns what of a video's instances the model's ``test_cfg`` lets through."""
+    """Returns the instances that pass the mask filters of the model's ``test_cfg``."""
     config = model.inference_config
-    return keep_masks(instances, config.drop_empty, config.min_mask_score)
+    return filter_masks(instances, config.drop_empty, config.min_mask_score)
 
 
-def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The frames, as long as they are like the first.
+def check_same_size(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yields the frames and checks that each has the size of the first one.
 
     Raises:
-        InputError: one is not, or there is none.
+        InputError: a frame has another size, or there is no frame.
     """
     first: tuple[int, ...] = ()
     for number, frame in enumerate(frames):
@@ -179,12 +182,12 @@ def of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
         raise InputError('a video must have at least one frame, but has none')
 
 
-def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
-    """The instances of a video that is one clip."""
+def predict_one_clip(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
+    """Returns the instances of a video that the model takes as one clip."""
     device = next(model.parameters()).device
     images, metas = zip(*frames)
     clip = clip_on_device(images, device)
-    del images  # held only once
+    del images  # the clip is a copy of them
     with precision(device, model.amp_dtype):
         features = model.extract_feat(clip)
         del clip
@@ -193,8 +196,9 @@ def predict_whole(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
 
 
 def clip_on_device(images: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
-    """Returns T images [3, H, W] as a clip [1, T, 3, H, W] on a device, which a GPU copies from
-    memory of its own while it computes.
+    """Returns T images [3, H, W] as a clip [1, T, 3, H, W] on a device.
+
+    For a GPU the clip is laid out in pinned memory, so that the GPU copies it while it computes.
     """
     if not has_pinned_memory(device):
         return torch.stack(list(images))[None].to(device)
@@ -204,47 +208,48 @@ def clip_on_device(images: Sequence[torch.Tensor], device: torch.device) -> torc
 
 
 @dataclass
-class HeldFrame:
-    """A frame that a window may need, and its features once they are known."""
+class CachedFrame:
+    """A frame that a window may still need, with its features once they are computed."""
 
     frame: Frame
     levels: list[torch.Tensor] | None = None  # [1, 1, C, H_l, W_l] each
 
 
 def track_windows(model: ClipDetector, frames: Iterable[Frame]) -> Iterator[FrameInstances]:
-    """Joins the instances of overlapping windows to tracks and returns them frame by frame.
+    """Joins the instances of overlapping windows to tracks and yields them frame by frame.
 
-    A frame passes backbone and neck once, together with the others that its first window brings;
-    its features are held while a window may need them. With a backbone that mixes the frames of a
-    clip, it passes them in each of its windows.
+    Backbone and neck run once per frame, on all new frames of a window together; the features are
+    kept while a window may need them. If the backbone mixes the frames of a clip, it runs on
+    every window as a whole.
 
     Args:
-        model: whose ``test_cfg`` has windows and a tracker.
+        model: a model whose ``test_cfg`` has windows and a tracker.
         frames: at least one, of one size.
     """
     device = next(model.parameters()).device
     tracker = model.inference_config.build_tracker()
     windows = model.inference_config.streaming_windows()
-    for numbers, window in cut_windows(map(HeldFrame, frames), windows):
-        yield from tracker.close(before=numbers.start)  # known before the model works
+    for frame_numbers, window in cut_windows(map(CachedFrame, frames), windows):
+        # No later window covers these frames: they are returned before the model runs.
+        yield from tracker.close(before=frame_numbers.start)
         with precision(device, model.amp_dtype):
             levels = window_features(model, window, device)
-            prediction = model.predict_clip(levels, [held.frame.meta for held in window])
-        tracker.add(numbers, prediction)
+            prediction = model.predict_clip(levels, [cached.frame.meta for cached in window])
+        tracker.add(frame_numbers, prediction)
     yield from tracker.close()
 
 
 def window_features(
-    model: ClipDetector, window: Sequence[HeldFrame], device: torch.device
+    model: ClipDetector, window: Sequence[CachedFrame], device: torch.device
 ) -> Sequence[torch.Tensor]:
-    """Returns the features [1, T, C, H_l, W_l] of a window, computing those that are not known."""
+    """Returns the features [1, T, C, H_l, W_l] of a window; only missing ones are computed."""
     if not model.frames_are_independent:
-        return model.extract_feat(clip_on_device([held.frame.img for held in window], device))
-    new = [held for held in window if held.levels is None]
+        return model.extract_feat(clip_on_device([cached.frame.img for cached in window], device))
+    new = [cached for cached in window if cached.levels is None]
     if new:
-        levels = model.extract_feat(clip_on_device([held.frame.img for held in new], device))
-        for held, *maps in zip(new, *(level.split(1, dim=1) for level in levels)):
-            # A map of its own lets go of the others with its frame.
-            held.levels = [each.clone() for each in maps] if len(new) > 1 else maps
-            held.frame = held.frame._replace(img=NO_IMAGE)
-    return [torch.cat(level, 1) for level in zip(*(held.levels or () for held in window))]
+        levels = model.extract_feat(clip_on_device([cached.frame.img for cached in new], device))
+        for cached, *maps in zip(new, *(level.split(1, dim=1) for level in levels)):
+            # A view would keep the maps of all new frames in memory as long as this frame.
+            cached.levels = [view.clone() for view in maps] if len(new) > 1 else maps
+            cached.frame = cached.frame._replace(img=NO_IMAGE)
+    return [torch.cat(level, 1) for level in zip(*(cached.levels or () for cached in window))]

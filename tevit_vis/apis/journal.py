@@ -15,13 +15,13 @@ from tevit_vis.utils.json_files import json_text, write_json
 
 
 class ResultsJournal:
-    """Finished videos beside the results file, in ``<results>.partial/``.
+    """Stores the results of finished videos in ``<results>.partial/``, beside the results file.
 
     Each process of each run writes a file of its own, one line per finished video.
 
     Args:
-        out: the results file to come.
-        identity: what must be the same for a run to be continued, e.g. hashes of its inputs.
+        out: path of the results file, which ``finish`` writes.
+        identity: values that must be equal for a run to be resumed, such as hashes of its inputs.
     """
 
     def __init__(self, out: str, identity: dict[str, str]) -> None:
@@ -31,26 +31,27 @@ class ResultsJournal:
         self.lock = PathLock(self.folder)
 
     def begin(self, resume: bool) -> dict[int, list[dict]]:
-        """Prepare the folder.
+        """Prepares the folder and keeps other runs out of it.
 
         Args:
-            resume: take up finished videos of an interrupted run.
+            resume: continue an interrupted run.
 
         Returns:
             {video id: its entries} of the finished videos.
 
         Raises:
-            InputError: the place cannot be written, or holds another run's videos.
+            InputError: the folder cannot be written, or holds another run's videos.
         """
         check_writable(self.out)
         self._lock_out_others()
         try:
-            return self._take_up(resume)
+            return self._start(resume)
         except BaseException:
             self.release()
             raise
 
-    def _take_up(self, resume: bool) -> dict[int, list[dict]]:
+    def _start(self, resume: bool) -> dict[int, list[dict]]:
+        """Stores the run's identity and returns the finished videos; see ``begin``."""
         finished = self.finished()
         if finished and not resume:
             raise InputError(
@@ -63,18 +64,18 @@ class ResultsJournal:
         return finished
 
     def _lock_out_others(self) -> None:
-        """Keep other runs from writing the same results; the system ends it with the process.
+        """Locks the results against other runs; the system releases the lock with the process.
 
         Raises:
-            InputError: one is at it.
+            InputError: another run holds the lock.
         """
         with writing_faults(self.folder):
             self.folder.mkdir(exist_ok=True)
-            is_ours = self.lock.take()
+            is_ours = self.lock.acquire()
         if not is_ours:
             raise InputError(
-                f'{self.out}: must be written by one run at a time, but another one is at it: '
-                'give this one another --out'
+                f'{self.out}: must be written by one run at a time, but another run is writing '
+                'it: give this run another --out'
             )
 
     def release(self) -> None:
@@ -82,15 +83,16 @@ class ResultsJournal:
         self.lock.release()
 
     def _check_identity(self) -> None:
+        """Checks that the interrupted run had the same identity."""
         try:
-            before = json.loads((self.folder / 'run.json').read_text(encoding='utf-8'))
-            of_before = before.get
+            saved = json.loads((self.folder / 'run.json').read_text(encoding='utf-8'))
+            saved_value = saved.get
         except (OSError, ValueError, AttributeError):
             raise InputError(
                 f'{self.folder}: must say in run.json which run its videos are of, but does not: '
                 'remove the folder to start anew'
             ) from None
-        changed = sorted(key for key in self.identity if of_before(key) != self.identity[key])
+        changed = sorted(key for key in self.identity if saved_value(key) != self.identity[key])
         if changed:
             raise InputError(
                 f'{self.folder}: --resume must find the same {" and ".join(changed)} as the '
@@ -98,8 +100,9 @@ class ResultsJournal:
             )
 
     def finished(self) -> dict[int, list[dict]]:
-        """Returns {video id: its entries}; a line that a killed process or a lost disk left torn is
-        no video.
+        """Returns {video id: its entries} of the finished videos.
+
+        A line that is incomplete, since a process was killed or a disk was lost, is skipped.
         """
         videos = {}
         for path in sorted(self.folder.glob('*.jsonl')):
@@ -112,10 +115,10 @@ class ResultsJournal:
         return videos
 
     def add(self, writer: str, video_id: int, entries: list[dict]) -> None:
-        """Record a finished video.
+        """Stores a finished video.
 
         Args:
-            writer: name of the file of this process and run.
+            writer: name of the file that this process of this run writes.
         """
         line = json_text({'video_id': video_id, 'entries': entries}, self.out) + '\n'
         path = self.folder / f'{writer}.jsonl'
@@ -126,10 +129,10 @@ class ResultsJournal:
             os.fsync(file.fileno())
 
     def discard(self) -> None:
-        """Forget an interrupted run: remove its files, and the folder or the link to one."""
+        """Removes the files of an interrupted run, and the folder or the link to it."""
         for path in [*self.folder.glob('*.jsonl'), self.folder / 'run.json']:
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # somebody's own file lies there, or there is none
+        with suppress(OSError):  # the folder holds other files, or is not there
             self.folder.unlink() if self.folder.is_symlink() else self.folder.rmdir()
 
     def finish(self, video_ids: Iterable[int]) -> int:

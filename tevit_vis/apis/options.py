@@ -12,9 +12,9 @@ class TrainOptions:
 
     Args:
         work_dir: folder for logs and checkpoints.
-        seed: of data, transforms and drawn weights.
-        resume_from: checkpoint of a run to go on with.
-        validate: test on ``data.val`` while training.
+        seed: seed of the data order, the transforms and the random weights.
+        resume_from: checkpoint of the run to resume.
+        validate: whether to test on ``data.val`` while training.
         device: ``cpu``, ``cuda`` or ``cuda:N``; None takes a GPU if there is one.
         timestamp: names the log files.
         trust_checkpoint: also load checkpoints that hold Python objects.

@@ -1,4 +1,4 @@
-"""The instances of a video into files: a drawn video, JSON, a line of JSON per frame."""
+"""Writes the instances of a video to files: a drawn video, JSON, a line of JSON per frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.json_files import JSONLines, write_json
+from tevit_vis.utils.json_files import JSONLinesWriter, write_json
 from tevit_vis.utils.values import did_you_mean
 from tevit_vis.video import (
     FrameSource,
@@ -26,26 +26,26 @@ from tevit_vis.visualization.video import draw_stream, usable_rate
 
 from .inference import inference_video, output_instances, stream_video
 
-FoundFrames = Iterator[tuple[np.ndarray, FrameInstances]]
+FramesWithTracks = Iterator[tuple[np.ndarray, FrameInstances]]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which instances people want to see.
+    """Selects instances by class and overlap.
 
     Args:
-        classes: names; None takes all.
-        max_overlap: IoU from which on the lower of two tracks is dropped; None keeps all.
+        classes: names of the classes to keep; None keeps all.
+        max_overlap: IoU above which the track with the lower score is dropped; None keeps all.
     """
 
     classes: Sequence[str] | None = None
     max_overlap: float | None = None
 
     def check(self, class_names: Sequence[str]) -> None:
-        """Check that the classes are the model's.
+        """Checks that the model has the classes.
 
         Raises:
-            InputError: one is not.
+            InputError: the model lacks one of them.
         """
         for name in self.classes or ():
             if name not in class_names:
@@ -55,37 +55,39 @@ class Selection:
                 )
 
     def of_video(self, instances: VideoInstances, class_names: Sequence[str]) -> VideoInstances:
-        """Those of a whole video."""
+        """Returns the selected instances of a whole video."""
         if self.classes is not None:
-            chosen = [class_names.index(name) for name in self.classes]
-            instances = instances.take(np.flatnonzero(np.isin(instances.labels, chosen)))
+            kept_labels = [class_names.index(name) for name in self.classes]
+            instances = instances.select(np.flatnonzero(np.isin(instances.labels, kept_labels)))
         if self.max_overlap is not None:
             instances = drop_overlaps(instances, self.max_overlap)
         return instances
 
-    def of_frames(self, frames: FoundFrames, class_names: Sequence[str]) -> FoundFrames:
-        """Those of frames that come one by one."""
+    def of_frames(self, frames: FramesWithTracks, class_names: Sequence[str]) -> FramesWithTracks:
+        """Yields the frames with their selected tracks, one by one."""
         overlaps = OverlapFilter(self.max_overlap) if self.max_overlap is not None else None
-        chosen = [class_names.index(name) for name in self.classes or class_names]
-        for image, found in frames:
+        kept_labels = [class_names.index(name) for name in self.classes or class_names]
+        for image, instances in frames:
             if self.classes is not None:
-                labels = found.class_scores.argmax(1) if len(found.tracks) else np.zeros(0, int)
-                found = found.take(np.flatnonzero(np.isin(labels, chosen)).tolist())
-            yield image, overlaps(found) if overlaps else found
+                labels = np.zeros(0, int)
+                if len(instances.tracks):
+                    labels = instances.class_scores.argmax(1)
+                instances = instances.select(np.flatnonzero(np.isin(labels, kept_labels)).tolist())
+            yield image, overlaps(instances) if overlaps else instances
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write; None leaves one out.
+    """The files to write; those that are None are not written.
 
     Args:
-        video: with what was found drawn into it.
-        json: all instances.
-        jsonl: a line for each frame, as it comes.
-        score_thr: least score of what is drawn.
-        fps: of the video; None keeps the source's pace.
-        style: of the video.
-        sound: whether the source's sound goes along.
+        video: path of the video with the tracks drawn into it.
+        json: path of the file with all instances.
+        jsonl: path of the file with a line for each frame, written as the frame comes.
+        score_thr: least score of the tracks that are drawn.
+        fps: frames per second of the drawn video; None keeps the source's pace.
+        style: style of the drawn video.
+        sound: whether the drawn video gets the source's sound.
     """
 
     video: str | None = None
@@ -99,11 +101,11 @@ class Outputs:
 
 @dataclass
 class Summary:
-    """What was found.
+    """Counts of the frames and the tracks of a video.
 
     Args:
-        num_frames: that were looked at.
-        interrupted: whether Ctrl-C ended it before the video did.
+        num_frames: number of frames that were processed.
+        interrupted: whether Ctrl-C stopped the run before the end of the video.
         shown: tracks that scored at least ``Outputs.score_thr`` in some frame, by class.
         best: (score, class) of the best track, whether it was shown or not.
     """
@@ -112,12 +114,12 @@ class Summary:
     interrupted: bool = False
     shown: Counter = field(default_factory=Counter)
     best: tuple[float, str] | None = None
-    tracks: set[int] = field(default_factory=set, repr=False)  # that are counted in shown
+    tracks: set[int] = field(default_factory=set, repr=False)  # those in ``shown``
 
-    def add(self, found: FrameInstances, class_names: Sequence[str], score_thr: float) -> None:
-        """Count a frame."""
+    def add(self, instances: FrameInstances, class_names: Sequence[str], score_thr: float) -> None:
+        """Counts a frame and its tracks."""
         self.num_frames += 1
-        for track, scores in zip(found.tracks, found.class_scores):
+        for track, scores in zip(instances.tracks, instances.class_scores):
             score, name = float(scores.max()), class_names[scores.argmax()]
             if self.best is None or score > self.best[0]:
                 self.best = score, name
@@ -137,8 +139,8 @@ class Summary:
         if self.best is None:
             return f'{text}: nothing was found'
         score, name = self.best
-        lower = max(0.01, np.floor(score * 100) / 100)
-        return f'{text}: the best score is {score:.2f} ({name}): try --score-thr {lower:g}'
+        lower_thr = max(0.01, np.floor(score * 100) / 100)
+        return f'{text}: the best score is {score:.2f} ({name}): try --score-thr {lower_thr:g}'
 
 
 def predict_to_files(
@@ -148,20 +150,21 @@ def predict_to_files(
     selection: Selection | None = None,
     on_frame: Callable[[], object] = lambda: None,
 ) -> Summary:
-    """Find the instances of a video and write them to files.
+    """Finds the instances of a video and writes them to files.
 
-    With windows, files grow while the video runs; without, all is found first, and a video to be
-    drawn into is gone through twice.
+    With windows, the files are written while the video runs. Without, the whole video is processed
+    first, and the source is read a second time to draw.
 
     Args:
         model: of ``init_model``.
         source: of ``open_source``.
         outputs: files to write.
-        selection: of what was found; it counts for all files.
-        on_frame: called for each frame that was looked at.
+        selection: which instances are written, the same for all files.
+        on_frame: called for each frame that was processed.
 
     Returns:
-        What was found. Ctrl-C ends a video in windows early; what was found until then is kept.
+        Counts of frames and tracks. With windows, Ctrl-C ends the video early, and the files keep
+        the frames until then.
 
     Raises:
         InputError: the video cannot be read, or a file cannot be written.
@@ -171,8 +174,8 @@ def predict_to_files(
     if model.inference_config.windows is None:
         if outputs.video and source.passes_once:
             raise InputError(
-                'frames that can be gone through once only need windows to be drawn into '
-                '(model.test_cfg.windows.length): or give a list'
+                'a video that can be gone through once only must have windows to be drawn: set '
+                'model.test_cfg.windows.length, or give a list of frames'
             )
         instances = selection.of_video(inference_video(model, source, on_frame), model.CLASSES)
         frames = _frames_of(instances, source, len(model.CLASSES), with_images=bool(outputs.video))
@@ -186,45 +189,45 @@ def predict_to_files(
 
 def _frames_of(
     instances: VideoInstances, source: FrameSource, num_classes: int, with_images: bool
-) -> FoundFrames:
-    """The frames of a video whose instances are known."""
-    nothing = TimedFrame(np.zeros((0, 0, 3), np.uint8), None)
-    images = source.timed() if with_images else iter(lambda: nothing, None)
-    for index, shown in zip(range(instances.num_frames), images):
-        yield shown.image, instances.in_frame(index, num_classes)
+) -> FramesWithTracks:
+    """Yields the frames of a video whose instances are known, with the tracks of each."""
+    no_image = TimedFrame(np.zeros((0, 0, 3), np.uint8), None)
+    frames = source.timed() if with_images else iter(lambda: no_image, None)
+    for index, frame in zip(range(instances.num_frames), frames):
+        yield frame.image, instances.to_frame_instances(index, num_classes)
 
 
 def _write_frames(
     model: ClipDetector,
-    frames: FoundFrames,
+    frames: FramesWithTracks,
     source: FrameSource,
     outputs: Outputs,
     selection: Selection,
     on_frame: Callable[[], object],
 ) -> Summary:
-    """Write frames to the files, as they come."""
+    """Writes frames with their tracks to the files, as they come."""
     summary = Summary()
     collected: list[FrameInstances] = []
     config = model.inference_config
-    least = config.build_tracker().min_score if config.windows else 0.0
+    min_score = config.build_tracker().min_score if config.windows else 0.0
     stack = ExitStack()
-    if outputs.json:  # of what was found, also before an error or Ctrl-C
-        stack.callback(_write_collected, model, collected, least, selection, outputs.json)
+    if outputs.json:  # written at the end, also after an error or Ctrl-C
+        stack.callback(_write_collected, model, collected, min_score, selection, outputs.json)
     with stack:
-        lines = stack.enter_context(JSONLines(outputs.jsonl)) if outputs.jsonl else None
+        lines = stack.enter_context(JSONLinesWriter(outputs.jsonl)) if outputs.jsonl else None
 
-        def passing() -> FoundFrames:
-            for image, found in frames:
-                summary.add(found, model.CLASSES, outputs.score_thr)
+        def recorded() -> FramesWithTracks:
+            for image, instances in frames:
+                summary.add(instances, model.CLASSES, outputs.score_thr)
                 if outputs.json:
-                    collected.append(found)
+                    collected.append(instances)
                 if lines is not None:
-                    lines.write(frame_to_json(found, model.CLASSES, least))
-                yield image, found
+                    lines.write(frame_to_json(instances, model.CLASSES, min_score))
+                yield image, instances
                 on_frame()
             summary.interrupted = False
 
-        summary.interrupted = True  # until all frames have passed
+        summary.interrupted = True  # until all frames are recorded
         if outputs.video:
             writer = VideoWriter(
                 outputs.video,
@@ -236,9 +239,9 @@ def _write_frames(
                 sound=source.sound if outputs.sound else None,
             )
             keep_pace = outputs.fps is None
-            draw_stream(passing(), model.CLASSES, writer, outputs.score_thr, keep_pace)
+            draw_stream(recorded(), model.CLASSES, writer, outputs.score_thr, keep_pace)
         else:
-            _pass_all(passing(), summary)
+            _go_through(recorded(), summary)
     return summary
 
 
@@ -249,19 +252,19 @@ def _write_collected(
     selection: Selection,
     path: str,
 ) -> None:
-    """Write the instances of the frames that were looked at, if there were any."""
+    """Writes the instances of the collected frames, if there are any."""
     if not collected:
         return
-    joined = output_instances(model, join_frames(collected, min_score))
-    times = [found.time for found in collected]
+    instances = output_instances(model, join_frames(collected, min_score))
+    times = [frame.time for frame in collected]
     if None not in times:
-        joined = replace(joined, times=np.array(times, np.float64))
-    joined = selection.of_video(joined, model.CLASSES)
-    write_json(instances_to_json(joined, model.CLASSES), path)
+        instances = replace(instances, times=np.array(times, np.float64))
+    instances = selection.of_video(instances, model.CLASSES)
+    write_json(instances_to_json(instances, model.CLASSES), path)
 
 
-def _pass_all(frames: FoundFrames, summary: Summary) -> None:
-    """Go through frames that no video shows; Ctrl-C ends it when there was one."""
+def _go_through(frames: FramesWithTracks, summary: Summary) -> None:
+    """Goes through all frames without drawing; Ctrl-C ends it once there was a frame."""
     try:
         for _ in frames:
             pass

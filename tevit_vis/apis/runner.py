@@ -1,5 +1,6 @@
-"""mmcv's iteration-based runner for clips: a run that is taken up again goes on as if it had never
-stopped, and a checkpoint is a whole file or none.
+"""mmcv's iteration-based runner for clips.
+
+A resumed run continues as if it had never stopped, and a checkpoint is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.checkpoints import read_checkpoint, write_checkpoint
 from tevit_vis.utils.devices import check_amp, precision
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import link_beside
+from tevit_vis.utils.files import link_atomically
 from tevit_vis.utils.seeds import mixed_seed
 from tevit_vis.utils.weights import load_weights
 
@@ -29,20 +30,20 @@ Trained = TypeVar('Trained', bound=nn.Module)
 
 
 class TrainedModel(nn.Module):
-    """A detector as a runner trains it: on its device, in its precision, in step with other
-    processes.
+    """A detector wrapped for a runner, with its device, its precision and torch's DDP.
 
     Args:
         module: the detector.
-        device: of this process.
+        device: the device of this process.
         amp: None, ``'fp16'`` or ``'bf16'``: precision of the network; losses stay in fp32.
-        distributed: average gradients over the processes of torch.distributed.
+        distributed: whether gradients are averaged over the processes of torch.distributed.
         adversary: a loss with a network of its own, called with the frames and the detector's
-            ``TrainOutputs``. It is no part of the detector, nor of its weights.
-        find_unused_parameters: of torch's DDP, for own detectors that do not use all weights.
+            ``TrainOutputs``. The detector and its weights do not include it.
+        find_unused_parameters: argument of torch's DDP, for custom detectors that leave some
+            weights unused.
 
     Raises:
-        InputError: another precision, or fp16 without a GPU.
+        InputError: the precision is unknown, or fp16 without a GPU.
     """
 
     def __init__(
@@ -56,40 +57,44 @@ class TrainedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = check_amp(amp, device)
-        self.module = _as_gradients_lie(module.to(device))
+        self.module = _to_channels_last(module.to(device))
         if adversary is not None:
-            adversary = _as_gradients_lie(adversary.to(device))
+            adversary = _to_channels_last(adversary.to(device))
         self.adversary = adversary
         self.device = device
-        objective = module if self.adversary is None else AgainstAdversary(module, self.adversary)
-        self.parallel: nn.Module = objective
-        self.averages_gradients = True  # over the processes; not where more iterations follow
+        network: nn.Module = module
+        if self.adversary is not None:
+            network = DetectorWithAdversary(module, self.adversary)
+        self.parallel = network
+        # Whether processes exchange gradients; False while more iterations of a step follow.
+        self.averages_gradients = True
         if distributed:
             self.parallel = DistributedDataParallel(
-                objective,
+                network,
                 device_ids=[device] if device.type == 'cuda' else None,
                 find_unused_parameters=find_unused_parameters,
             )
 
     def train_step(self, data: dict[str, Any], optimizer: object = None) -> dict[str, Any]:
-        """Losses of a batch of ``collate_clips``: ``loss``, ``log_vars``, ``num_samples``."""
-        # Ids tell instances apart on the host, where they stay.
+        """Returns ``loss``, ``log_vars`` and ``num_samples`` of a batch of ``collate_clips``."""
+        # Instance ids are only compared on the CPU, so they stay there.
         data = {
             name: value if name == 'gt_ids' else self.to_device(value)
             for name, value in data.items()
         }
-        with self._gradients_of_this_process_alone(), precision(self.device, self.dtype):
+        with self._no_sync_between_steps(), precision(self.device, self.dtype):
             losses = self.parallel(**data)
         loss, log_vars = total_loss(losses)
         return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']))
 
-    def _gradients_of_this_process_alone(self) -> AbstractContextManager:
-        """DDP exchanges gradients once per step, not once per accumulated iteration."""
+    def _no_sync_between_steps(self) -> AbstractContextManager:
+        """Returns a context in which DDP exchanges gradients only once per optimizer step."""
         if isinstance(self.parallel, DistributedDataParallel) and not self.averages_gradients:
             return self.parallel.no_sync()
         return nullcontext()
 
     def to_device(self, value: Any) -> Any:
+        """Returns a value with all tensors, also those in lists, on the model's device."""
         if isinstance(value, torch.Tensor):
             return value.to(self.device, non_blocking=True)
         if isinstance(value, list):
@@ -97,9 +102,11 @@ class TrainedModel(nn.Module):
         return value
 
 
-def _as_gradients_lie(module: Trained) -> Trained:
-    """A module with its convolutions' weights channels-last, as their gradients come: DDP would
-    copy each of those into the layout of its weight. Kernels of 1x1 are both.
+def _to_channels_last(module: Trained) -> Trained:
+    """Lays out the weights of convolutions channels-last, in place, and returns the module.
+
+    Gradients come channels-last, and DDP would copy each of them into the layout of its weight.
+    For 1x1 kernels the two layouts are the same.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d) and max(part.kernel_size) > 1:
@@ -110,11 +117,15 @@ def _as_gradients_lie(module: Trained) -> Trained:
 def total_loss(losses: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
     """Returns the sum of all losses, and their means over the processes as numbers.
 
-    mmdet's ``_parse_losses`` asks the device once per loss, this function once.
+    mmdet's ``_parse_losses`` waits for the device once per loss, this function once.
 
     Args:
-        losses: tensors by name, of which the means count; what has no ``loss`` in its name is
-            reported only.
+        losses: tensors by name, each reduced to its mean. The sum takes those with ``loss`` in
+            their name; the others are only reported.
+
+    Example:
+        >>> total_loss(dict(loss_cls=torch.tensor([1.0, 3.0]), accuracy=torch.tensor(5.0)))
+        (tensor(2.), {'loss_cls': 2.0, 'accuracy': 5.0, 'loss': 2.0})
     """
     means = {name: value.float().mean() for name, value in losses.items()}
     loss = torch.stack([value for name, value in means.items() if 'loss' in name]).sum()
@@ -125,8 +136,8 @@ def total_loss(losses: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[s
     return loss, dict(zip(names, values.tolist()))
 
 
-class AgainstAdversary(nn.Module):
-    """A detector's losses together with an adversary's, in one forward."""
+class DetectorWithAdversary(nn.Module):
+    """A detector and its adversary, whose losses come from one forward."""
 
     def __init__(self, detector: ClipDetector, adversary: nn.Module) -> None:
         super().__init__()
@@ -141,12 +152,12 @@ class AgainstAdversary(nn.Module):
 
 @dataclass
 class ResumedRun:
-    """What hooks take from the checkpoint that a run went on from.
+    """The parts of the resumed checkpoint that hooks need.
 
     Args:
         meta: of the checkpoint.
-        averaged: averaged weights, where the run had them; their hook takes them and lets them go,
-            so that the file is not held while the run lasts.
+        averaged: averaged weights, if the run had them. Their hook loads them and sets this to
+            None, so that they do not stay in memory during the run.
     """
 
     meta: dict[str, Any]
@@ -155,15 +166,15 @@ class ResumedRun:
 
 @RUNNERS.register_module()
 class ClipRunner(IterBasedRunner):
-    """IterBasedRunner whose iterations depend on the run's seed and their own number alone.
+    """IterBasedRunner whose random numbers depend only on the seed and the iteration's number.
 
-    Hooks may set ``averaged``: then the averaged weights are what is tested and what a checkpoint
-    holds as ``state_dict``; those in training are its ``train_state_dict``.
+    Hooks may set ``averaged``. Then the averaged weights are tested, and a checkpoint holds them
+    as ``state_dict`` and the weights in training as ``train_state_dict``.
 
     Args:
         seed: of the run.
-        kwargs: of ``IterBasedRunner``; ``model`` is a ``TrainedModel``, and ``optimizer`` a dict
-            where its adversary has one of its own: ``model`` and ``adversary``.
+        kwargs: of ``IterBasedRunner``. ``model`` is a ``TrainedModel``; with an adversary,
+            ``optimizer`` is a dict of two optimizers, ``model`` and ``adversary``.
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
@@ -175,35 +186,35 @@ class ClipRunner(IterBasedRunner):
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """All of them, by what they train."""
+        """The optimizers by the name of what they train: ``model``, ``adversary``."""
         return self.optimizer if isinstance(self.optimizer, dict) else {'model': self.optimizer}
 
     @property
     def tested_model(self) -> ClipDetector:
-        """The detector whose scores count."""
+        """The detector that is tested and saved: the averaged one, if there is one."""
         model = self.averaged if self.averaged is not None else self.model
         return cast(ClipDetector, model.module)
 
     def run(self, data_loaders: list, workflow: list, **kwargs: Any) -> None:
-        """See ``IterBasedRunner.run``; the batches begin where the run stands."""
+        """See ``IterBasedRunner.run``; batches start at the current iteration."""
         for loader in data_loaders:
             loader.batch_sampler.start = self.iter
         super().run(data_loaders, workflow, **kwargs)
 
     def train(self, data_loader: Any, **kwargs: Any) -> None:
-        """One iteration; what the model draws (drop path) depends on its number."""
+        """Runs one iteration, whose number seeds the model's random numbers (drop path)."""
         torch.manual_seed(mixed_seed(self.seed, self.iter, self.rank))
         super().train(data_loader, **kwargs)
 
     def resume(self, checkpoint: str, trust: bool = False, **kwargs: Any) -> None:
-        """Take up the run of a checkpoint.
+        """Resumes the run of a checkpoint.
 
         Args:
-            checkpoint: of a run with an optimizer.
+            checkpoint: path of a checkpoint that holds an optimizer.
             trust: also load a file that holds Python objects, which may run code.
 
         Raises:
-            InputError: it does not fit the model, or holds no optimizer.
+            InputError: the checkpoint does not fit the model, or holds no optimizer.
         """
         content = read_checkpoint(checkpoint, trust)
         if 'optimizer' not in content or 'meta' not in content:
@@ -213,20 +224,21 @@ class ClipRunner(IterBasedRunner):
             )
         weights = content.get('train_state_dict', content.get('state_dict', {}))
         load_weights(self.model.module, weights, checkpoint)
-        states = content['optimizer']
-        has, wants = 'adversary' in content, self.model.adversary is not None
-        if has != wants:
+        optimizer_states = content['optimizer']
+        needs_adversary = self.model.adversary is not None
+        if ('adversary' in content) != needs_adversary:
             raise InputError(
-                f'{checkpoint}: must {"" if wants else "not "}be of a run with an adversary to '
-                'resume from, as the config says, but is not so: use load_from, or change adversary'
+                f'{checkpoint}: must {"" if needs_adversary else "not "}be of a run with an '
+                'adversary to resume from, since the config has '
+                f'{"one" if needs_adversary else "none"}: use load_from, or change adversary'
             )
-        if not wants:
-            states = {'model': states}
+        if not needs_adversary:
+            optimizer_states = {'model': optimizer_states}
         else:
             load_weights(self.model.adversary, content['adversary'], f'{checkpoint} (adversary)')
         try:
             for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(states[name])
+                optimizer.load_state_dict(optimizer_states[name])
         except (ValueError, KeyError) as error:
             raise InputError(
                 f'{checkpoint}: its optimizer does not fit the config: {error}'
@@ -247,24 +259,24 @@ class ClipRunner(IterBasedRunner):
         save_optimizer: bool = True,
         create_symlink: bool = True,
     ) -> None:
-        """Save the state after the iteration that runs; ``latest.pth`` links to it.
+        """Saves the state after the current iteration; ``latest.pth`` links to it.
 
         Raises:
-            InputError: the file cannot be written whole; earlier ones are untouched.
+            InputError: the file cannot be written; earlier checkpoints are untouched.
         """
-        finished = self.iter + 1
+        num_iters = self.iter + 1
         content: dict[str, Any] = dict(
             meta={
                 **self.meta,
                 **(meta or {}),
                 'epoch': self.epoch,
-                'iter': finished,
+                'iter': num_iters,
                 'CLASSES': self.model.module.CLASSES,
             },
             state_dict=_on_cpu(self.tested_model.state_dict()),
         )
         if save_optimizer:
-            states = {name: each.state_dict() for name, each in self.optimizers.items()}
+            states = {name: optim.state_dict() for name, optim in self.optimizers.items()}
             if self.model.adversary is None:
                 content['optimizer'] = states['model']
             else:
@@ -273,10 +285,10 @@ class ClipRunner(IterBasedRunner):
             if self.averaged is not None:
                 content['train_state_dict'] = _on_cpu(self.model.module.state_dict())
                 content['meta']['num_averaged'] = int(self.averaged.n_averaged)
-        path = os.path.join(out_dir, filename_tmpl.format(finished))
+        path = os.path.join(out_dir, filename_tmpl.format(num_iters))
         write_checkpoint(content, path)
         if create_symlink:
-            link_beside(os.path.join(out_dir, 'latest.pth'), os.path.basename(path))
+            link_atomically(os.path.join(out_dir, 'latest.pth'), os.path.basename(path))
 
 
 def _on_cpu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

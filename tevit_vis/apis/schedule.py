@@ -1,4 +1,4 @@
-"""How long a run is and how its learning rate goes, in iterations."""
+"""Fits the length of a run and its learning rate to the data and the batch size."""
 
 from __future__ import annotations
 
@@ -11,22 +11,34 @@ from tevit_vis.utils.values import check_whole_number
 
 
 def accumulated_iters(config: Config) -> int:
-    """Iterations whose gradients make one step of the optimizer."""
+    """Returns the number of iterations whose gradients make one step of the optimizer.
+
+    Example:
+        >>> accumulated_iters(Config(dict(optimizer_config=dict(cumulative_iters=4))))
+        4
+    """
     value = config.get('optimizer_config', {}).get('cumulative_iters', 1)
     return check_whole_number('optimizer_config.cumulative_iters', value, least=1)
 
 
 def fit_epochs(config: Config, batches: int) -> None:
-    """Turn epochs into iterations, which is what the runner counts.
+    """Converts epochs to iterations, which the runner counts.
 
     Args:
-        config: changed in place: ``runner.max_iters``, ``lr_config.step`` and the intervals of
-            ``checkpoint_config`` and ``evaluation`` are filled in where they are None, of
-            ``epochs.total`` and ``epochs.lr_drops``.
-        batches: of an epoch.
+        config: changed in place. Only values that are None are filled in: ``runner.max_iters``
+            from ``epochs.total``, ``lr_config.step`` from ``epochs.lr_drops``, the intervals of
+            ``checkpoint_config`` and ``evaluation`` with one epoch.
+        batches: number of batches in an epoch.
 
     Raises:
-        InputError: one is None and the config has no ``epochs``.
+        InputError: a value is None, but ``epochs`` does not give it.
+
+    Example:
+        >>> sections = dict(lr_config={}, checkpoint_config={}, evaluation={})
+        >>> config = Config(dict(epochs=dict(total=2), runner=dict(max_iters=None), **sections))
+        >>> fit_epochs(config, batches=100)
+        >>> config.runner.max_iters
+        200
     """
     epochs = config.get('epochs')
     if epochs is not None and not isinstance(epochs, Mapping):
@@ -52,22 +64,29 @@ def fit_epochs(config: Config, batches: int) -> None:
 
 
 def scale_schedule(config: Config, clips: int) -> float:
-    """Fit learning rate and iterations to another number of clips a step.
+    """Fits the learning rate and the numbers of iterations to another number of clips per step.
 
-    The learning rate is multiplied by f = clips a step / ``auto_scale_lr.base_batch_size``, where
-    a step accumulates ``optimizer_config.cumulative_iters`` iterations. All numbers of iterations
-    are changed so that as many clips are seen; those that epochs stand for follow the batch size
-    by themselves.
+    The learning rate is multiplied by f = clips per step / ``auto_scale_lr.base_batch_size``,
+    where a step accumulates ``optimizer_config.cumulative_iters`` iterations. All numbers of
+    iterations are changed so that training sees as many clips as before; numbers that are given
+    in epochs need no change.
 
     Args:
         config: changed in place.
-        clips: of all processes in one iteration.
+        clips: number of clips that all processes together see in one iteration.
 
     Returns:
         f.
 
     Raises:
         InputError: the config has no ``auto_scale_lr.base_batch_size``.
+
+    Example:
+        >>> sections = dict(lr_config={}, checkpoint_config={}, evaluation={}, optimizer=dict(lr=1))
+        >>> batch, runner = dict(base_batch_size=8), dict(max_iters=1000)
+        >>> config = Config(dict(auto_scale_lr=batch, runner=runner, **sections))
+        >>> scale_schedule(config, clips=16), config.runner.max_iters
+        (2.0, 500)
     """
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     base = check_whole_number('auto_scale_lr.base_batch_size', base, least=1)

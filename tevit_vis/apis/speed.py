@@ -1,6 +1,6 @@
-"""How fast is a system on a device, and how much memory does it take: see tools/gpu_check.py.
+"""Measures the speed and the memory of a system on a device, for tools/gpu_check.py.
 
-Weights are drawn and frames are noise.
+Models have random weights, and videos show noise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tevit_vis.utils.devices import (
     device_fault,
     peak_memory,
     precision,
-    reset_peak,
+    reset_peak_memory,
     time_on,
 )
 from tevit_vis.utils.errors import InputError
@@ -54,36 +54,36 @@ def measure_speed(
     num_frames: int,
     repeats: int = 3,
 ) -> dict[str, Any]:
-    """Measure a model on videos of some length, from the file to the drawn file.
+    """Measures a model on a video, from reading the file to writing one with the tracks drawn in.
 
     Args:
-        system: for the table.
-        name: of the config.
-        device: that runs it.
+        system: name of the system in the table.
+        name: name of the config.
+        device: runs the model.
         mode: a key of ``MODES``.
         num_frames: T of the video, which is one clip.
-        repeats: the median counts.
+        repeats: number of runs after a warm-up; the median is returned.
 
     Returns:
-        ``fps`` end to end, ``model_fps`` of the model alone, the parts of decoding and preparing,
-        RLE and drawing in the sum of all parts, ``peak_mb`` of the device; or ``fault``, why there
-        are none.
+        A row of the table: ``fps`` end to end, ``model_fps`` of the model alone, the fractions of
+        the time that decoding (with preparing), RLE and drawing take, ``peak_mb`` of the device.
+        If the measurement fails, ``fault`` gives the reason instead.
     """
     amp, with_tf32, compiled = MODES[mode]
     row: dict[str, Any] = dict(system=system, mode=mode, frames=num_frames)
-    with noted_fault(row), tempfile.TemporaryDirectory() as folder, tf32(with_tf32):
+    with record_fault(row), tempfile.TemporaryDirectory() as folder, tf32(with_tf32):
         model = drawn_model(name, device, amp=amp, compile=compiled)
         video = str(Path(folder) / 'in.mp4')
         with VideoWriter(video, 10) as writer:
             for image in noise(num_frames, SIZE):
                 writer.write(image)
-        row.update(_timed_parts(model, video, str(Path(folder) / 'out.mp4'), repeats))
+        row.update(_measure_parts(model, video, str(Path(folder) / 'out.mp4'), repeats))
     return row
 
 
 @contextmanager
-def noted_fault(row: dict[str, Any]) -> Iterator[None]:
-    """Let a row of a table tell as its ``fault`` why it has no numbers: other rows have theirs."""
+def record_fault(row: dict[str, Any]) -> Iterator[None]:
+    """Stores an error of the input or the device as ``fault`` of the row, so that others follow."""
     try:
         yield
     except (InputError, RuntimeError) as error:
@@ -94,7 +94,8 @@ def noted_fault(row: dict[str, Any]) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _timed_parts(model: ClipDetector, video: str, out: str, repeats: int) -> dict[str, Any]:
+def _measure_parts(model: ClipDetector, video: str, out: str, repeats: int) -> dict[str, Any]:
+    """Returns the measured columns of ``measure_speed``."""
     device = next(model.parameters()).device
     source = open_source(video)
     seconds: dict[str, list[float]] = {}
@@ -113,22 +114,22 @@ def _timed_parts(model: ClipDetector, video: str, out: str, repeats: int) -> dic
             features = model.extract_feat(clip)
             return model.predict_clip(features, [frame.meta for frame in frames])
 
-    def draw(found: VideoInstances) -> None:
-        draw_video(source, found.take(np.arange(min(len(found), 10))), model.CLASSES, out)
+    def draw(instances: VideoInstances) -> None:
+        first_ten = instances.select(np.arange(min(len(instances), 10)))
+        draw_video(source, first_ten, model.CLASSES, out)
 
-    reset_peak(device)
+    reset_peak_memory(device)
     for _ in range(repeats + 1):  # the first one warms up
         frames = timed('decoding', decode)
-        found = timed('rle', encode_clip, timed('model', run_model, frames))
-        timed('drawing', draw, found)
+        instances = timed('rle', encode_clip, timed('model', run_model, frames))
+        timed('drawing', draw, instances)
         timed('all', lambda: draw(inference_video(model, source)))
     medians = {part: statistics.median(values[1:] or values) for part, values in seconds.items()}
-    parts = sum(value for part, value in medians.items() if part != 'all')
-    count = len(frames)
+    sum_of_parts = sum(value for part, value in medians.items() if part != 'all')
     return dict(
-        fps=count / medians['all'],
-        model_fps=count / medians['model'],
-        **{f'{part}_part': medians[part] / parts for part in ('decoding', 'rle', 'drawing')},
+        fps=len(frames) / medians['all'],
+        model_fps=len(frames) / medians['model'],
+        **{f'{part}_part': medians[part] / sum_of_parts for part in ('decoding', 'rle', 'drawing')},
         peak_mb=peak_memory(device),
     )
 
@@ -136,26 +137,30 @@ def _timed_parts(model: ClipDetector, video: str, out: str, repeats: int) -> dic
 def measure_training(
     system: str, name: str, device: torch.device, amp: str | None, num_frames: int, steps: int = 5
 ) -> dict[str, Any]:
-    """Measure training steps of one clip: seconds, peak memory; or ``fault``, why there are none.
+    """Measures training steps of one clip.
 
     Args:
-        system: for the table.
-        name: of the config.
-        device: that runs it.
+        system: name of the system in the table.
+        name: name of the config.
+        device: runs the model.
         amp: None, ``'bf16'`` or ``'fp16'``.
         num_frames: T of the clip.
-        steps: the median counts, after one that warms up.
+        steps: number of steps after a warm-up; the median is returned.
+
+    Returns:
+        A row of the table: ``seconds`` of a step, ``peak_mb`` of the device. If the measurement
+        fails, ``fault`` gives the reason instead.
     """
     row: dict[str, Any] = dict(system=system, mode=amp or 'fp32', frames=num_frames)
     if device.type == 'cuda' and not has_cuda_ops(device):
         return {**row, 'fault': 'training needs mmcv-full with CUDA ops'}
     size = SMALL_SIZE if name in SMALL.values() else (384, 640)
-    with noted_fault(row):
+    with record_fault(row):
         model = trained_model(name, device, amp)
         optimizer = torch.optim.AdamW(model.parameters(), 1e-5)
         scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
         batch, seconds = drawn_batch(1, num_frames, size), []
-        reset_peak(device)
+        reset_peak_memory(device)
 
         def step() -> None:
             optimizer.zero_grad()

@@ -1,4 +1,7 @@
-"""Test a model on a data set: every video once, spread over processes, continued after a stop."""
+"""Tests a model on a data set and scores the results.
+
+Videos are spread over processes, and an interrupted test can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +38,16 @@ def write_submission(
     processes: Processes = ALONE,
     select: Callable[[VideoInstances], VideoInstances] = lambda instances: instances,
 ) -> int:
-    """Write the submission of a data set.
+    """Runs a model on the videos of a data set and writes the results as a submission.
 
     Args:
         model: of ``init_model``.
-        dataset: its videos are whole clips.
-        journal: names the results file.
-        resume: go on with an interrupted run.
+        dataset: the videos to test on.
+        journal: stores finished videos and writes the results file.
+        resume: continue an interrupted run.
         num_workers: threads that load frames ahead of the model.
-        processes: among which the videos are spread.
-        select: chooses of a video's instances what is written; by default all.
+        processes: the processes that share the videos.
+        select: returns the instances of a video that are written; by default all.
 
     Returns:
         Number of entries written (on the first process; 0 on the others).
@@ -58,16 +61,16 @@ def write_submission(
             f'the model, but got {len(dataset.categories)}'
         )
     label_to_category = match_categories(model.CLASSES, dataset.categories, dataset.ann_file)
-    done, run = processes.from_first(lambda: _begin(journal, resume))
+    finished_ids, run_id = processes.from_first(lambda: _begin(journal, resume))
     try:
-        videos = [video for video in dataset.videos if video.id not in done]
-        own_videos = videos_of_process(videos, processes)
+        remaining = [video for video in dataset.videos if video.id not in finished_ids]
+        videos = videos_of_process(remaining, processes)
         if resume and processes.is_first:
-            tqdm.write(f'{len(done)} of {len(dataset)} videos were finished before')
-        writer = f'{run}_{processes.rank}'
-        with _progress_bar(own_videos, processes) as bar:
-            frames = load_frames(dataset, own_videos, num_workers)
-            for video in own_videos:
+            tqdm.write(f'{len(finished_ids)} of {len(dataset)} videos were finished before')
+        writer = f'{run_id}_{processes.rank}'
+        with _progress_bar(videos, processes) as bar:
+            frames = load_frames(dataset, videos, num_workers)
+            for video in videos:
                 bar.set_postfix_str(video.name)
                 instances = select(predict_video(model, islice(frames, video.num_frames)))
                 entries = video_entries(instances, video.id, label_to_category)
@@ -84,15 +87,16 @@ def write_submission(
 def match_categories(
     class_names: Sequence[str], categories: Mapping[int, str], ann_file: str
 ) -> list[int]:
-    """Returns the category id of each label of a model: names decide, not positions.
+    """Returns the category id of each label of a model. Names are matched, not positions.
 
     Args:
-        class_names: of the model; plain numbers where they are unknown.
-        categories: {id: name} of the data, in the order that was expected; names as above.
-        ann_file: names the file in messages.
+        class_names: names of the model's classes; ``'0'``, ``'1'``, ... if they are unknown.
+        categories: {id: name} of the data set. If its names or the model's are unknown, the n-th
+            category belongs to label n.
+        ann_file: path of the annotation file, for messages.
 
     Raises:
-        InputError: the names are others.
+        InputError: the data set and the model have different names.
 
     Example:
         >>> match_categories(('dog', 'cat'), {3: 'cat', 7: 'dog'}, 'a.json')
@@ -100,15 +104,15 @@ def match_categories(
     """
     expected = tuple(categories.values())
     names = tuple(class_names)
-    unknown = tuple(map(str, range(len(names))))
-    if names == expected or unknown in (names, expected):
+    numbers = tuple(map(str, range(len(names))))  # stand for unknown names
+    if names == expected or numbers in (names, expected):
         return list(categories)
     id_of = {_plain_name(name): category for category, name in categories.items()}
     plain = [_plain_name(name) for name in names]
     if set(plain) != set(id_of):
         raise InputError(
-            f"{ann_file}: categories must be the model's classes, {_shown(names)}, "
-            f'but are {_shown(expected)}'
+            f"{ann_file}: categories must be the model's classes, {_short_list(names)}, "
+            f'but are {_short_list(expected)}'
         )
     if [id_of[name] for name in plain] != list(categories):
         LOGGER.warning(
@@ -120,35 +124,36 @@ def match_categories(
 
 
 def _plain_name(name: str) -> str:
-    """A category's name as it is compared: 'Giant panda' and 'giant_panda' are one."""
+    """Returns a name in the form that is compared: 'Giant panda' and 'giant_panda' are equal."""
     return name.lower().replace('_', ' ').replace('-', ' ')
 
 
-def _shown(names: Sequence[str]) -> str:
-    shown = ', '.join(names[:8])
-    return f'{shown}, ... ({len(names)})' if len(names) > 8 else shown
+def _short_list(names: Sequence[str]) -> str:
+    text = ', '.join(names[:8])
+    return f'{text}, ... ({len(names)})' if len(names) > 8 else text
 
 
 def _begin(journal: ResultsJournal, resume: bool) -> tuple[list[int], int]:
+    """Returns the ids of the finished videos, and a number that names this run's files."""
     return list(journal.begin(resume)), time.time_ns()
 
 
 def has_ground_truth(dataset: YouTubeVISDataset) -> bool:
-    """Whether a submission for the data set can be scored; those of test sets hold no annotations.
+    """Whether the data set has annotations to score a submission with; test sets have none.
 
     Raises:
-        InputError: annotations are there, but cannot be scored against.
+        InputError: a category of the annotations differs from the class with its id.
     """
     content = dataset.read_content()
     if not content.get('annotations'):
         return False
-    truth = parse_ground_truth(content, dataset.ann_file)
-    for category, name in truth.categories.items():
+    ground_truth = parse_ground_truth(content, dataset.ann_file)
+    for category, name in ground_truth.categories.items():
         if dataset.categories.get(category) != name:
             raise InputError(
                 f'{dataset.ann_file}: category {category} must be '
-                f'{dataset.categories.get(category)!r} like the class of the model that is written '
-                f'with this id, but is {name!r}: it cannot be scored against (leave out --eval)'
+                f'{dataset.categories.get(category)!r}, the class whose results are written with '
+                f'this id, but is {name!r}: results cannot be scored (leave out --eval)'
             )
     return True
 
@@ -163,30 +168,32 @@ def score_submission(ann_file: str, results_file: str) -> Evaluation:
     Raises:
         InputError: an entry that cannot be scored, or no annotations.
     """
-    truth = parse_ground_truth(read_annotation_file(ann_file), ann_file)
-    return evaluate(truth, read_results(results_file), results_file)
+    ground_truth = parse_ground_truth(read_annotation_file(ann_file), ann_file)
+    return evaluate(ground_truth, read_results(results_file), results_file)
 
 
 def videos_of_process(videos: Sequence[Video], processes: Processes) -> list[Video]:
-    """The videos of this process: long ones first, each to whoever has the fewest frames."""
-    loads = [0] * processes.count
-    mine = []
+    """Returns the videos of this process, longest first.
+
+    Each video goes to the process that has the fewest frames so far.
+    """
+    num_frames = [0] * processes.count  # of each process
+    own_videos = []
     for video in sorted(videos, key=lambda video: -video.num_frames):
-        least = loads.index(min(loads))
-        loads[least] += video.num_frames
-        if least == processes.rank:
-            mine.append(video)
-    return mine
+        rank = num_frames.index(min(num_frames))
+        num_frames[rank] += video.num_frames
+        if rank == processes.rank:
+            own_videos.append(video)
+    return own_videos
 
 
 def load_frames(
     dataset: YouTubeVISDataset, videos: Sequence[Video], num_workers: int
 ) -> Iterator[Frame]:
-    """The frames of all videos in one stream, loaded ahead of their use."""
-    places = ((video, index) for video in videos for index in range(video.num_frames))
-
+    """Yields the frames of all videos one after the other; threads load them in advance."""
+    video_frames = ((video, index) for video in videos for index in range(video.num_frames))
     return prefetch(
-        lambda place: dataset.load_frame(*place), places, num_workers, ahead=frames_ahead()
+        lambda frame: dataset.load_frame(*frame), video_frames, num_workers, ahead=frames_ahead()
     )
 
 

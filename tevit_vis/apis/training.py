@@ -37,9 +37,10 @@ __all__ = [
     'get_root_logger',
     'train',
 ]
-# Priorities: averaging after the optimizer (40), validation after checkpoints (50), before logs.
+# Priorities of hooks: averaging runs after the optimizer (40), validation after checkpoints (50)
+# and before logs.
 AVERAGING, VALIDATION = 45, 'LOW'
-# What mmcv's hooks import when they are built or begin.
+# The package that each log hook of mmcv imports when it is built or starts.
 LOG_PACKAGES = {
     'TensorboardLoggerHook': 'tensorboard',
     'WandbLoggerHook': 'wandb',
@@ -59,22 +60,21 @@ def train(
     processes: Processes = ALONE,
     meta: Mapping | None = None,
 ) -> None:
-    """Train the model of a config.
+    """Trains the model of a config.
 
-    Everything that can be wrong with config, data and checkpoints is looked at before the first
-    iteration.
+    Config, data and checkpoints are checked before the first iteration.
 
     Args:
-        config: of a system, with ``data.train``, an optimizer, a schedule and a runner.
-        options: see there.
-        logger: of the run.
-        processes: that train together; each takes a share of every batch.
-        meta: noted in checkpoints.
+        config: config of a system, with ``data.train``, an optimizer, a schedule and a runner.
+        options: how to train.
+        logger: writes the log of the run.
+        processes: the processes that train together; each trains on a part of every batch.
+        meta: entries that are stored in the ``meta`` of checkpoints.
 
     Raises:
-        InputError: what cannot be trained, or a checkpoint that cannot be written.
+        InputError: config, data or options cannot be used, or a checkpoint cannot be written.
     """
-    config = copy.deepcopy(config)  # mmcv's builders empty what they are given
+    config = copy.deepcopy(config)  # mmcv's builders remove keys from it
     check_log_hooks(config)
     device = _check_train_device(processes.device(options.device))
     dataset = build('data.train', lambda: build_dataset(config.data.train))
@@ -127,10 +127,10 @@ def train(
 
 
 def _check_train_device(name: str | None) -> torch.device:
-    """The device, made the current one where it is a GPU.
+    """Returns the device; a GPU becomes torch's current device.
 
     Raises:
-        InputError: it is not here, or mmcv's ops were built without CUDA, which losses need.
+        InputError: the device is not here, or mmcv's ops, which the losses need, lack CUDA.
     """
     device = check_device(name)
     if device.type == 'cuda':
@@ -144,10 +144,14 @@ def _check_train_device(name: str | None) -> torch.device:
 
 
 def training_amp(config: Config) -> str | None:
-    """The precision of training: ``amp``, or fp16 where mmdet's ``fp16`` section asks for it.
+    """Returns the precision of training: ``amp``, or fp16 if mmdet's ``fp16`` section is set.
 
     Raises:
-        InputError: both, of different precisions.
+        InputError: both are set and differ.
+
+    Example:
+        >>> training_amp(Config(dict(fp16=dict(loss_scale='dynamic'))))
+        'fp16'
     """
     amp = config.get('amp')
     if config.get('fp16') is None:
@@ -158,10 +162,10 @@ def training_amp(config: Config) -> str | None:
 
 
 def check_log_hooks(config: Config) -> None:
-    """Check what hooks of logs need, before anything is built.
+    """Checks the log hooks of a config, before anything is built.
 
     Raises:
-        InputError: hooks that are no list of dicts, or a package that one of them needs.
+        InputError: the hooks are no list of dicts, or a package that one needs is missing.
     """
     hooks = config.log_config.get('hooks', [])
     if not isinstance(hooks, (list, tuple)) or not all(
@@ -181,7 +185,7 @@ def check_log_hooks(config: Config) -> None:
 
 
 def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) -> nn.Module | None:
-    """The loss of ``adversary.loss``, its weights drawn; None where the config has no adversary."""
+    """Returns ``adversary.loss`` with random weights; None if the config has no adversary."""
     adversary = config.get('adversary')
     if adversary is None:
         return None
@@ -203,25 +207,31 @@ def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) 
 
 
 def _build_optimizers(config: Config, trained: TrainedModel) -> Optimizer | dict[str, Optimizer]:
-    """The model's optimizer; in a dict with the adversary's where there is one."""
+    """Returns the model's optimizer, in a dict with the adversary's if there is one."""
     optimizer = build('optimizer', lambda: build_optimizer(trained.module, config.optimizer))
     if trained.adversary is None:
         return optimizer
-    own = build(
+    adversary_optimizer = build(
         'adversary.optimizer',
         lambda: build_optimizer(trained.adversary, config.adversary.optimizer),
     )
-    return {'model': optimizer, 'adversary': own}
+    return {'model': optimizer, 'adversary': adversary_optimizer}
 
 
 def _align_checkpoints(config: Config, logger: logging.Logger) -> None:
-    """Save between steps of the optimizer only: gradients under way are not in a checkpoint."""
+    """Rounds the checkpoint interval up to whole steps of the optimizer.
+
+    A checkpoint does not hold the gradients that are accumulated between two steps.
+    """
     accumulated = accumulated_iters(config)
     interval = config.checkpoint_config.interval
     if interval > 0 and interval % accumulated:
         aligned = -(-interval // accumulated) * accumulated
         config.checkpoint_config.interval = aligned
-        logger.info('checkpoints every %d iterations: %d make a step', aligned, accumulated)
+        logger.info(
+            'checkpoints are saved every %d iterations, since %d iterations make a step',
+            *(aligned, accumulated),
+        )
 
 
 def _build_runner(
@@ -260,6 +270,7 @@ def _build_runner(
 
 
 def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
+    """Returns the hook that tests on ``data.val`` while training."""
     val = dict(config.data.val, test_mode=True)
     dataset = build('data.val', lambda: build_dataset(val))
     return build(
@@ -268,7 +279,7 @@ def _validation_hook(config: Config, processes: Processes) -> ValidationHook:
 
 
 def _check_classes(model: ClipDetector, dataset: YouTubeVISDataset) -> None:
-    """Check that validation has the classes of training; another order is mapped by name."""
+    """Checks that validation has the classes of training; their order may differ."""
     if set(dataset.CLASSES) != set(model.CLASSES):
         raise InputError(
             f'{dataset.ann_file}: categories must be those of data.train, '

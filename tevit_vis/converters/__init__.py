@@ -1,4 +1,4 @@
-"""Checkpoints of the official codes as ours, and back: one key table per layout."""
+"""Converts official checkpoints to ours and back, with one key table per layout."""
 
 from .ifc import IFC
 from .rename import Converted, KeyTable, convert_checkpoint

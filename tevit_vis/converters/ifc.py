@@ -12,9 +12,8 @@ DECODER = ('detr.transformer.clip_decoder.layers.*.', 'bbox_head.decoder.layers.
 BODY = 'detr.backbone.0.backbone.'
 
 
-def _encoder_rules(official: str, ours: str) -> list[Rule]:
-    source = f'{TRANSFORMER}encoder.{official}.*.'
-    target = f'{ENCODER}{ours}.*.'
+def _encoder_rules(official_layers: str, our_layers: str) -> list[Rule]:
+    layer = (f'{TRANSFORMER}encoder.{official_layers}.*.', f'{ENCODER}{our_layers}.*.')
     names = {
         'norm1.': 'norm1.',
         'norm2.': 'norm2.',
@@ -22,11 +21,14 @@ def _encoder_rules(official: str, ours: str) -> list[Rule]:
         'linear2.': 'ffn.layers.1.',
     }
     attention = Rule(
-        source + 'self_attn.', target + 'attention.attn.', SELF_ATTENTION, family='encoder'
+        layer[0] + 'self_attn.', layer[1] + 'attention.attn.', SELF_ATTENTION, family='encoder'
     )
     return [
         attention,
-        *(Rule(source + a, target + b, family='encoder') for a, b in names.items()),
+        *(
+            Rule(layer[0] + official, layer[1] + ours, family='encoder')
+            for official, ours in names.items()
+        ),
     ]
 
 
@@ -41,10 +43,13 @@ def _decoder_rules() -> list[Rule]:
     attentions = {'self_attn.': 'self_attn.attn.', 'multihead_attn.': 'cross_attn.attn.'}
     return [
         *(
-            Rule(DECODER[0] + a, DECODER[1] + b, SELF_ATTENTION, family='decoder')
-            for a, b in attentions.items()
+            Rule(DECODER[0] + official, DECODER[1] + ours, SELF_ATTENTION, family='decoder')
+            for official, ours in attentions.items()
         ),
-        *(Rule(DECODER[0] + a, DECODER[1] + b, family='decoder') for a, b in names.items()),
+        *(
+            Rule(DECODER[0] + official, DECODER[1] + ours, family='decoder')
+            for official, ours in names.items()
+        ),
     ]
 
 
@@ -68,7 +73,7 @@ def _resnet_rules() -> list[Rule]:
 
 
 def _class_weights(bias: torch.Tensor) -> torch.Tensor:
-    """1 for each class, .1 for no object, as wide as the classifier."""
+    """Returns the loss weights of the classes: 1 for each class, 0.1 for no object."""
     weights = torch.ones_like(bias)
     weights[-1] = 0.1
     return weights

@@ -1,4 +1,4 @@
-"""Renaming the weights of a checkpoint by a table, with an account of every key."""
+"""Renames the weights of a checkpoint by a table, and reports what became of every key."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 AFFINE = ('weight', 'bias')
 BATCH_NORM = (*AFFINE, 'running_mean', 'running_var')
-SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')  # torch's
-WRAPPED = 'module.'  # before every key of a model that was saved as torch's DDP holds it
-# A key that only checkpoints of this kind have, and what to call them.
+SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')  # of torch
+DDP_PREFIX = 'module.'  # begins every key of a model that was saved with torch's DDP around it
+# Patterns of keys that only one kind of checkpoint has, and the name of that kind.
 SIGNATURES = {
     r'detr\.transformer\.decoder\.layers\.0\.time_attention_weights\.weight': (
         "SeqFormer's official checkpoint"
@@ -32,16 +32,22 @@ SIGNATURES = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of a table: official keys and ours.
+    """One line of a table: how official keys are called in our layout.
 
     ``*`` stands for a number, equal on both sides.
 
     Args:
-        official, ours: the names, up to the parts.
-        parts: ends of the keys, equal on both sides.
-        family: rules of one family have the same first numbers, such as a decoder's layers and
-            the classes of each.
-        to_ours, to_official: change of the values, where they are laid out otherwise.
+        official, ours: the beginnings of the keys.
+        parts: the ends of the keys, equal on both sides.
+        family: rules of one family have the same numbers for their first ``*``, such as the
+            layers of a decoder and their class branches.
+        to_ours, to_official: functions that convert the values, if the layouts order them
+            differently.
+
+    Example:
+        >>> rule = Rule('decoder.layers.*.norm1.', 'decoder.layers.*.norms.0.')
+        >>> rule.renamed('decoder.layers.3.norm1.bias', reverse=False)
+        'decoder.layers.3.norms.0.bias'
     """
 
     official: str
@@ -52,37 +58,40 @@ class Rule:
     to_official: Change | None = None
 
     def names(self, reverse: bool) -> tuple[str, str]:
-        """The names on the side that is converted from, and on the other."""
+        """Returns the beginnings of the keys to convert from, and of the new keys."""
         return (self.ours, self.official) if reverse else (self.official, self.ours)
 
     def match(self, key: str, reverse: bool) -> tuple[list[str], str] | None:
-        """The numbers and the part of a key, or None where the rule is not about it."""
-        found = pattern(self.names(reverse)[0]).match(key)
-        if found is None or key[found.end() :] not in self.parts:
+        """Returns the numbers and the part of a key, or None if the rule does not apply."""
+        beginning = pattern(self.names(reverse)[0]).match(key)
+        if beginning is None or key[beginning.end() :] not in self.parts:
             return None
-        return list(found.groups()), key[found.end() :]
+        return list(beginning.groups()), key[beginning.end() :]
 
     def renamed(self, key: str, reverse: bool) -> str | None:
-        """The key's new name, or None where the rule is not about it."""
-        found = self.match(key, reverse)
-        return found and filled(self.names(reverse)[1], found[0]) + found[1]
+        """Returns the key's new name, or None if the rule does not apply."""
+        matched = self.match(key, reverse)
+        if matched is None:
+            return None
+        numbers, part = matched
+        return fill_numbers(self.names(reverse)[1], numbers) + part
 
     def change(self, reverse: bool) -> Change | None:
-        """What happens to the values."""
+        """Returns the function that converts the values, or None if they stay as they are."""
         return self.to_official if reverse else self.to_ours
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Official keys without a counterpart of ours.
+    """Official keys that our layout lacks: they are dropped, and made again on the way back.
 
     Args:
-        official: as in ``Rule``, but up to any end.
-        reason: why ours has none.
-        made_from: official keys with like numbers and ends, from whose values these are made on
-            the way back.
-        made: of such a value.
-        must_equal: whether the two must both be there, with equal values.
+        official: beginning of the keys as in ``Rule``, but with any end.
+        reason: why our layout lacks them.
+        made_from: beginning of the official keys, with the same numbers and ends, whose values
+            these are made from.
+        made: the function that makes a value.
+        must_equal: whether both keys must be in an official checkpoint, with equal values.
     """
 
     official: str
@@ -91,31 +100,33 @@ class Extra:
     made: Change = torch.clone
     must_equal: bool = False
 
-    def twin(self, key: str) -> str | None:
-        """The key that one of these is made from; None for other keys."""
-        return _moved(key, self.official, self.made_from)
+    def source_of(self, key: str) -> str | None:
+        """Returns the key that ``key`` is made from; None if ``key`` is no extra key."""
+        return _with_beginning(key, self.official, self.made_from)
 
-    def made_for(self, key: str) -> str | None:
-        """The key that is made from this one, or None."""
-        return _moved(key, self.made_from, self.official)
+    def extra_of(self, key: str) -> str | None:
+        """Returns the extra key that is made from ``key``, or None."""
+        return _with_beginning(key, self.made_from, self.official)
 
 
-def _moved(key: str, source: str, target: str) -> str | None:
-    found = pattern(source).match(key)
-    return found and filled(target, found.groups()) + key[found.end() :]
+def _with_beginning(key: str, old: str, new: str) -> str | None:
+    """Returns the key with another beginning; None if it does not begin with the old one."""
+    beginning = pattern(old).match(key)
+    return beginning and fill_numbers(new, beginning.groups()) + key[beginning.end() :]
 
 
 @dataclass(frozen=True)
 class KeyTable:
-    """The layout of an official checkpoint beside ours.
+    """How the keys of an official checkpoint are called in our layout.
 
     Args:
-        system: name.
-        checkpoint_key: under which the official file holds its weights.
-        rules: of the keys, the first that fits counts; those of one of ``variants`` besides.
-        extras: official keys that ours has not.
-        counters: ends of our keys that the official layout lacks: counters, made as zeros.
-        variants: rules of the backbones; the one with most keys counts.
+        system: name of the system.
+        checkpoint_key: the key under which the official file holds its weights.
+        rules: rules for the keys; the first one that applies is used.
+        extras: official keys that our layout lacks.
+        counters: {end of a key: reason} of counters that the official layout lacks; they are
+            made as zeros.
+        variants: rules of each backbone. Those of the backbone that fits most keys come first.
     """
 
     system: str
@@ -126,12 +137,12 @@ class KeyTable:
     variants: Sequence[Sequence[Rule]] = ()
 
     def rules_for(self, keys: Sequence[str], reverse: bool) -> list[Rule]:
-        """The common rules and those of the backbone that has most of the keys."""
+        """Returns the rules of the backbone that fits most keys, and the common rules."""
 
-        def fitting(rules: Sequence[Rule]) -> int:
+        def num_fitting(rules: Sequence[Rule]) -> int:
             return sum(any(rule.renamed(key, reverse) for rule in rules) for key in keys)
 
-        best: Sequence[Rule] = max(self.variants, key=fitting, default=())
+        best: Sequence[Rule] = max(self.variants, key=num_fitting, default=())
         return [*best, *self.rules]
 
 
@@ -140,11 +151,11 @@ class Converted:
     """Renamed weights and what became of each key.
 
     Args:
-        weights: by their new names.
-        renamed: old and new name.
-        dropped: old name and why.
-        made: new name and how.
-        missing: keys that the source's layout has, as far as its other keys tell.
+        weights: the weights by their new names.
+        renamed: old and new name of each renamed key.
+        dropped: old name of each dropped key, and the reason.
+        made: name of each new key, and how it was made.
+        missing: keys that the checkpoint lacks, judging from its other keys.
     """
 
     weights: dict[str, torch.Tensor]
@@ -168,15 +179,27 @@ class Converted:
 def convert_checkpoint(
     weights: Mapping[str, torch.Tensor], table: KeyTable, path: str, reverse: bool = False
 ) -> Converted:
-    """Rename weights of the official layout to ours, or with ``reverse`` ours to the official.
+    """Renames weights of the official layout to ours, or with ``reverse`` ours to the official.
+
+    Args:
+        weights: the weights of the checkpoint.
+        table: key table of the system.
+        path: path of the checkpoint, for messages.
+        reverse: whether the weights are in our layout.
 
     Raises:
-        InputError: a key that no rule knows, or weights of another system.
+        InputError: no rule applies to a key, or the weights are of another system.
+
+    Example:
+        >>> table = KeyTable('tiny', 'model', [Rule('detr.input_proj.', 'neck.levels.0.')])
+        >>> official = {f'detr.input_proj.{part}': torch.zeros(8) for part in ('weight', 'bias')}
+        >>> list(convert_checkpoint(official, table, 'official.pth').weights)
+        ['neck.levels.0.weight', 'neck.levels.0.bias']
     """
-    if weights and all(key.startswith(WRAPPED) for key in weights):
-        weights = {key[len(WRAPPED) :]: value for key, value in weights.items()}
+    if weights and all(key.startswith(DDP_PREFIX) for key in weights):
+        weights = {key[len(DDP_PREFIX) :]: value for key, value in weights.items()}
     rules = table.rules_for(list(weights), reverse)
-    found: dict[str, torch.Tensor] = {}
+    converted: dict[str, torch.Tensor] = {}
     renamed, dropped, unknown = [], [], []
     for key, value in weights.items():
         reason = _why_dropped(key, table, reverse)
@@ -185,14 +208,14 @@ def convert_checkpoint(
             dropped.append((key, reason))
         elif rule is not None:
             name, change = str(rule.renamed(key, reverse)), rule.change(reverse)
-            found[name] = change(value) if change else value
+            converted[name] = change(value) if change else value
             renamed.append((key, name))
         else:
             unknown.append(key)
     if not renamed or len(unknown) > len(renamed):
         raise InputError(
             f'{path}: weights must be of {"our" if reverse else "the official"} {table.system}, '
-            f'but it looks like {looks_like(weights)}'
+            f'but it looks like {guess_origin(weights)}'
         )
     if unknown:
         raise InputError(
@@ -201,97 +224,111 @@ def convert_checkpoint(
         )
     missing = missing_keys(rules, weights, reverse)
     if not reverse:
-        missing += _missing_twins(weights, table, path)
-    made = _made_keys(found, table, reverse)
-    found.update({name: value for name, value, _ in made})
-    return Converted(found, renamed, dropped, [(name, how) for name, _, how in made], missing)
+        missing += _missing_copies(weights, table, path)
+    new = _made_keys(converted, table, reverse)
+    converted.update({name: value for name, value, _ in new})
+    made = [(name, how) for name, _, how in new]
+    return Converted(converted, renamed, dropped, made, missing)
 
 
 def missing_keys(rules: Sequence[Rule], keys: Collection[str], reverse: bool) -> list[str]:
-    """Returns the keys that ought to be there, but are not: every layer up to the last one that
-    has a key must have all of its parts.
+    """Returns the keys that a checkpoint lacks, judging from the keys that it has.
+
+    Every layer up to the last one that has a key must have all of its parts.
     """
     layers_of_rule = {
         rule: [[int(n) for n in match[0]] for key in keys if (match := rule.match(key, reverse))]
         for rule in rules
     }
-    last: dict[object, int] = {}  # first number of each family
+    last: dict[object, int] = {}  # the highest first number of each family
     for rule, layers in layers_of_rule.items():
         family = rule.family or rule
         last[family] = max([last.get(family, 0), *(layer[0] for layer in layers if layer)])
     expected = []
     for rule, layers in layers_of_rule.items():
         name = rule.names(reverse)[0]
-        places: list[list[int]] = [[]]
+        all_numbers: list[list[int]] = [[]]
         if '*' in name:
-            places = [[first] for first in range(last[rule.family or rule] + 1)]
+            all_numbers = [[first] for first in range(last[rule.family or rule] + 1)]
         if name.count('*') == 2:
-            places = [
+            all_numbers = [
                 [first, second]
-                for (first,) in places
+                for (first,) in all_numbers
                 for second in range(max([x[1] for x in layers if x[0] == first], default=0) + 1)
             ]
-        expected += [filled(name, place) + part for place in places for part in rule.parts]
+        expected += [
+            fill_numbers(name, numbers) + part for numbers in all_numbers for part in rule.parts
+        ]
     return [key for key in expected if key not in keys]
 
 
 def pattern(name: str) -> re.Pattern:
-    """The regular expression of a name in a table."""
+    """Returns the regular expression of a name in a table, with a group for each ``*``."""
     return re.compile(re.escape(name).replace(r'\*', r'(\d+)'))
 
 
-def filled(name: str, numbers: Sequence[object]) -> str:
-    """A name in a table with numbers for its stars."""
-    rest = iter(numbers)
-    return re.sub(r'\*', lambda _: str(next(rest)), name)
+def fill_numbers(name: str, numbers: Sequence[object]) -> str:
+    """Returns a name in a table with numbers in place of each ``*``.
+
+    Example:
+        >>> fill_numbers('stages.*.blocks.*.', [2, 5])
+        'stages.2.blocks.5.'
+    """
+    next_number = iter(numbers)
+    return re.sub(r'\*', lambda _: str(next(next_number)), name)
 
 
-def looks_like(weights: Mapping[str, torch.Tensor]) -> str:
-    """What a checkpoint seems to be, by keys that only one system has."""
-    for signature, what in SIGNATURES.items():
+def guess_origin(weights: Mapping[str, torch.Tensor]) -> str:
+    """Returns what kind of checkpoint the weights seem to be of, in words.
+
+    Example:
+        >>> guess_origin({'layer1.0.conv1.weight': torch.zeros(1)})
+        'a backbone alone'
+    """
+    for signature, kind in SIGNATURES.items():
         if any(re.fullmatch(signature, str(key)) for key in weights):
-            return what
+            return kind
     return f'none we know (its first key: {next(iter(weights), None)})'
 
 
 def _why_dropped(key: str, table: KeyTable, reverse: bool) -> str | None:
-    """Why a key has no counterpart, or None where it has one."""
+    """Returns why a key is dropped, or None if it is not."""
     if reverse:
-        reasons = [how for end, how in table.counters.items() if key.endswith(end)]
+        reasons = [reason for end, reason in table.counters.items() if key.endswith(end)]
     else:
-        reasons = [extra.reason for extra in table.extras if extra.twin(key)]
+        reasons = [extra.reason for extra in table.extras if extra.source_of(key)]
     return reasons[0] if reasons else None
 
 
-def _missing_twins(weights: Mapping[str, torch.Tensor], table: KeyTable, path: str) -> list[str]:
-    """Official keys that must stand twice, and do not.
+def _missing_copies(weights: Mapping[str, torch.Tensor], table: KeyTable, path: str) -> list[str]:
+    """Returns the official keys that must be there with the values of another key, but are not.
 
     Raises:
-        InputError: two that must be equal differ.
+        InputError: the values of the two keys differ.
     """
     missing = []
     for key in weights:
         for extra in table.extras:
-            twin = extra.made_for(key) if extra.must_equal else None
-            if twin is None:
+            copy = extra.extra_of(key) if extra.must_equal else None
+            if copy is None:
                 continue
-            if twin not in weights:
-                missing.append(twin)
-            elif not torch.equal(weights[twin], weights[key]):
-                raise InputError(f'{path}: {twin} must equal {key}, but does not')
+            if copy not in weights:
+                missing.append(copy)
+            elif not torch.equal(weights[copy], weights[key]):
+                raise InputError(f'{path}: {copy} must equal {key}, but does not')
     return missing
 
 
 def _made_keys(
     weights: Mapping[str, torch.Tensor], table: KeyTable, reverse: bool
 ) -> list[tuple[str, torch.Tensor, str]]:
-    """Keys that the source lacks and the target wants: name, value and how it was made."""
+    """Returns the keys that only the new layout has: name, value and how it was made."""
     if reverse:
         return [
             (name, extra.made(value), extra.reason)
             for extra in table.extras
             for key, value in weights.items()
-            if (name := extra.made_for(key)) is not None
+            if (name := extra.extra_of(key)) is not None
         ]
     norms = [key[: -len('.running_var')] for key in weights if key.endswith('.running_var')]
     return [

@@ -11,7 +11,7 @@ ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')
 DECODER = ('detr.transformer.decoder.layers.*.', 'bbox_head.decoder.layers.*.')
 
 
-ATTENTION = tuple(
+ATTENTION = tuple(  # the parts of deformable attention
     f'{linear}.{part}'
     for linear in ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
     for part in AFFINE
@@ -20,7 +20,7 @@ BODY = 'detr.backbone.0.body.'
 
 
 def _within(layer: tuple[str, str], names: dict[str, str], parts: tuple = AFFINE) -> list[Rule]:
-    """Rules of the parts of a layer, whose names are given without it."""
+    """Returns the rules of a layer's parts, whose names are given without the layer's."""
     return [
         Rule(layer[0] + official, layer[1] + ours, parts, family=layer[1])
         for official, ours in names.items()
@@ -112,7 +112,7 @@ EXTRAS = [
         made_from='detr.transformer.encoder.layers.*.self_attn.output_proj.',
         made=torch.zeros_like,
     ),
-    # The norm of Swin's first map: on the way back, ones and zeros as wide as that map.
+    # The norm of Swin's first map: conversion back makes ones and zeros, as wide as that map.
     Extra(
         BODY + 'norm0.weight',
         'the norm of a map that is not used',

@@ -1,4 +1,4 @@
-"""Swin transformers: Microsoft's names beside mmdet's."""
+"""Rules for Swin transformers, from Microsoft's names to mmdet's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from .rename import Rule
 
-UNFOLDED = [0, 2, 1, 3]  # mmdet takes the four cells of a patch by rows, Microsoft by columns
+CELL_ORDER = [0, 2, 1, 3]  # mmdet takes the four cells of a patch by rows, Microsoft by columns
 
 
 def swin_rules(prefix: str) -> list[Rule]:
@@ -43,12 +43,17 @@ def swin_rules(prefix: str) -> list[Rule]:
 
 
 def by_channel(values: torch.Tensor) -> torch.Tensor:
-    """[..., 4 * C], cell after cell, as mmdet has it: channel after channel."""
-    cells = values.unflatten(-1, (4, -1))[..., UNFOLDED, :]
+    """Reorders [..., 4 * C] from Microsoft's order, cell by cell, to mmdet's, channel by channel.
+
+    Example:
+        >>> by_channel(torch.tensor([0, 1, 10, 11, 20, 21, 30, 31])).tolist()  # 4 cells, C = 2
+        [0, 20, 10, 30, 1, 21, 11, 31]
+    """
+    cells = values.unflatten(-1, (4, -1))[..., CELL_ORDER, :]
     return cells.transpose(-1, -2).flatten(-2)
 
 
 def by_cell(values: torch.Tensor) -> torch.Tensor:
     """The inverse of ``by_channel``."""
     cells = values.unflatten(-1, (-1, 4)).transpose(-1, -2)
-    return cells[..., UNFOLDED, :].flatten(-2)
+    return cells[..., CELL_ORDER, :].flatten(-2)

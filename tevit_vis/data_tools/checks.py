@@ -1,43 +1,45 @@
-"""All that is wrong with a data set in YouTube-VIS layout, and what is in it."""
+"""Checks a data set in YouTube-VIS layout: lists all its faults and counts what is in it."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from terminaltables import AsciiTable
 
-from tevit_vis.annotated_videos import Video, file_categories, other_layout, parse_video
-from tevit_vis.annotations import Note, annotation_entries, note_lines
+from tevit_vis.annotated_videos import Video, file_categories, other_layout_message, parse_video
+from tevit_vis.annotations import EntryWarning, annotation_entries, warning_lines
 from tevit_vis.datasets.instances import (
     ParsedAnnotation,
+    data_set_warnings,
     parse_annotation,
-    usable_warnings,
 )
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video.images import image_size, read_image, turned_hint
 
 DECODERS = min(8, os.cpu_count() or 1)  # threads
-BOX_TOLERANCE = 2.0  # pixels that a box may differ from its mask's
+BOX_TOLERANCE = 2.0  # pixels by which a box may differ from the box around its mask
 
 
 class DatasetCheck:
-    """Looks at every entry and every image file.
+    """Checks every entry of an annotation file and every image file.
 
     Args:
         content: of the annotation file.
         path: names the file in faults.
-        root: image folder, or None to leave images out.
+        root: image folder, or None to check no images.
         on_video: called after each video.
-        headers_only: read no more of an image than its size: faster, but a damaged one passes.
+        headers_only: whether only the size of an image is read, which is faster but misses damaged
+            images.
 
     Attributes:
-        faults: a line each, with file and entry; they keep a data set from being used.
-        warnings: a line each; such a data set can be used, but may not mean what it says.
+        faults: one line each, with file and entry; a data set with faults cannot be used.
+        warnings: one line each; a data set with warnings can be used, but may contain mistakes.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class DatasetCheck:
         self._check_videos(on_video)
         self._check_annotations()
 
-    def _note(self, check: Callable[[], Any], default: Any) -> Any:
-        """What a check returns; its error becomes a fault."""
+    def _run_check(self, check: Callable[[], Any], default: Any) -> Any:
+        """Returns what a check returns; an InputError becomes a fault."""
         try:
             return check()
         except InputError as error:
@@ -71,23 +73,23 @@ class DatasetCheck:
             return default
 
     def _check_categories(self) -> dict[int, str]:
-        categories: dict[int, str] = self._note(
+        categories: dict[int, str] = self._run_check(
             lambda: file_categories(self.content, self.path), {}
         )
         return categories
 
     def _check_videos(self, on_video: Callable[[], object]) -> None:
         entries = self.content.get('videos')
-        layout = other_layout(self.content)
-        if layout:
-            self.faults.append(f'{self.path}: {layout}')
+        fault = other_layout_message(self.content)
+        if fault:
+            self.faults.append(f'{self.path}: {fault}')
             return
         if not isinstance(entries, list) or not entries:
             self.faults.append(f'{self.path}: "videos" must be a list with at least one video')
             return
         for index, entry in enumerate(entries):
             where = f'{self.path}: videos[{index}]'
-            video = self._note(lambda: parse_video(entry, where), None)  # noqa: B023  (called here)
+            video = self._run_check(partial(parse_video, entry, where), None)
             if video is not None:
                 if video.id in self.videos:
                     self.faults.append(f'{where}: "id" must be unique, but {video.id} is not')
@@ -112,7 +114,7 @@ class DatasetCheck:
                 yield f'{where}: file_names[{t}]: {fault}'
 
     def _image_fault(self, path: str, size: tuple[int, int]) -> str:
-        """What is wrong with an image that should be of a size (W, H); empty where nothing is."""
+        """Returns what is wrong with an image that must have the size (W, H), or an empty text."""
         try:
             width, height = self._image_size(path)
         except InputError as error:
@@ -123,10 +125,11 @@ class DatasetCheck:
         return f'{path} must be {size[0]}x{size[1]}, but is {width}x{height}{hint}'
 
     def _image_size(self, path: str) -> tuple[int, int]:
-        """(W, H) as training and testing see the image: turned as its EXIF orientation says.
+        """Returns (W, H) of an image, turned by its EXIF orientation as training and testing do.
 
         Raises:
-            InputError: it is not there, is no image or, unless only headers are read, is damaged.
+            InputError: the file is absent or is not an image, or the image is damaged and not only
+                headers are read.
         """
         if not os.path.isfile(path):
             raise InputError(f'{path} is not there')
@@ -139,17 +142,15 @@ class DatasetCheck:
         return width, height
 
     def _check_annotations(self) -> None:
-        entries = self._note(lambda: annotation_entries(self.content, self.path), [])
-        seen: set = set()
+        entries = self._run_check(lambda: annotation_entries(self.content, self.path), [])
+        used_ids: set = set()
         all_rows: list[tuple[int, int, np.ndarray, bytes]] = []
         crowd: list[bool] = []
-        notes: list[Note] = []
+        notes: list[EntryWarning] = []
         for index, entry in enumerate(entries):
             where = f'{self.path}: annotations[{index}]'
-            parsed = self._note(
-                lambda: parse_annotation(entry, where, self.videos, self.categories, seen),  # noqa: B023
-                None,
-            )
+            check = partial(parse_annotation, entry, where, self.videos, self.categories, used_ids)
+            parsed = self._run_check(check, None)
             if parsed is None:
                 continue
             rows = parsed.rows
@@ -162,38 +163,40 @@ class DatasetCheck:
             self._compare_with_masks(entry, where, parsed)
             if not rows:
                 self.warnings.append(f'{where}: has no mask to train with in any frame')
-        self.warnings += note_lines(notes)
-        self.warnings += usable_warnings(all_rows, crowd, self.path)
+        self.warnings += warning_lines(notes)
+        self.warnings += data_set_warnings(all_rows, crowd, self.path)
         for category, name in self.categories.items():
             if entries and not self.instances[category]:
                 self.warnings.append(f'{self.path}: category {category} ({name}) has no instance')
-        without = len(self.videos) - len(self.instances_per_video)
-        if entries and without:
-            self.warnings.append(f'{self.path}: {without} videos have no instance')
+        num_without = len(self.videos) - len(self.instances_per_video)
+        if entries and num_without:
+            self.warnings.append(f'{self.path}: {num_without} videos have no instance')
 
     def _compare_with_masks(
         self, entry: Mapping[str, Any], where: str, parsed: ParsedAnnotation
     ) -> None:
-        """Empty masks, and areas and boxes that are not those of the masks."""
+        """Warns of empty masks, and of areas and boxes that are not those of the masks."""
         areas, boxes = parsed.areas, parsed.boxes
         for t, rle in enumerate(parsed.track):
             if rle is None:
                 continue
-            there = f'{where}: segmentations[{t}]'
+            where_mask = f'{where}: segmentations[{t}]'
             if not areas[t]:
-                self.warnings.append(f'{there}: is an empty mask; null says so plainly')
+                self.warnings.append(f'{where_mask}: is an empty mask: null would be clearer')
                 continue
             area = entry['areas'][t] if entry.get('areas') else None
             if area is not None and area != areas[t]:
-                self.warnings.append(f'{there}: has {areas[t]} pixels, but "areas" says {area}')
+                self.warnings.append(
+                    f'{where_mask}: has {areas[t]} pixels, but "areas" says {area}'
+                )
             box = entry['bboxes'][t] if entry.get('bboxes') else None
             if box is not None and np.abs(np.subtract(box, boxes[t])).max() > BOX_TOLERANCE:
                 self.warnings.append(
-                    f'{there}: fills the box {boxes[t].tolist()}, but "bboxes" says {box}'
+                    f'{where_mask}: fills the box {boxes[t].tolist()}, but "bboxes" says {box}'
                 )
 
     def summary(self) -> str:
-        """Tables of what is in the data set."""
+        """Returns tables of what is in the data set."""
         lengths = [video.num_frames for video in self.videos.values()]
         sizes = Counter(f'{video.width}x{video.height}' for video in self.videos.values())
         counts = [self.instances_per_video[video] for video in self.videos]

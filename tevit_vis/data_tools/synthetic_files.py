@@ -1,4 +1,4 @@
-"""Synthetic videos as a data set in YouTube-VIS layout."""
+"""Writes synthetic videos as a data set in YouTube-VIS layout."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ JPEG_QUALITY = 92
 def make_synthetic(
     folder: Path, num_videos: int, seed: int, world: SyntheticWorld
 ) -> tuple[Path, Path]:
-    """Write a data set in YouTube-VIS layout.
+    """Writes a data set in YouTube-VIS layout.
 
     Args:
         folder: gets ``annotations.json`` and ``JPEGImages/<video>/00000.jpg`` and so on.
-        num_videos: videos, each with a seed of its own, so that more of them change none.
+        num_videos: number of videos. Each has its own seed, so that the first videos of a
+            larger set are those of a smaller one.
         seed: of the data set.
         world: draws the videos.
 
@@ -34,7 +35,7 @@ def make_synthetic(
     """
     images = folder / 'JPEGImages'
     path = folder / 'annotations.json'
-    path.unlink(missing_ok=True)  # an older set's must not stand beside new images
+    path.unlink(missing_ok=True)  # that of an older set does not fit the new images
     videos: list[dict] = []
     annotations: list[dict] = []
     for index in range(num_videos):
@@ -61,17 +62,27 @@ def make_synthetic(
 
 
 def instance_entry(masks: np.ndarray) -> dict:
-    """What an annotation says of masks [T, H, W] (bool); null in frames without any pixel."""
-    encoded = encode_masks(torch.from_numpy(masks))
-    areas = mask_areas(encoded)
-    tracks: list[RLE | None] = [rle if area else None for rle, area in zip(encoded, areas)]
-    boxes = mask_boxes(encoded)
+    """Returns the entries of an annotation that describe its masks [T, H, W] (bool).
+
+    Frames without any pixel have null.
+
+    Example:
+        >>> masks = np.zeros((2, 4, 6), bool)
+        >>> masks[1, :2, :3] = True
+        >>> entry = instance_entry(masks)
+        >>> entry['areas'], entry['bboxes']
+        ([None, 6], [None, [0.0, 0.0, 3.0, 2.0]])
+    """
+    rles = encode_masks(torch.from_numpy(masks))
+    areas = mask_areas(rles)
+    segmentations: list[RLE | None] = [rle if area else None for rle, area in zip(rles, areas)]
+    boxes = mask_boxes(rles)
     return dict(
         iscrowd=0,
         height=masks.shape[1],
         width=masks.shape[2],
         length=len(masks),
-        segmentations=tracks,
-        bboxes=[box.tolist() if rle else None for rle, box in zip(tracks, boxes)],
+        segmentations=segmentations,
+        bboxes=[box.tolist() if rle else None for rle, box in zip(segmentations, boxes)],
         areas=[int(area) if area else None for area in areas],
     )

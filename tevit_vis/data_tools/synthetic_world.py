@@ -1,8 +1,9 @@
-"""A data set that teaches: cut-outs of real photographs that move over other photographs.
+"""Draws synthetic videos: cut-outs of real photographs that move over other photographs.
 
 Instances of one category in a video are copies of one cut-out, so that only their motion tells
-them apart; they cross, cover each other, enter and leave, and some frames are out of focus. Masks
-are exact: the pixels of which a cut-out covers at least half, less what lies on top of it.
+them apart. They cross, cover each other, enter and leave, and some frames are out of focus. Masks
+are exact: a mask has the pixels of which the cut-out covers at least half and that no other
+cut-out hides.
 
 The photographs are those that scikit-image ships in its wheel and that its authors list as public
 domain or CC0 (astronaut, brick, chelsea, coffee, gravel, grass, moon, retina, rocket), or as
@@ -23,7 +24,7 @@ from tevit_vis.utils.errors import InputError
 
 OVERSAMPLING = 2  # frames are drawn this much larger, then averaged down
 CUTOUT_SIZE = 128  # longer side of a cut-out, in pixels
-BLURRED_VIDEOS, BLURRED_FRAMES, BLUR = 0.5, 3, 2.5  # share of videos, frames of them, sigma
+BLURRED_VIDEOS, BLURRED_FRAMES, BLUR = 0.5, 3, 2.5  # part of the videos, frames, sigma in pixels
 NOISE = 4.0  # standard deviation, in grey levels
 
 
@@ -34,7 +35,7 @@ def _ellipse(x: float, y: float, rx: float, ry: float) -> list[tuple[float, floa
 
 @dataclass(frozen=True)
 class Cutout:
-    """Part of a photograph: the union of polygons, x y in its pixels."""
+    """A part of a photograph: the union of polygons, x y in pixels of the photograph."""
 
     photograph: str
     polygons: Sequence[Sequence[tuple[float, float]]]
@@ -60,13 +61,13 @@ BACKGROUNDS = ('gravel.png', 'grass.png', 'brick.png', 'moon.png', 'rocket.jpg')
 
 @dataclass(frozen=True)
 class MovingCutout:
-    """One instance through T frames.
+    """An instance that moves through T frames.
 
     Args:
         category: index into ``CATEGORIES``.
         picture: [h, w, 4] float, BGR and coverage 0 to 1.
-        centers: [T, 2], x y in parts of the frame's width and height.
-        scales: [T], longer side in parts of the frame's height.
+        centers: [T, 2], x y relative to the frame's width and height.
+        scales: [T], longer side relative to the frame's height.
         angles: [T], degrees.
     """
 
@@ -76,11 +77,12 @@ class MovingCutout:
     scales: np.ndarray
     angles: np.ndarray
 
-    def drawn(self, t: int, width: int, height: int) -> tuple[slice, slice, np.ndarray]:
-        """The instance alone on an empty frame of ``width`` x ``height``.
+    def draw(self, t: int, width: int, height: int) -> tuple[slice, slice, np.ndarray]:
+        """Draws the instance alone on an empty frame of ``width`` x ``height``.
 
         Returns:
-            Rows and columns of a window of the frame that holds it, and the window [h, w, 4].
+            The rows and columns of a window of the frame that contains the instance, and the pixels
+            of the window [h, w, 4].
         """
         h, w = self.picture.shape[:2]
         zoom = self.scales[t] * height / CUTOUT_SIZE
@@ -98,7 +100,7 @@ class MovingCutout:
 
 
 def _window(center: float, radius: float, length: int) -> slice:
-    """The part of 0...length within a radius, widened to whole pixels of the frame written."""
+    """Returns the part of 0...length within a radius, widened to whole pixels as written."""
     first = np.floor((center - radius) / OVERSAMPLING) * OVERSAMPLING
     last = np.ceil((center + radius) / OVERSAMPLING) * OVERSAMPLING
     first, last = np.clip([first, last], 0, length).astype(int)
@@ -107,7 +109,7 @@ def _window(center: float, radius: float, length: int) -> slice:
 
 @dataclass(frozen=True)
 class SyntheticVideo:
-    """Frames [T, H, W, 3] (uint8, BGR), and category and masks [T, H, W] (bool) by instance."""
+    """Frames [T, H, W, 3] (uint8, BGR), and each instance's category and masks [T, H, W] (bool)."""
 
     frames: np.ndarray
     categories: list[int]
@@ -115,7 +117,7 @@ class SyntheticVideo:
 
 
 class SyntheticWorld:
-    """Draws videos.
+    """Draws synthetic videos.
 
     Args:
         size: (width, height) of the frames.
@@ -135,47 +137,47 @@ class SyntheticWorld:
         self.backgrounds = [read_photograph(folder, name) for name in BACKGROUNDS]
 
     def video(self, seed: Sequence[int]) -> SyntheticVideo:
-        """The video of a seed, the same wherever it is drawn."""
+        """Draws the video of a seed: the same seed always gives the same video."""
         rng = np.random.default_rng(seed)
         backdrop = self._backdrop(rng)
-        tracks = self._tracks(rng)
+        cutouts = self._tracks(rng)
         blurred = self._blurred_frames(rng)
         frames, masks = [], []
         for t in range(self.num_frames):
-            frame, visible = self._compose(backdrop, tracks, t)
+            frame, visible_masks = self._compose(backdrop, cutouts, t)
             if t in blurred:
                 frame = cv2.GaussianBlur(frame, (0, 0), BLUR)
             frame = frame + NOISE * rng.standard_normal(frame.shape, np.float32)
             frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
-            masks.append(visible)
+            masks.append(visible_masks)
         return SyntheticVideo(
             np.stack(frames),
-            [track.category for track in tracks],
-            [np.stack(of_track) for of_track in zip(*masks)],
+            [cutout.category for cutout in cutouts],
+            [np.stack(of_cutout) for of_cutout in zip(*masks)],
         )
 
     def _compose(
-        self, backdrop: np.ndarray, tracks: Sequence[MovingCutout], t: int
+        self, backdrop: np.ndarray, cutouts: Sequence[MovingCutout], t: int
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A frame [H, W, 3] and what is visible of each track [H, W], later tracks on top."""
+        """Returns a frame [H, W, 3] and each cut-out's visible mask [H, W], later ones on top."""
         width, height = self.width * OVERSAMPLING, self.height * OVERSAMPLING
         pan = round(t * (backdrop.shape[1] - width) / max(1, self.num_frames - 1))
         canvas = backdrop[:, pan : pan + width].copy()
         masks: list[np.ndarray] = []
-        for track in tracks:
-            rows, columns, drawn = track.drawn(t, width, height)
+        for cutout in cutouts:
+            rows, columns, pixels = cutout.draw(t, width, height)
             mask = np.zeros((self.height, self.width), bool)
-            if drawn.size:
-                coverage = drawn[..., 3:]
-                under = canvas[rows, columns]
-                canvas[rows, columns] = under + coverage * (drawn[..., :3] - under)
-                window = (_small(rows), _small(columns))
-                mask[window] = _shrink(drawn[..., 3]) >= 0.5
+            if pixels.size:
+                coverage = pixels[..., 3:]
+                background = canvas[rows, columns]
+                canvas[rows, columns] = background + coverage * (pixels[..., :3] - background)
+                frame_window = (_downscaled_slice(rows), _downscaled_slice(columns))
+                mask[frame_window] = _downscale(pixels[..., 3]) >= 0.5
             masks = [other & ~mask for other in masks] + [mask]
-        return _shrink(canvas), masks
+        return _downscale(canvas), masks
 
     def _backdrop(self, rng: np.random.Generator) -> np.ndarray:
-        """A part of a photograph, wider than the frames, tinted."""
+        """Returns a tinted part of a photograph, at least as wide as the frames."""
         photograph = self.backgrounds[rng.integers(len(self.backgrounds))]
         width = round(self.width * OVERSAMPLING * rng.uniform(1.0, 1.15))
         height = self.height * OVERSAMPLING
@@ -188,30 +190,32 @@ class SyntheticWorld:
         return np.clip(part * rng.uniform(0.6, 1.1, 3).astype(np.float32), 0, 255)
 
     def _tracks(self, rng: np.random.Generator) -> list[MovingCutout]:
-        """Two to four instances; in most videos two of them are of one category."""
-        count = int(rng.integers(2, 5))
-        chosen = [int(rng.integers(len(self.cutouts))) for _ in range(count)]
+        """Returns two to four instances; in most videos, two of them have the same category."""
+        num_instances = int(rng.integers(2, 5))
+        categories = [int(rng.integers(len(self.cutouts))) for _ in range(num_instances)]
         if rng.random() < 0.6:
-            chosen[1] = chosen[0]
-        rng.shuffle(chosen)
+            categories[1] = categories[0]
+        rng.shuffle(categories)
         pictures = {}
-        for category in chosen:
+        for category in categories:
             if category not in pictures:
                 options = self.cutouts[category]
                 picture = options[rng.integers(len(options))].copy()
                 picture[..., :3] = np.clip(picture[..., :3] * rng.uniform(0.75, 1.15), 0, 255)
                 pictures[category] = picture
-        return [self._track(rng, category, pictures[category]) for category in chosen]
+        return [self._moving_cutout(rng, category, pictures[category]) for category in categories]
 
-    def _track(self, rng: np.random.Generator, category: int, picture: np.ndarray) -> MovingCutout:
+    def _moving_cutout(
+        self, rng: np.random.Generator, category: int, picture: np.ndarray
+    ) -> MovingCutout:
         time = np.linspace(0, 1, self.num_frames)[:, None]
         begin, end = rng.uniform(0.15, 0.85, 2), rng.uniform(0.15, 0.85, 2)
         begin[0] = rng.uniform(0.05, 0.5)
         end[0] = rng.uniform(0.5, 0.95)
-        fate = rng.random()
-        if fate < 0.2:
+        enter_or_leave = rng.random()
+        if enter_or_leave < 0.2:
             begin[0] = -0.15  # enters
-        elif fate < 0.4:
+        elif enter_or_leave < 0.4:
             end[0] = 1.15  # leaves
         if rng.random() < 0.5:
             begin, end = end, begin
@@ -227,21 +231,21 @@ class SyntheticWorld:
         return set(range(first, first + BLURRED_FRAMES))
 
 
-def _shrink(picture: np.ndarray) -> np.ndarray:
-    """Average down to the pixels of the frame written."""
+def _downscale(picture: np.ndarray) -> np.ndarray:
+    """Averages pixels, from the size of drawing to the size of the written frame."""
     height, width = (length // OVERSAMPLING for length in picture.shape[:2])
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _small(window: slice) -> slice:
+def _downscaled_slice(window: slice) -> slice:
     return slice(window.start // OVERSAMPLING, window.stop // OVERSAMPLING)
 
 
 def photograph_folder() -> Path:
-    """Where scikit-image keeps its photographs; the package itself is not imported.
+    """Returns the folder of scikit-image's photographs, without importing the package.
 
     Raises:
-        InputError: it is not installed.
+        InputError: scikit-image is not installed.
     """
     spec = importlib.util.find_spec('skimage')
     if spec is None or not spec.submodule_search_locations:
@@ -253,10 +257,10 @@ def photograph_folder() -> Path:
 
 
 def read_photograph(folder: Path, name: str) -> np.ndarray:
-    """A photograph as [H, W, 3] float32 (BGR).
+    """Reads a photograph as [H, W, 3] float32 (BGR).
 
     Raises:
-        InputError: it is not there.
+        InputError: the file is absent or is not an image.
     """
     photograph = cv2.imread(str(folder / name))
     if photograph is None:
@@ -267,7 +271,9 @@ def read_photograph(folder: Path, name: str) -> np.ndarray:
 
 
 def cut_out(folder: Path, cutout: Cutout) -> np.ndarray:
-    """A cut-out as [h, w, 4] float32, BGR and coverage, its longer side ``CUTOUT_SIZE``."""
+    """Returns a cut-out as [h, w, 4] float32, BGR and coverage; its longer side is ``CUTOUT_SIZE``
+    pixels, without the border.
+    """
     photograph = read_photograph(folder, cutout.photograph)
     coverage = np.zeros(photograph.shape[:2], np.float32)
     for polygon in cutout.polygons:
@@ -278,5 +284,5 @@ def cut_out(folder: Path, cutout: Cutout) -> np.ndarray:
     zoom = CUTOUT_SIZE / max(picture.shape[:2])
     interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=interpolation)
-    # A seam of nothing around it, so that its edge is interpolated like the rest.
+    # An empty border, so that the edge of the cut-out is interpolated like the rest.
     return cv2.copyMakeBorder(picture, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))

@@ -123,7 +123,7 @@ OVIS = (
     'Vehical',
 )
 
-# SeqFormer has a class for every category id from 0 to 41, of which 1 to 40 exist.
+# SeqFormer uses the category id as the label: classes 0 to 41, of which 0 and 41 do not exist.
 YTVIS2019_BY_ID = ('unused_0', *YTVIS2019, 'unused_41')
 
 # YouTube-VIS 2022 kept the categories of 2021.
@@ -137,56 +137,71 @@ CLASS_NAMES = {
 
 
 def category_table(name: str) -> dict[int, str]:
-    """The categories of a public data set as {category id: class name}, in label order.
+    """Returns the categories of a public data set as {category id: class name}, in label order.
 
     Raises:
-        ValueError: no such data set.
+        ValueError: there is no table of that name.
+
+    Example:
+        >>> list(category_table('ovis').items())[:2]
+        [(1, 'Person'), (2, 'Bird')]
     """
     if name not in CLASS_NAMES:
         raise ValueError(f'categories must be one of {sorted(CLASS_NAMES)}, but got {name!r}')
-    first = 0 if name == 'ytvis2019_by_id' else 1  # ids count from 1
-    return dict(enumerate(CLASS_NAMES[name], start=first))
+    first_id = 0 if name == 'ytvis2019_by_id' else 1  # ids count from 1
+    return dict(enumerate(CLASS_NAMES[name], start=first_id))
 
 
 def choose_categories(
     content: Mapping[str, Any], path: str, name: str | None, must_agree: bool
 ) -> dict[int, str]:
-    """{category id: class name} in label order: of the named table, or else of the file.
+    """Returns the categories of the named table, or else of the file, in label order.
 
     Args:
         content: of an annotation file.
         path: names the file in errors.
-        name: of a table, or None.
-        must_agree: refuse a file whose categories contradict the table; else warn.
+        name: of a table in ``CLASS_NAMES``, or None for the categories of the file.
+        must_agree: whether a file whose categories contradict the table is an error; otherwise
+            only a warning is logged.
+
+    Returns:
+        {category id: class name}.
 
     Raises:
-        InputError: no table of that name, or the file's categories break the layout.
+        InputError: there is no table of that name, or the file's categories break the layout or
+            contradict the table.
+
+    Example:
+        >>> choose_categories(
+        ...     {'categories': [{'id': 7, 'name': 'cat'}]}, 'a.json', None, must_agree=True
+        ... )
+        {7: 'cat'}
     """
-    own = file_categories(content, path)
+    file_table = file_categories(content, path)
     if name is None:
-        if not own:
+        if not file_table:
             raise InputError(
                 f'{path}: "categories" must not be empty when the config names none '
                 '(data.<split>.categories)'
             )
-        return own
+        return file_table
     try:
         table = category_table(name)
     except ValueError as error:
         raise InputError(f'data.<split>.{error}') from None
-    if own and own != table and set(own.values()) == set(table.values()):
+    if file_table and file_table != table and set(file_table.values()) == set(table.values()):
         # The same names under other ids: the file's ids, in the order of the table's labels.
         logger.warning('%s: its category ids are not those of %s: names decide', path, name)
-        id_of = {text: category for category, text in own.items()}
-        return {id_of[text]: text for text in table.values()}
-    wrong = [category for category in own if table.get(category) != own[category]]
-    if wrong and must_agree:
+        id_of_name = {text: category for category, text in file_table.items()}
+        return {id_of_name[text]: text for text in table.values()}
+    differing = [category for category in file_table if table.get(category) != file_table[category]]
+    if differing and must_agree:
         raise InputError(
-            f'{path}: category {wrong[0]} ({own[wrong[0]]}) must be that of {name}, '
-            f'{table.get(wrong[0])}, which data.train.categories names: with None there, the '
-            "file's own categories are taken"
+            f'{path}: category {differing[0]} ({file_table[differing[0]]}) must be that of {name}, '
+            f'{table.get(differing[0])}, since data.train.categories is {name}: set it to None to '
+            'take the categories of the file'
         )
-    if wrong:
+    if differing:
         logger.warning(
             '%s: its categories are not those of %s, which the config names: '
             'category ids in the results will be those of %s',

@@ -1,8 +1,12 @@
-"""Which frames form a training clip: pure functions, chosen by name in a config.
+"""Clip samplers: pure functions that choose the frames of a training clip, named in a config.
 
-Each takes the frames to choose from (numbers in order of time), the place of the key frame among
-them, the length of the clip and a generator, and returns the clip's frame numbers in the order in
-which the network sees them. Videos with too few frames repeat some.
+Each takes
+    frames: numbers of the frames to choose from, in order of time,
+    key: index of the key frame in ``frames``,
+    length: number of frames of the clip,
+    rng: the random generator,
+and returns the frame numbers of the clip in the order in which the network sees them. Where a
+video has too few frames, some are repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ ClipSampler = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
 def key_then_any(frames: np.ndarray, key: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """TeViT: the key frame first, then others from anywhere in the video, in random order."""
+    """Samples as TeViT does: the key frame first, then others from anywhere in the video, in random
+    order.
+    """
     others = np.delete(frames, key)
     return np.concatenate([frames[key : key + 1], _choose(others, frames, length - 1, rng)])
 
@@ -27,8 +33,9 @@ def key_then_any(frames: np.ndarray, key: int, length: int, rng: np.random.Gener
 def near_then_far(
     frames: np.ndarray, key: int, length: int, rng: np.random.Generator, reach: int = 3
 ) -> np.ndarray:
-    """SeqFormer: the key frame, one up to ``reach`` places before it, one up to ``reach`` after it
-    (both clamped to the video), the rest from outside that span; in order of time.
+    """Samples as SeqFormer does, in order of time: the key frame, one frame up to ``reach`` places
+    before it and one up to ``reach`` after it (both clamped to the video), the rest from outside
+    that span.
     """
     before = max(0, key - int(rng.integers(1, reach + 1)))
     after = min(len(frames) - 1, key + int(rng.integers(1, reach + 1)))
@@ -40,19 +47,21 @@ def near_then_far(
 def window(
     frames: np.ndarray, key: int, length: int, rng: np.random.Generator, reach: int = 20
 ) -> np.ndarray:
-    """IFC: the key frame and others at most ``reach`` places from it, drawn with replacement; in
-    order of time.
+    """Samples as IFC does, in order of time: the key frame, and others at most ``reach`` places
+    from it, drawn with replacement.
     """
     first, last = max(0, key - reach), min(len(frames) - 1, key + reach)
-    others = frames[rng.integers(first, last + 1, length - 1)]
-    return np.sort(np.concatenate([frames[key : key + 1], others]))
+    sampled = frames[rng.integers(first, last + 1, length - 1)]
+    return np.sort(np.concatenate([frames[key : key + 1], sampled]))
 
 
 def _choose(
-    wanted: np.ndarray, all_frames: np.ndarray, count: int, rng: np.random.Generator
+    candidates: np.ndarray, all_frames: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """``count`` of the wanted frames, distinct; what they cannot fill is drawn from all frames."""
-    chosen = rng.permutation(wanted)[:count]
+    """Chooses ``count`` distinct candidates; if there are too few, the rest is drawn from all
+    frames and may repeat.
+    """
+    chosen = rng.permutation(candidates)[:count]
     missing = count - len(chosen)
     if missing < 1:
         return chosen
@@ -63,14 +72,21 @@ RULES: dict[str, Callable] = {'tevit': key_then_any, 'seqformer': near_then_far,
 
 
 def build_clip_sampler(length: int, rule: Mapping) -> ClipSampler:
-    """The function of a config.
+    """Returns the clip sampler of a config.
 
     Args:
-        length: frames of a clip.
-        rule: ``dict(type='tevit')``, ``'seqformer'`` or ``'ifc'``, the last two with ``reach``.
+        length: number of frames of a clip.
+        rule: ``dict(type='tevit')``, or ``type='seqformer'`` or ``'ifc'``, which also have the
+            option ``reach``.
 
     Raises:
-        InputError: no such rule, an argument it has not, or a length below 1.
+        InputError: there is no such rule, the rule has no such option, or a number is below 1.
+
+    Example:
+        >>> sample = build_clip_sampler(3, dict(type='ifc', reach=2))
+        >>> clip = sample(np.arange(10), key=5, rng=np.random.default_rng(0))
+        >>> len(clip), bool((abs(clip - 5) <= 2).all())
+        (3, True)
     """
     check_whole_number('data.train.clip_length', length, least=1)
     options = dict(rule)

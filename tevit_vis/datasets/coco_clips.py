@@ -54,11 +54,12 @@ YTVIS2019 = {
     'tennis racket': 'tennis_racket',
 }
 YTVIS2021 = {**YTVIS2019, 'car': 'car', 'bird': 'bird', 'frisbee': 'flying_disc'}
-# What COCO's classes are called in a public data set. COCO's mouse belongs to a computer.
+# The names of COCO's classes in the public data sets. COCO's mouse is a computer mouse.
 CATEGORY_MAPS = {
     'ytvis2019': YTVIS2019,
     'ytvis2021': YTVIS2021,
-    # As SeqFormer's code has it, which takes the number of the animal in 2021 for that of 2019.
+    # SeqFormer's code also maps COCO's mouse, with the category id of the 2021 mouse: in 2019 that
+    # is the id of the fox.
     'ytvis2019_official': {**YTVIS2019, 'mouse': 'fox'},
     'ytvis2021_official': {
         **{name: target for name, target in YTVIS2021.items() if name != 'frisbee'},
@@ -67,10 +68,10 @@ CATEGORY_MAPS = {
 }
 
 ROTATION = 20.0  # degrees, either way
-SHIFT = 0.1  # of width and height
-PERSPECTIVE = 0.08  # standard deviation of how far corners move inwards, of width and height
-HUE, BRIGHTNESS = 5, 40  # steps of 255, either way; saturation like hue
-BLUR_SHARE, BLUR_SIZES = 0.25, (9, 11)  # share of the views, pixels
+SHIFT = 0.1  # at most, as a part of width and height
+PERSPECTIVE = 0.08  # how far corners move: standard deviation, as a part of width and height
+HUE, BRIGHTNESS = 5, 40  # largest shift either way, of 255; saturation shifts as hue does
+BLUR_PROBABILITY, BLUR_SIZES = 0.25, (9, 11)  # of a view; lengths in pixels
 
 
 @DATASETS.register_module()
@@ -80,15 +81,16 @@ class CocoClipDataset(YouTubeVISDataset):
     Args:
         ann_file: the JSON file.
         img_prefix: folder that file names are relative to.
-        pipeline: mmdet transforms of one frame. Those of a clip's frames all draw alike.
-        categories: name of the public table that labels are of.
+        pipeline: mmdet transforms of one frame; they draw the same random numbers for all frames
+            of a clip.
+        categories: name of the public table that defines the labels (``datasets/categories.py``).
         category_map: name of a map from COCO's classes, one of ``CATEGORY_MAPS``; instances of
-            classes that it does not have are left out.
-        max_instances: images with more are left out, as are images with none.
+            other classes are left out.
+        max_instances: images with more instances, or with none, are left out.
         clip_length: frames of a training clip.
 
     Raises:
-        InputError: a file, a map or a table that cannot be used.
+        InputError: the file, the map or the table cannot be used.
     """
 
     def __init__(
@@ -114,35 +116,37 @@ class CocoClipDataset(YouTubeVISDataset):
         super().__init__(ann_file, img_prefix, pipeline, categories, clip_length)
 
     def read_content(self) -> dict[str, Any]:
-        """The kept images and instances in YouTube-VIS layout, categories of the target table."""
+        """Returns the images to use and their instances in YouTube-VIS layout, with the categories
+        of the target table.
+        """
         content = read_annotation_file(self.ann_file)
         return select_images(
             content, self.ann_file, self.category_map, self.target_table, self.max_instances
         )
 
-    def load_clip(self, draw: SeededIndex) -> TrainClip:
-        """The image of an item and views of it, in random order."""
-        place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1
-        video = self.videos[place]
+    def load_clip(self, item: SeededIndex) -> TrainClip:
+        """Returns a clip of an image and random views of it; the image has a random position."""
+        video_index = int(np.searchsorted(self.first_item, item.index, side='right')) - 1
+        video = self.videos[video_index]
         image = self.pipeline.read(self.frame_path(video, 0))
         self._check_size(image['img'].shape, video, 0, self.frame_path(video, 0))
         size = (video.height, video.width)
-        instances = self.instances.of_frame(int(self.first_frame[place]), size)
-        instances = visible(instances, ~instances.crowd)
-        rng = np.random.default_rng(draw.seed)
-        original = int(rng.integers(self.clip_length))  # place of the image itself
+        instances = self.instances.of_frame(int(self.first_frame[video_index]), size)
+        instances = select_instances(instances, ~instances.crowd)
+        rng = np.random.default_rng(item.seed)
+        image_position = int(rng.integers(self.clip_length))  # in the clip
         frames = []
-        for number in range(self.clip_length):
-            pixels, seen = image['img'], instances
-            if number != original:
-                pixels, seen = random_view(pixels, instances, rng)
-            frames.append(self._transformed(image, pixels, seen, draw.seed))
-        return TrainClip.of_frames(frames)
+        for position in range(self.clip_length):
+            pixels, view_instances = image['img'], instances
+            if position != image_position:
+                pixels, view_instances = random_view(pixels, instances, rng)
+            frames.append(self._train_frame(image, pixels, view_instances, item.seed))
+        return TrainClip.from_frames(frames)
 
-    def _transformed(
+    def _train_frame(
         self, image: dict, pixels: np.ndarray, instances: AnnotatedFrame, seed: int
     ) -> TrainFrame:
-        with seeded(seed):  # every frame's transforms draw the same
+        with seeded(seed):  # all frames draw the same random numbers
             return self.pipeline.train_frame(dict(image, img=pixels), instances)
 
 
@@ -153,46 +157,65 @@ def select_images(
     target_table: Mapping[int, str],
     max_instances: int,
 ) -> dict[str, Any]:
-    """A COCO file's images with 1 to ``max_instances`` instances of mapped classes, and those, in
-    YouTube-VIS layout.
+    """Selects the images of a COCO file with 1 to ``max_instances`` instances of mapped classes.
 
-    What is left out is counted and logged.
+    How many images and annotations are left out is logged.
+
+    Args:
+        content: of the COCO file.
+        path: names the file in errors.
+        category_map: {name of a COCO class: name of a class of the target table}.
+        target_table: {category id: name}.
+        max_instances: of an image; crowds are not counted.
+
+    Returns:
+        The selected images and their instances in YouTube-VIS layout, with the categories of the
+        target table.
 
     Raises:
-        InputError: a class that the table lacks, or no image is left.
+        InputError: the map leads to a class that the table lacks, or no image is left.
     """
-    ids = {name: category for category, name in target_table.items()}
-    absent = [target for target in category_map.values() if target not in ids]
-    if absent:
+    target_id_of = {name: category for category, name in target_table.items()}
+    unknown_classes = [name for name in category_map.values() if name not in target_id_of]
+    if unknown_classes:
         raise InputError(
             f'CocoClipDataset: category_map must lead to classes of its categories, '
-            f'but {absent[0]} is none'
+            f'but {unknown_classes[0]} is none'
         )
-    own = file_categories(content, path)
-    target = {
-        number: ids[category_map[own[number]]] for number in own if own[number] in category_map
+    coco_names = file_categories(content, path)
+    new_id_of = {
+        number: target_id_of[category_map[coco_names[number]]]
+        for number in coco_names
+        if coco_names[number] in category_map
     }
-    checked = images_as_videos(content, path)
-    entries = [
-        {**entry, 'category_id': target[entry['category_id']]}
-        for entry in checked['annotations']
-        if entry.get('category_id') in target
+    as_videos = images_as_videos(content, path)
+    mapped_entries = [
+        {**entry, 'category_id': new_id_of[entry['category_id']]}
+        for entry in as_videos['annotations']
+        if entry.get('category_id') in new_id_of
     ]
     counts: dict[Any, int] = {}
-    for entry in entries:
+    for entry in mapped_entries:
         if not entry.get('iscrowd'):
             counts[entry['video_id']] = counts.get(entry['video_id'], 0) + 1
     videos = [
-        video for video in checked['videos'] if 1 <= counts.get(video['id'], 0) <= max_instances
+        video for video in as_videos['videos'] if 1 <= counts.get(video['id'], 0) <= max_instances
     ]
-    kept = {video['id'] for video in videos}
-    crowded = sum(count > max_instances for count in counts.values())
-    total, all_entries = len(checked['videos']), len(checked['annotations'])
+    kept_ids = {video['id'] for video in videos}
+    num_too_full = sum(count > max_instances for count in counts.values())
+    num_images, num_entries = len(as_videos['videos']), len(as_videos['annotations'])
     get_root_logger().info(
         '%s: %d of %d images are left (%d have no instance of the mapped classes, %d more than '
         '%d); %d of %d annotations are of %d classes that the map does not have',
-        *(path, len(videos), total, total - len(videos) - crowded, crowded, max_instances),
-        *(all_entries - len(entries), all_entries, len(own) - len(target)),
+        *(
+            path,
+            len(videos),
+            num_images,
+            num_images - len(videos) - num_too_full,
+            num_too_full,
+            max_instances,
+        ),
+        *(num_entries - len(mapped_entries), num_entries, len(coco_names) - len(new_id_of)),
     )
     if not videos:
         raise InputError(
@@ -203,7 +226,7 @@ def select_images(
     return {
         **content,
         'videos': videos,
-        'annotations': [entry for entry in entries if entry['video_id'] in kept],
+        'annotations': [entry for entry in mapped_entries if entry['video_id'] in kept_ids],
         'categories': categories,
     }
 
@@ -211,17 +234,20 @@ def select_images(
 def random_view(
     image: np.ndarray, instances: AnnotatedFrame, rng: np.random.Generator
 ) -> tuple[np.ndarray, AnnotatedFrame]:
-    """An image turned, shifted, tilted, recoloured and perhaps blurred, and what is left in it.
+    """Rotates, shifts, tilts, recolours and perhaps blurs an image.
 
     Args:
         image: [H, W, 3] uint8, BGR.
         instances: of the image.
+
+    Returns:
+        The view, of the size of the image, and the instances that are visible in it.
     """
     height, width = image.shape[:2]
     matrix = random_homography(width, height, rng)
     view = cv2.warpPerspective(image, matrix, (width, height))
     view = random_colours(view, rng)
-    if rng.random() < BLUR_SHARE:
+    if rng.random() < BLUR_PROBABILITY:
         view = motion_blur(view, int(rng.choice(BLUR_SIZES)), rng.uniform(0, 360))
     masks = [
         cv2.warpPerspective(
@@ -233,23 +259,25 @@ def random_view(
     rles = encode_masks(torch.from_numpy(stacked))
     corners = mask_boxes(rles).astype(np.float32)
     corners[:, 2:] += corners[:, :2]  # x y width height -> x1 y1 x2 y2
-    moved = replace(instances, boxes=corners, masks=rles)
-    return view, visible(moved, stacked.any(axis=(1, 2)))
+    view_instances = replace(instances, boxes=corners, masks=rles)
+    return view, select_instances(view_instances, stacked.any(axis=(1, 2)))
 
 
-def visible(instances: AnnotatedFrame, kept: np.ndarray) -> AnnotatedFrame:
-    """Those of ``kept`` [G] bool."""
+def select_instances(instances: AnnotatedFrame, is_kept: np.ndarray) -> AnnotatedFrame:
+    """Returns the instances for which ``is_kept`` [G] (bool) is True."""
     return AnnotatedFrame(
-        boxes=instances.boxes[kept],
-        labels=instances.labels[kept],
-        ids=instances.ids[kept],
-        masks=[mask for mask, keep in zip(instances.masks, kept) if keep],
-        crowd=instances.crowd[kept],
+        boxes=instances.boxes[is_kept],
+        labels=instances.labels[is_kept],
+        ids=instances.ids[is_kept],
+        masks=[mask for mask, keep in zip(instances.masks, is_kept) if keep],
+        crowd=instances.crowd[is_kept],
     )
 
 
 def random_homography(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """A rotation about the centre and a shift, then a tilt that pulls the corners out: [3, 3]."""
+    """Returns the matrix [3, 3] of a rotation about the centre, a shift, and a tilt that moves
+    points near the corners outwards.
+    """
     centre = (width - 1) / 2, (height - 1) / 2
     motion = np.eye(3)
     motion[:2] = cv2.getRotationMatrix2D(centre, rng.uniform(-ROTATION, ROTATION), 1.0)
@@ -264,7 +292,7 @@ def random_homography(width: int, height: int, rng: np.random.Generator) -> np.n
 
 
 def random_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Hue and saturation shifted by up to 5, brightness by up to 40 of 255."""
+    """Shifts hue and saturation of an image by up to 5 of 255, and brightness by up to 40."""
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL).astype(np.int16)
     hue, saturation = rng.integers(-HUE, HUE + 1, 2)
     hsv[..., 0] = (hsv[..., 0] + hue) % 256
@@ -274,7 +302,14 @@ def random_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def motion_blur(image: np.ndarray, size: int, angle: float) -> np.ndarray:
-    """Blurred along a line of ``size`` pixels at ``angle`` degrees."""
+    """Blurs an image along a line of ``size`` pixels at ``angle`` degrees.
+
+    Example:
+        >>> image = np.zeros((3, 5, 3), np.uint8)
+        >>> image[1, 2] = 90
+        >>> motion_blur(image, size=3, angle=0)[1, :, 0].tolist()
+        [0, 30, 30, 30, 0]
+    """
     line = np.zeros((size, size), np.float32)
     line[size // 2] = 1
     turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), angle, 1.0)

@@ -12,6 +12,9 @@ from tevit_vis.utils.errors import InputError
 
 from .ytvis import YouTubeVISDataset
 
+# A key of COCO's annotations, and the key of the list that has one entry per frame.
+PER_FRAME_KEYS = {'segmentation': 'segmentations', 'bbox': 'bboxes', 'area': 'areas'}
+
 
 @DATASETS.register_module()
 class CocoImageDataset(YouTubeVISDataset):
@@ -21,15 +24,20 @@ class CocoImageDataset(YouTubeVISDataset):
     """
 
     def read_content(self) -> dict[str, Any]:
-        """The file in YouTube-VIS layout."""
+        """Returns the content of the file in YouTube-VIS layout."""
         return images_as_videos(read_annotation_file(self.ann_file), self.ann_file)
 
 
 def images_as_videos(content: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The content of a COCO file in YouTube-VIS layout; ids stay as they are.
+    """Returns the content of a COCO file in YouTube-VIS layout; ids stay as they are.
 
     Raises:
-        InputError: it has no images, or an entry that cannot be read.
+        InputError: the file has no images, or an entry breaks the layout.
+
+    Example:
+        >>> content = {'images': [{'id': 1, 'file_name': 'a.jpg'}]}
+        >>> images_as_videos(content, 'a.json')['videos'][0]['file_names']
+        ['a.jpg']
     """
     images = content.get('images')
     if not isinstance(images, list) or not images:
@@ -45,12 +53,12 @@ def images_as_videos(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     for index, entry in enumerate(annotation_entries(content, path)):
         where = f'{path}: annotations[{index}]'
         _check_ids(entry, ('image_id', 'category_id'), where)
-        video = {key: value for key, value in entry.items() if key not in PER_IMAGE}
-        video['video_id'] = entry['image_id']
-        for key, name in PER_IMAGE.items():
+        track_entry = {key: value for key, value in entry.items() if key not in PER_FRAME_KEYS}
+        track_entry['video_id'] = entry['image_id']
+        for key, list_key in PER_FRAME_KEYS.items():
             if entry.get(key) is not None:
-                video[name] = [entry[key]]
-        annotations.append(video)
+                track_entry[list_key] = [entry[key]]
+        annotations.append(track_entry)
     return {**content, 'videos': videos, 'annotations': annotations}
 
 
@@ -59,6 +67,3 @@ def _check_ids(entry: Mapping[str, Any], names: tuple[str, ...], where: str) -> 
         value = entry.get(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise InputError(f'{where}: "{name}" must be a whole number, but got {value!r}')
-
-
-PER_IMAGE = {'segmentation': 'segmentations', 'bbox': 'bboxes', 'area': 'areas'}

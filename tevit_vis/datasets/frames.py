@@ -1,4 +1,4 @@
-"""One frame, from a file or an array to the network's input."""
+"""Prepares one frame, from a file or an array, for the network."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TRAIN_KEYS = ('img', 'img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids'
 
 
 class Frame(NamedTuple):
-    """A frame as the network takes it."""
+    """A frame, prepared for the network."""
 
     img: torch.Tensor  # [3, H, W], normalised and padded
     meta: dict  # img_shape, pad_shape, ori_shape, scale_factor, ...
 
 
 class TrainFrame(NamedTuple):
-    """A frame and its G instances as the network takes them."""
+    """A frame and its G instances, prepared for the network."""
 
     img: torch.Tensor  # [3, H, W], normalised and padded
     meta: dict
@@ -39,10 +39,10 @@ class TrainFrame(NamedTuple):
 
 
 class FramePipeline:
-    """mmdet's pipeline, one frame at a time.
+    """Runs a pipeline of mmdet transforms on one frame at a time.
 
     Args:
-        transforms: configs of the steps, or a dict of them by name; the first reads a file.
+        transforms: configs of the steps, or a dict {name: config}; the first step reads a file.
 
     Raises:
         InputError: the first step does not read a file.
@@ -59,21 +59,21 @@ class FramePipeline:
         self.transform = Compose(steps[1:])
 
     def read(self, path: str) -> dict:
-        """Decode an image file into mmdet's ``results`` dict.
+        """Decodes an image file into mmdet's ``results`` dict.
 
         Raises:
-            InputError: the file is absent or is no image.
+            InputError: the file is absent or is not an image.
         """
         with image_faults(path):
             return self.load(dict(img_info=dict(filename=path), img_prefix=None))
 
     def from_file(self, path: str) -> Frame:
-        """The frame in an image file."""
-        return self._finish(self.read(path))
+        """Returns the frame of an image file."""
+        return self._to_frame(self.read(path))
 
     def from_array(self, image: np.ndarray) -> Frame:
-        """The frame in an array [H, W, 3] (uint8, BGR)."""
-        return self._finish(
+        """Returns the frame of an image [H, W, 3] (uint8, BGR)."""
+        return self._to_frame(
             dict(
                 filename=None,
                 ori_filename=None,
@@ -85,21 +85,25 @@ class FramePipeline:
         )
 
     def train_frame(self, image: dict, instances: AnnotatedFrame) -> TrainFrame:
-        """The frame of ``read`` with its instances, crowds left out.
+        """Returns a frame with its instances; crowds are left out.
+
+        Args:
+            image: what ``read`` returns.
+            instances: those of the frame.
 
         Raises:
-            InputError: the pipeline does not collect what training needs.
+            InputError: the pipeline drops the frame or does not collect what training needs.
         """
-        kept = ~instances.crowd
-        masks = [mask for mask, keep in zip(instances.masks, kept) if keep]
+        is_kept = ~instances.crowd
+        masks = [mask for mask, keep in zip(instances.masks, is_kept) if keep]
         height, width = image['img_shape'][:2]
         results = dict(
             image,
             img_info=dict(image['img_info'], height=height, width=width),
             ann_info=dict(
-                bboxes=instances.boxes[kept],
-                # Transforms that drop instances drop their labels: places among the labels tell
-                # afterwards which ones are left.
+                bboxes=instances.boxes[is_kept],
+                # Transforms that drop an instance drop its label. The labels are indices here, so
+                # that they tell afterwards which instances are left.
                 labels=np.arange(len(masks)),
                 masks=masks,
             ),
@@ -120,17 +124,18 @@ class FramePipeline:
                 f'data.train.pipeline: must collect {", ".join(TRAIN_KEYS)}, '
                 f'but {", ".join(missing)} is not there'
             )
-        img, meta, bboxes, places, masks, _ = (_plain(collected[key]) for key in TRAIN_KEYS)
+        img, meta, bboxes, indices, masks, _ = (_unwrap(collected[key]) for key in TRAIN_KEYS)
         labels, ids = (
-            torch.as_tensor(values[kept])[places] for values in (instances.labels, instances.ids)
+            torch.as_tensor(values[is_kept])[indices]
+            for values in (instances.labels, instances.ids)
         )
         return TrainFrame(img, meta, bboxes, labels, masks, ids)
 
-    def _finish(self, results: dict) -> Frame:
+    def _to_frame(self, results: dict) -> Frame:
         collected = self.transform(results)
         return Frame(img=collected['img'].data, meta=collected['img_metas'].data)
 
 
-def _plain(value: object) -> object:
-    """What mmdet's DataContainer holds: clips are put together by ``datasets/loader.py``."""
+def _unwrap(value: object) -> object:
+    """Returns the value in mmdet's DataContainer, which ``datasets/loader.py`` does not need."""
     return value.data if isinstance(value, DataContainer) else value

@@ -1,7 +1,8 @@
-"""Several data sets as one, and one data set whose items come more often than once.
+"""Joins data sets into one, and repeats items of a data set.
 
-mmdet's ``ConcatDataset``, ``RepeatDataset`` and ``ClassBalancedDataset`` take plain numbers for
-items; ours bring a seed. ``build_dataset`` understands mmdet's configs of them all the same.
+mmdet's ``ConcatDataset``, ``RepeatDataset`` and ``ClassBalancedDataset`` accept only plain numbers
+as items, while our items also carry a seed. ``build_dataset`` accepts mmdet's configs of these
+classes and builds ours.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from .loader import SeededIndex, TrainClip
 
 
 def build_dataset(config: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
-    """Returns the data set of a config.
+    """Builds the data set of a config.
 
     Args:
-        config: of one of our data sets, or mmdet's config around such ones: a list of configs, a
-            list of ``ann_file``, ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``.
+        config: of one of our data sets, or one of mmdet's ways to combine them: a list of configs,
+            a list as ``ann_file``, ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``.
 
     Raises:
-        InputError: a wrapper that cannot be around clips, or a key that it does not have.
+        InputError: the config is of a wrapper that does not work with clips, or a key of it is
+            missing or unknown.
 
     Example:
         >>> build_dataset([])
@@ -74,28 +76,28 @@ def _check_keys(config: Mapping, *keys: str, optional: Sequence[str] = ()) -> No
 
 
 def _one_per_file(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A config with lists of ``ann_file``, and perhaps ``img_prefix``, as one config per file."""
+    """Splits a config with a list of ``ann_file``, and perhaps ``img_prefix``: one per file."""
     files, folders = config['ann_file'], config.get('img_prefix')
     if isinstance(folders, (list, tuple)) and len(folders) != len(files):
         raise InputError(
             f'data.train.img_prefix: must be one folder, or one for each of the {len(files)} '
             f'files of ann_file, but got {len(folders)}'
         )
-    parts = []
-    for number, file in enumerate(files):
+    configs = []
+    for index, file in enumerate(files):
         part = dict(copy.deepcopy(config), ann_file=file)
         if isinstance(folders, (list, tuple)):
-            part['img_prefix'] = folders[number]
-        parts.append(part)
-    return parts
+            part['img_prefix'] = folders[index]
+        configs.append(part)
+    return configs
 
 
 class ResampledDataset:
-    """The items of a data set in another number: some more often than once.
+    """A data set that repeats some items of another one.
 
     Args:
         dataset: of training clips.
-        items: [N] numbers of its items.
+        items: [N] indices into it.
     """
 
     def __init__(self, dataset: Any, items: np.ndarray) -> None:
@@ -104,8 +106,8 @@ class ResampledDataset:
         self.flag = dataset.flag[items]
 
     def __getattr__(self, name: str) -> Any:
-        """What else is asked for, such as ``CLASSES`` and ``videos``, is the data set's."""
-        if name == 'dataset':  # while it is unpickled
+        """Returns any other attribute, such as ``CLASSES``, of the data set that is wrapped."""
+        if name == 'dataset':  # not set yet while pickle restores the object
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -114,20 +116,20 @@ class ResampledDataset:
 
     def __getitem__(self, item: int | SeededIndex) -> TrainClip:
         """A training clip, see ``YouTubeVISDataset``."""
-        return self.dataset[_at(item, int(self.items[_number(item)]))]
+        return self.dataset[_with_index(item, int(self.items[_index_of(item)]))]
 
     def get_cat_ids(self, item: int) -> list[int]:
         """Labels of the key frame of an item."""
         return self.dataset.get_cat_ids(int(self.items[item]))
 
 
-def _number(item: int | SeededIndex) -> int:
+def _index_of(item: int | SeededIndex) -> int:
     return item.index if isinstance(item, SeededIndex) else item
 
 
-def _at(item: int | SeededIndex, number: int) -> int | SeededIndex:
-    """An item of another number, with the same seed."""
-    return SeededIndex(number, item.seed) if isinstance(item, SeededIndex) else number
+def _with_index(item: int | SeededIndex, index: int) -> int | SeededIndex:
+    """Returns the item with another index and the same seed."""
+    return SeededIndex(index, item.seed) if isinstance(item, SeededIndex) else index
 
 
 @DATASETS.register_module()
@@ -135,10 +137,10 @@ class JointDataset:
     """Training clips of several data sets, one after the other.
 
     Args:
-        datasets: their configs.
+        datasets: configs of the data sets.
 
     Raises:
-        InputError: none, or some with other categories.
+        InputError: there is none, or their categories or clip lengths differ.
     """
 
     def __init__(self, datasets: Sequence[dict]) -> None:
@@ -158,7 +160,7 @@ class JointDataset:
                 f'data.train.datasets: clip_length must be the same in all, but is {lengths}'
             )
         self.clip_length = lengths[0]
-        self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
+        self.ends = np.cumsum([len(dataset) for dataset in self.datasets])  # items up to each end
         self.flag = np.concatenate([dataset.flag for dataset in self.datasets])
 
     @property
@@ -168,28 +170,30 @@ class JointDataset:
 
     @property
     def ann_file(self) -> str:
-        """Of all data sets, for messages."""
+        """The files of all data sets, for messages."""
         return ', '.join(dataset.ann_file for dataset in self.datasets)
 
     @property
     def videos(self) -> list[Video]:
-        """Of all data sets."""
+        """The videos of all data sets."""
         return [video for dataset in self.datasets for video in dataset.videos]
 
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def _place(self, number: int) -> tuple[Any, int]:
-        """The data set of an item, and its number there."""
-        place = int(np.searchsorted(self.ends, number, side='right'))
-        return self.datasets[place], number - (int(self.ends[place - 1]) if place else 0)
+    def _locate(self, index: int) -> tuple[Any, int]:
+        """Returns the data set of an item, and the index of the item there."""
+        dataset_index = int(np.searchsorted(self.ends, index, side='right'))
+        return self.datasets[dataset_index], index - (
+            int(self.ends[dataset_index - 1]) if dataset_index else 0
+        )
 
     def __getitem__(self, item: int | SeededIndex) -> TrainClip:
         """A training clip, see ``YouTubeVISDataset``."""
-        dataset, number = self._place(_number(item))
-        return dataset[_at(item, number)]
+        dataset, index = self._locate(_index_of(item))
+        return dataset[_with_index(item, index)]
 
     def get_cat_ids(self, item: int) -> list[int]:
         """Labels of the key frame of an item."""
-        dataset, number = self._place(item)
-        return dataset.get_cat_ids(number)
+        dataset, index = self._locate(item)
+        return dataset.get_cat_ids(index)

@@ -1,7 +1,7 @@
-"""Batches of training clips: which clips, in which order, and how they are put together.
+"""Batches of training clips: which clips, in which order, and how they are collated.
 
-The seed of a run and the number of an iteration decide on a batch, whatever the number of workers
-and processes, and wherever a run was taken up again.
+A batch depends on the seed of the run and the number of the iteration only: not on the number of
+workers and processes, nor on where a run was resumed.
 
 Letters: B clips, T frames, G instances of a frame.
 """
@@ -26,7 +26,7 @@ from .frames import TrainFrame
 
 
 class SeededIndex(NamedTuple):
-    """An item of a data set together with the seed of all that is random about it."""
+    """The index of an item of a data set, and the seed for everything random about the item."""
 
     index: int
     seed: int
@@ -34,7 +34,7 @@ class SeededIndex(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainClip:
-    """A clip of T frames as the network takes it.
+    """A training clip of T frames, prepared for the network.
 
     Args:
         img: [T, 3, H, W], normalised and padded.
@@ -53,11 +53,11 @@ class TrainClip:
     gt_ids: list[torch.Tensor]
 
     @classmethod
-    def of_frames(cls, frames: Sequence[TrainFrame]) -> TrainClip:
-        """Frames in the order in which the network sees them.
+    def from_frames(cls, frames: Sequence[TrainFrame]) -> TrainClip:
+        """Returns a clip of frames, in the order in which the network sees them.
 
         Raises:
-            InputError: they differ in size.
+            InputError: the frames differ in size.
         """
         img, metas, boxes, labels, masks, ids = zip(*frames)
         if len({frame.shape for frame in img}) > 1:
@@ -70,7 +70,10 @@ class TrainClip:
 
 
 def collate_clips(clips: Sequence[TrainClip]) -> dict:
-    """The arguments of ``ClipDetector.forward_train``; frames are padded to the largest clip's."""
+    """Returns the arguments of ``ClipDetector.forward_train``.
+
+    Frames are padded to the height and width of the largest clip.
+    """
     height = max(clip.img.shape[2] for clip in clips)
     width = max(clip.img.shape[3] for clip in clips)
     padded = [
@@ -83,16 +86,23 @@ def collate_clips(clips: Sequence[TrainClip]) -> dict:
 
 
 class ClipBatchSampler(Sampler):
-    """Endless batches of ``SeededIndex``; each epoch takes every item once, in a new order.
+    """Yields endless batches of ``SeededIndex``; each epoch goes through all items in a new order.
 
-    Clips of a batch are of one orientation group, so that little is padded. Processes take turns
-    in one common batch: two processes with one clip see what one process with two clips sees.
+    The clips of a batch belong to one orientation group, so that little is padded. Each process
+    takes its part of one global batch: two processes with one clip each see the same clips as one
+    process with two.
 
     Args:
         groups: orientation group of each item.
-        batch_size: clips of a batch of this process.
+        batch_size: clips per batch of this process.
         seed: of the run.
-        rank, world_size: this process and the number of all.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Example:
+        >>> sampler = ClipBatchSampler(np.zeros(4), batch_size=2, seed=0)
+        >>> sorted(sampler.epoch_batches(0).ravel().tolist())
+        [0, 1, 2, 3]
     """
 
     def __init__(
@@ -107,10 +117,11 @@ class ClipBatchSampler(Sampler):
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.world_size = rank, world_size
-        self.start = 0  # the iteration that begins: set when a run is taken up again
-        common = batch_size * world_size
+        self.start = 0  # the first iteration; set when a run is resumed
+        global_batch_size = batch_size * world_size
         self.batches_per_epoch = sum(
-            -(-int(count) // common) for count in np.unique(self.groups, return_counts=True)[1]
+            -(-int(count) // global_batch_size)
+            for count in np.unique(self.groups, return_counts=True)[1]
         )
 
     def __len__(self) -> int:
@@ -119,25 +130,26 @@ class ClipBatchSampler(Sampler):
     def __iter__(self) -> Iterator[list[SeededIndex]]:
         iteration = self.start
         while True:
-            epoch, place = divmod(iteration, self.batches_per_epoch)
-            for batch in self.epoch_batches(epoch)[place:]:
-                first = self.rank * self.batch_size
-                mine = range(first, first + self.batch_size)
+            epoch, first_batch = divmod(iteration, self.batches_per_epoch)
+            for batch in self.epoch_batches(epoch)[first_batch:]:
+                first_slot = self.rank * self.batch_size
+                own_slots = range(first_slot, first_slot + self.batch_size)
                 yield [
-                    SeededIndex(int(batch[s]), mixed_seed(self.seed, iteration, s)) for s in mine
+                    SeededIndex(int(batch[slot]), mixed_seed(self.seed, iteration, slot))
+                    for slot in own_slots
                 ]
                 iteration += 1
 
     def epoch_batches(self, epoch: int) -> np.ndarray:
-        """Items of an epoch's common batches: [batches, batch_size * world_size]."""
+        """Returns the items of an epoch's global batches: [batches, batch_size * world_size]."""
         rng = np.random.default_rng([self.seed, epoch])
-        common = self.batch_size * self.world_size
+        global_batch_size = self.batch_size * self.world_size
         batches = []
         for group in np.unique(self.groups):
             items = rng.permutation(np.flatnonzero(self.groups == group))
             # The last batch is filled up with the first items.
-            filled = np.resize(items, -(-len(items) // common) * common)
-            batches.append(filled.reshape(-1, common))
+            filled = np.resize(items, -(-len(items) // global_batch_size) * global_batch_size)
+            batches.append(filled.reshape(-1, global_batch_size))
         return rng.permutation(np.concatenate(batches))
 
 
@@ -150,15 +162,18 @@ def build_train_loader(
     world_size: int,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """An endless loader of training batches.
+    """Returns an endless loader of training batches.
 
     Args:
-        dataset: of ``SeededIndex -> TrainClip``, with orientation groups as ``flag``.
-        samples_per_gpu: clips of a batch of this process.
+        dataset: maps a ``SeededIndex`` to a ``TrainClip``; its ``flag`` is the orientation group
+            of each item.
+        samples_per_gpu: clips per batch of this process.
         workers_per_gpu: processes that load clips; 0 loads in this process.
         seed: of the run.
-        rank, world_size: this process and the number of all.
-        pin_memory: for a GPU, which then copies batches while it computes.
+        rank: number of this process.
+        world_size: number of processes.
+        pin_memory: whether batches are put into pinned memory, from which a GPU copies while it
+            computes.
     """
     sampler = ClipBatchSampler(dataset.flag, samples_per_gpu, seed, rank, world_size)
     return DataLoader(
@@ -166,13 +181,13 @@ def build_train_loader(
         batch_sampler=sampler,
         num_workers=workers_per_gpu,
         collate_fn=collate_clips,
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=_limit_worker_threads,
         pin_memory=pin_memory,
         multiprocessing_context='fork' if workers_per_gpu else None,
     )
 
 
-def _quiet_worker(worker: int) -> None:
-    """One thread per worker: they already share the cores."""
+def _limit_worker_threads(worker: int) -> None:
+    """Limits a worker to one thread, since the workers already share the cores."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

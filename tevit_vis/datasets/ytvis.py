@@ -1,4 +1,4 @@
-"""Videos in YouTube-VIS layout: training clips, and frames to test on."""
+"""A data set in YouTube-VIS layout: clips to train on, and videos to test on."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ logger = logging.getLogger(__name__)
 class YouTubeVISDataset:
     """The videos of a file in YouTube-VIS layout: YouTube-VIS 2019 to 2022, OVIS, own data.
 
-    For training, an item is a clip around one key frame; items are the frames that have an
-    instance, or all frames where the file has no instance. For testing, an item is a video.
+    In training, an item is a clip around a key frame. Every frame that has an instance is a key
+    frame, or every frame if the file has no instance at all. In testing, an item is a video.
 
     Args:
         ann_file: the JSON file.
         img_prefix: folder that ``file_names`` are relative to.
-        pipeline: mmdet transforms of one frame. Those of a clip's frames all draw alike.
+        pipeline: mmdet transforms of one frame; they draw the same random numbers for all frames
+            of a clip.
         categories: name of a public table (``datasets/categories.py``) that the model was trained
             with, or None to take the file's own categories.
         clip_length: frames of a training clip.
-        clip_sampler: which frames those are, see ``datasets/clip_sampler.py``.
-        annotated_only: take frames with an instance only.
-        test_mode: whole videos, without annotations.
+        clip_sampler: rule that chooses these frames, see ``datasets/clip_sampler.py``.
+        annotated_only: whether clips consist of frames with an instance only.
+        test_mode: whether items are whole videos without annotations.
 
     Raises:
         InputError: the file or the folder is absent, or the file breaks the layout.
@@ -76,30 +77,31 @@ class YouTubeVISDataset:
             self._list_key_frames(annotated_only)
 
     def read_content(self) -> dict:
-        """The annotation file, in YouTube-VIS layout; others override it."""
+        """Returns the content of the file in YouTube-VIS layout; other layouts override it."""
         return read_annotation_file(self.ann_file)
 
     def _list_key_frames(self, annotated_only: bool) -> None:
-        """Frames to train with, video after video, in flat arrays."""
+        """Lists the key frames of all videos, one video after the other, in flat arrays."""
         counts = [video.num_frames for video in self.videos]
-        self.first_frame = np.cumsum([0, *counts])  # [V + 1], frames count through all videos
-        frames = [np.arange(count, dtype=np.int32) for count in counts]
+        self.first_frame = np.cumsum([0, *counts])  # [V + 1], counted through all videos
+        frames_per_video = [np.arange(count, dtype=np.int32) for count in counts]
         if annotated_only:
             annotated = [
                 self.instances.annotated(first, last).astype(np.int32)
                 for first, last in zip(self.first_frame[:-1], self.first_frame[1:])
             ]
             if any(map(len, annotated)):
-                frames = annotated
+                frames_per_video = annotated
             else:
                 logger.warning('%s: has no instance: training sees background only', self.ann_file)
-        for index, usable in enumerate(frames):
-            if len(usable):
-                self._check_first_image(self.videos[index], int(usable[0]))
-        self.key_frames = np.concatenate(frames)
-        self.first_key = np.cumsum([0, *map(len, frames)])  # [V + 1]
-        upright = np.array([video.height > video.width for video in self.videos], np.uint8)
-        self.flag = np.repeat(upright, np.diff(self.first_key))  # mmdet's name: orientation groups
+        for video_index, frames_of_video in enumerate(frames_per_video):
+            if len(frames_of_video):
+                self._check_first_image(self.videos[video_index], int(frames_of_video[0]))
+        self.key_frames = np.concatenate(frames_per_video)
+        self.first_item = np.cumsum([0, *map(len, frames_per_video)])  # [V + 1]
+        is_portrait = np.array([video.height > video.width for video in self.videos], np.uint8)
+        # The orientation group of each item; the name is mmdet's.
+        self.flag = np.repeat(is_portrait, np.diff(self.first_item))
 
     def _check_first_image(self, video: Video, index: int) -> None:
         path = self.frame_path(video, index)
@@ -124,8 +126,9 @@ class YouTubeVISDataset:
         return len(self.videos) if self.test_mode else len(self.key_frames)
 
     def __getitem__(self, item: int | SeededIndex) -> TrainClip | dict:
-        """A training clip, drawn anew at each call unless ``item`` brings a seed; or a video as
-        ``img [T, 3, H, W]`` and T ``img_metas``.
+        """Returns a training clip; in test mode a video, ``img [T, 3, H, W]`` and T ``img_metas``.
+
+        Without a seed in ``item``, the random choices of a clip differ from call to call.
         """
         if self.test_mode:
             video = self.videos[int(item)]
@@ -139,30 +142,32 @@ class YouTubeVISDataset:
         return self.load_clip(item)
 
     def get_cat_ids(self, item: int) -> list[int]:
-        """Labels of the instances of an item's key frame, for mmdet's ``ClassBalancedDataset``."""
-        place = int(np.searchsorted(self.first_key, item, side='right')) - 1
-        frame = int(self.first_frame[place]) + int(self.key_frames[item])
+        """Returns the labels in an item's key frame, for mmdet's ``ClassBalancedDataset``."""
+        video_index = int(np.searchsorted(self.first_item, item, side='right')) - 1
+        frame = int(self.first_frame[video_index]) + int(self.key_frames[item])
         return self.instances.labels_of_frame(frame).tolist()
 
-    def load_clip(self, draw: SeededIndex) -> TrainClip:
-        """The clip of a key frame; the seed decides on its other frames and all transforms."""
-        place = int(np.searchsorted(self.first_key, draw.index, side='right')) - 1
-        usable = self.key_frames[self.first_key[place] : self.first_key[place + 1]]
-        key = draw.index - int(self.first_key[place])
-        numbers = self.clip_sampler(usable, key, np.random.default_rng(draw.seed))
+    def load_clip(self, item: SeededIndex) -> TrainClip:
+        """Returns the clip of a key frame; the seed determines all that is random about it."""
+        video_index = int(np.searchsorted(self.first_item, item.index, side='right')) - 1
+        frames_of_video = self.key_frames[
+            self.first_item[video_index] : self.first_item[video_index + 1]
+        ]
+        key = item.index - int(self.first_item[video_index])
+        frame_indices = self.clip_sampler(frames_of_video, key, np.random.default_rng(item.seed))
         frames = []
-        for number in numbers:
-            with seeded(draw.seed):  # every frame's transforms draw the same
-                frames.append(self._load_train_frame(place, int(number)))
-        return TrainClip.of_frames(frames)
+        for frame_index in frame_indices:
+            with seeded(item.seed):  # all frames draw the same random numbers
+                frames.append(self._load_train_frame(video_index, int(frame_index)))
+        return TrainClip.from_frames(frames)
 
-    def _load_train_frame(self, place: int, number: int) -> TrainFrame:
-        video = self.videos[place]
+    def _load_train_frame(self, video_index: int, frame_index: int) -> TrainFrame:
+        video = self.videos[video_index]
         size = video.height, video.width
-        instances = self.instances.of_frame(int(self.first_frame[place]) + number, size)
-        path = self.frame_path(video, number)
+        instances = self.instances.of_frame(int(self.first_frame[video_index]) + frame_index, size)
+        path = self.frame_path(video, frame_index)
         image = self.pipeline.read(path)
-        self._check_size(image['img'].shape, video, number, path)
+        self._check_size(image['img'].shape, video, frame_index, path)
         return self.pipeline.train_frame(image, instances)
 
     def _check_size(self, shape: tuple[int, ...], video: Video, index: int, path: str) -> None:
@@ -175,14 +180,14 @@ class YouTubeVISDataset:
             )
 
     def frame_path(self, video: Video, index: int) -> str:
-        """File of a frame."""
+        """Returns the path of a frame's image file."""
         return os.path.join(self.img_prefix, video.file_names[index])
 
     def load_frame(self, video: Video, index: int) -> Frame:
-        """Read a frame and prepare it for the network.
+        """Reads a frame and prepares it for the network.
 
         Raises:
-            InputError: the file is absent, is no image, or is not of the video's size.
+            InputError: the file is absent, is not an image, or does not have the video's size.
         """
         path = self.frame_path(video, index)
         frame = self.pipeline.from_file(path)
@@ -190,13 +195,14 @@ class YouTubeVISDataset:
         return frame
 
     def evaluate(self, results: Sequence[dict], metric: str = 'segm') -> dict[str, float]:
-        """Scores of a submission's entries, as ``segm_AP`` and so on (mmdet's entry).
+        """Returns the scores of a submission's entries as ``segm_AP`` and so on; mmdet's interface.
 
         Raises:
-            InputError: another metric, an entry that cannot be scored, or no annotations.
+            InputError: the metric is another one, an entry cannot be scored, or the file has no
+                annotations.
         """
         if metric != 'segm':
             raise InputError(f"evaluation.metric: must be 'segm', but got {metric!r}")
-        truth = parse_ground_truth(self.read_content(), self.ann_file)
-        scores = evaluate(truth, results)
-        return {f'segm_{name}': value for name, value in scores.stats.items()}
+        ground_truth = parse_ground_truth(self.read_content(), self.ann_file)
+        evaluation = evaluate(ground_truth, results)
+        return {f'segm_{name}': value for name, value in evaluation.stats.items()}

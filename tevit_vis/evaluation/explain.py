@@ -1,4 +1,4 @@
-"""Why a score is what it is: what of a submission does not count, and mistakes that are known."""
+"""Explains a score: which parts of a submission are not counted, and which mistakes it may have."""
 
 from __future__ import annotations
 
@@ -11,69 +11,72 @@ from .submission import submission_faults
 from .tubes import parse_ground_truth
 from .ytvis_eval import Evaluation, evaluate
 
-MUCH_BETTER = 0.1  # AP that a known mistake must cost to be named
-GOOD_ENOUGH = 0.75  # AP from which on no mistake is looked for
-MOST_FAULTS = 3  # that are shown
+MIN_GAIN = 0.1  # AP that a known mistake must cost to be reported
+HIGH_AP = 0.75  # AP from which no mistakes are looked for
+MAX_FAULTS = 3  # shown at most
 
 
 def explain_score(
     content: dict, results: Sequence[dict], evaluation: Evaluation, origin: str
 ) -> list[str]:
-    """Returns what keeps a submission from counting, and the mistakes that explain a low score.
+    """Returns lines on what does not count in a submission, and on mistakes that lower its score.
 
-    A mistake is named where the score without it is better by ``MUCH_BETTER``: category ids off by
-    one, categories that are others, masks whose height and width are swapped.
+    Three mistakes are looked for: category ids that are off by one, other categories, and masks
+    whose height and width are swapped. The first two are reported if AP without them would be
+    better by more than ``MIN_GAIN``.
 
     Args:
         content: of the annotation file.
-        results: entries of the submission, which can be scored.
-        evaluation: their scores.
-        origin: names the submission.
+        results: entries of the submission; they can be scored.
+        evaluation: the scores of the entries.
+        origin: names the submission in the lines.
     """
     faults = submission_faults(results, content, origin)
-    lines = faults[:MOST_FAULTS]
-    if len(faults) > MOST_FAULTS:
-        lines.append(f'{origin}: and {len(faults) - MOST_FAULTS} more faults (submission.py check)')
-    lines += _missing(content, results, origin)
+    lines = faults[:MAX_FAULTS]
+    if len(faults) > MAX_FAULTS:
+        lines.append(f'{origin}: and {len(faults) - MAX_FAULTS} more faults (submission.py check)')
+    lines += _videos_without_entries(content, results, origin)
     score = evaluation.stats['AP']
     if score < 0:
         lines.append(
             'AP is -1: there is nothing to find, since all annotations are crowds or there are none'
         )
-    if 0 <= score < GOOD_ENOUGH and results:
+    if 0 <= score < HIGH_AP and results:
         lines += _known_mistakes(content, results, score)
     return lines
 
 
-def _missing(content: dict, results: Sequence[dict], origin: str) -> list[str]:
-    """Videos with instances and without entries."""
-    wanted = {entry['video_id'] for entry in content['annotations'] if not entry.get('iscrowd')}
-    without = wanted - {entry['video_id'] for entry in results}
+def _videos_without_entries(content: dict, results: Sequence[dict], origin: str) -> list[str]:
+    """Returns a line on the videos that have instances but no entry; no line if there are none."""
+    with_instances = {
+        entry['video_id'] for entry in content['annotations'] if not entry.get('iscrowd')
+    }
+    without = with_instances - {entry['video_id'] for entry in results}
     if not without:
         return []
     return [
-        f'{origin}: {len(without)} of {len(wanted)} videos with instances have no entry '
+        f'{origin}: {len(without)} of {len(with_instances)} videos with instances have no entry '
         f'(first: video {min(without)}): what is in them counts as missed'
     ]
 
 
 def _known_mistakes(content: dict, results: Sequence[dict], score: float) -> list[str]:
-    """Mistakes without which the submission would score much better."""
-    truth = parse_ground_truth(content)
+    """Returns a line for each mistake that the submission seems to have."""
+    ground_truth = parse_ground_truth(content)
     lines = []
-    for change in (1, -1):
-        moved = [{**entry, 'category_id': entry['category_id'] + change} for entry in results]
-        better = evaluate(truth, moved).stats['AP']
-        if better > score + MUCH_BETTER:
+    for offset in (1, -1):
+        shifted = [{**entry, 'category_id': entry['category_id'] + offset} for entry in results]
+        new_ap = evaluate(ground_truth, shifted).stats['AP']
+        if new_ap > score + MIN_GAIN:
             lines.append(
-                f'category ids seem to be off by one: with {change:+d} AP would be {better:.3f}, '
+                f'category ids seem to be off by one: with {offset:+d} AP would be {new_ap:.3f}, '
                 f'not {score:.3f}'
             )
     if not lines:
-        better = _score_without_categories(content, results)
-        if better > score + MUCH_BETTER:
+        new_ap = _score_without_categories(content, results)
+        if new_ap > score + MIN_GAIN:
             lines.append(
-                f'categories seem to be others: with all of them as one AP would be {better:.3f}, '
+                f'categories seem to be others: with all of them as one AP would be {new_ap:.3f}, '
                 f'not {score:.3f}: compare the names and ids of the two files'
             )
     if _has_swapped_sizes(content, results):
@@ -85,17 +88,18 @@ def _known_mistakes(content: dict, results: Sequence[dict], score: float) -> lis
 
 
 def _score_without_categories(content: dict, results: Sequence[dict]) -> float:
-    one = {
+    """Returns the AP with all categories merged into one."""
+    merged_content = {
         **content,
         'categories': [{'id': 1, 'name': 'object'}],
         'annotations': [{**entry, 'category_id': 1} for entry in content['annotations']],
     }
-    merged = [{**entry, 'category_id': 1} for entry in results]
-    return float(evaluate(parse_ground_truth(one), merged).stats['AP'])
+    merged_results = [{**entry, 'category_id': 1} for entry in results]
+    return float(evaluate(parse_ground_truth(merged_content), merged_results).stats['AP'])
 
 
 def _has_swapped_sizes(content: Mapping[str, Any], results: Sequence[dict]) -> bool:
-    """Whether most masks have the size of their video the wrong way round."""
+    """Whether most masks have [width, height] of their video as their size."""
     sizes = {
         video.id: [video.height, video.width] for video in parse_videos(dict(content), 'truth')
     }
@@ -105,5 +109,5 @@ def _has_swapped_sizes(content: Mapping[str, Any], results: Sequence[dict]) -> b
         for mask in entry['segmentations']
         if mask is not None
     ]
-    swapped = sum(size != right and size[::-1] == right for size, right in pairs)
-    return swapped > len(pairs) / 2
+    num_swapped = sum(size != expected and size[::-1] == expected for size, expected in pairs)
+    return num_swapped > len(pairs) / 2

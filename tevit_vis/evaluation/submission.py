@@ -1,4 +1,4 @@
-"""The YouTube-VIS submission format: written, read and checked."""
+"""Writes, reads and checks files in the YouTube-VIS submission format."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json
 
-from .tubes import another_data_set, check_prediction
+from .tubes import check_prediction, other_data_set_message
 from .ytvis_eval import MAX_PREDICTIONS
 
 
 def video_entries(
     instances: VideoInstances, video_id: int, label_to_category: Sequence[int]
 ) -> list[dict]:
-    """Entries of ``results.json`` for one video: one per instance, with one RLE per frame."""
+    """Returns the ``results.json`` entries of a video: one per instance, with one RLE per frame."""
     return [
         {
             'video_id': video_id,
             'score': float(score),
             'category_id': label_to_category[label],
-            'segmentations': track,
+            'segmentations': segmentations,
         }
-        for label, score, track in zip(instances.labels, instances.scores, instances.segmentations)
+        for label, score, segmentations in zip(
+            instances.labels, instances.scores, instances.segmentations
+        )
     ]
 
 
 def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> dict:
-    """The instances of a single video, for a file of their own.
+    """Returns the instances of a single video as the content of a JSON file.
 
     Boxes are x1 y1 x2 y2 in pixels, per frame; masks are RLE per frame, null where there is none;
     times are seconds from the start of the video, where it has times.
@@ -57,16 +59,16 @@ def instances_to_json(instances: VideoInstances, class_names: Sequence[str]) -> 
 
 
 def frame_to_json(
-    found: FrameInstances, class_names: Sequence[str], min_score: float = 0.0
+    frame_instances: FrameInstances, class_names: Sequence[str], min_score: float = 0.0
 ) -> dict:
-    """The tracks in a frame of a stream whose best class is above ``min_score``, for a line of a
-    file.
+    """Returns the tracks in a frame of a stream as the content of one line of a JSON lines file.
 
-    Scores and categories are means so far; boxes are x1 y1 x2 y2 in pixels.
+    Tracks whose best class scores ``min_score`` or less are left out. Scores are means over the
+    stream so far, and decide on the category; boxes are x1 y1 x2 y2 in pixels.
     """
     return {
-        'frame': found.frame,
-        **({} if found.time is None else {'time': round(found.time, 6)}),
+        'frame': frame_instances.frame,
+        **({} if frame_instances.time is None else {'time': round(frame_instances.time, 6)}),
         'tracks': [
             {
                 'track': track,
@@ -76,7 +78,10 @@ def frame_to_json(
                 'segmentation': mask,
             }
             for track, scores, box, mask in zip(
-                found.tracks, found.class_scores, found.boxes.astype(float), found.masks
+                frame_instances.tracks,
+                frame_instances.class_scores,
+                frame_instances.boxes.astype(float),
+                frame_instances.masks,
             )
             if scores.max() > min_score
         ],
@@ -84,10 +89,11 @@ def frame_to_json(
 
 
 def read_results(path: str | os.PathLike) -> list[dict]:
-    """The entries of a results file, also of one that is packed for upload.
+    """Reads the entries of a results file, which may be packed for upload.
 
     Raises:
-        InputError: absent, no JSON, or no list; an archive without results.json.
+        InputError: the file is absent or is no JSON list, or an archive does not hold exactly one
+            JSON file.
     """
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         results = read_packed_json(path)
@@ -101,10 +107,10 @@ def read_results(path: str | os.PathLike) -> list[dict]:
 
 
 def read_packed_json(path: str | os.PathLike) -> object:
-    """The content of the one JSON file at the top of an archive.
+    """Reads the one JSON file at the top of an archive.
 
     Raises:
-        InputError: there is none, or more than one.
+        InputError: the archive holds none or more than one, or cannot be unpacked.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -124,23 +130,23 @@ def read_packed_json(path: str | os.PathLike) -> object:
 
 
 def submission_faults(results: Sequence[dict], content: dict, origin: str) -> list[str]:
-    """What a server would refuse or silently not count: a line for each fault.
+    """Returns one line for each fault that a server would refuse or silently not count.
 
     Args:
         results: entries of a submission.
         content: of the annotation file.
-        origin: names the submission.
+        origin: names the submission in the lines.
     """
     videos = {video.id: video for video in parse_videos(content, 'annotation file')}
     lengths = {key: video.num_frames for key, video in videos.items()}
     categories = file_categories(content, 'annotation file')
-    other = another_data_set(results, lengths)
-    faults = [f'{origin}: {other}'] if other else []
+    mismatch = other_data_set_message(results, lengths)
+    faults = [f'{origin}: {mismatch}'] if mismatch else []
     counts: Counter = Counter()
     for index, entry in enumerate(results):
         where = f'{origin}: [{index}]'
         try:
-            track = check_prediction(entry, lengths, where)
+            masks = check_prediction(entry, lengths, where)
         except InputError as error:
             faults.append(str(error))
             continue
@@ -152,27 +158,32 @@ def submission_faults(results: Sequence[dict], content: dict, origin: str) -> li
             )
         video = videos[entry['video_id']]
         size = [video.height, video.width]
-        wrong = [t for t, rle in enumerate(track) if rle and list(rle['size']) != size]
+        wrong = [t for t, rle in enumerate(masks) if rle and list(rle['size']) != size]
         if wrong:
             faults.append(
                 f'{where}: segmentations[{wrong[0]}] must have the size [height, width] of its '
                 f'video, {size}, or the frame counts nothing'
             )
-        if not any(track):
+        if not any(masks):
             faults.append(f'{where}: has no mask in any frame')
-    most = MAX_PREDICTIONS[-1]
+    limit = MAX_PREDICTIONS[-1]
     faults += [
-        f'{origin}: video {video}, category {category}: at most {most} entries count, '
+        f'{origin}: video {video}, category {category}: at most {limit} entries count, '
         f'but there are {count}'
         for (video, category), count in counts.items()
-        if count > most
+        if count > limit
     ]
     return faults
 
 
 def submission_summary(results: Sequence[dict], content: dict) -> str:
-    """How many entries a submission has, and for how many of the videos."""
+    """Returns how many entries a submission has, and for how many of the videos.
+
+    Example:
+        >>> submission_summary([{'video_id': 1}], {'videos': [{'id': 1}, {'id': 2}]})
+        '1 entries for 1 of 2 videos; 1 videos have none'
+    """
     videos = {entry['video_id'] for entry in results}
-    empty = len(content['videos']) - len(videos)
-    without = f'; {empty} videos have none' if empty else ''
-    return f'{len(results)} entries for {len(videos)} of {len(content["videos"])} videos{without}'
+    num_empty = len(content['videos']) - len(videos)
+    missing = f'; {num_empty} videos have none' if num_empty else ''
+    return f'{len(results)} entries for {len(videos)} of {len(content["videos"])} videos{missing}'

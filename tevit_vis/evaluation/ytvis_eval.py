@@ -16,7 +16,7 @@ from itertools import chain
 import numpy as np
 from terminaltables import AsciiTable
 
-from .tubes import GroundTruth, Tube, parse_results, tube_ious
+from .tubes import GroundTruth, MaskTube, parse_results, tube_ious
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
@@ -43,16 +43,16 @@ OCCLUSION_GROUPS = {'light': (0, 0.25), 'medium_occ': (0.25, 0.5), 'heavy': (0.5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a submission; -1 where there is no ground truth.
+    """The scores of a submission; -1 where there is no ground truth.
 
     Args:
-        categories: {id: name} in order of the K axis.
+        categories: {id: name}, in the order of axis K.
         precision: [T, R, K, A, M].
         recall: [T, K, A, M].
         scores: [T, R, K, A, M], score at which each recall level is reached.
         ious: {(video id, category id): [D, G]}, predictions from best to worst.
-        occlusion_precision: [T, R, K, O, M] of OVIS's groups, or None where the file does not
-            tell occlusion.
+        occlusion_precision: [T, R, K, O, M] of OVIS's groups, or None if the file does not have
+            occlusion levels.
         occlusion_recall: [T, K, O, M], or None.
     """
 
@@ -66,7 +66,7 @@ class Evaluation:
 
     @property
     def stats(self) -> dict[str, float]:
-        """The 12 numbers of the official summary; with OVIS's groups, 6 more."""
+        """The 12 numbers of the official summary, and 6 more of OVIS's groups if there are any."""
         stats = self._summary(slice(None))
         if self.occlusion_precision is not None and self.occlusion_recall is not None:
             for o, name in enumerate(OCCLUSION_GROUPS):
@@ -86,8 +86,8 @@ class Evaluation:
         areas = list(AREA_RANGES)
         stats = {'AP': _mean(precision[..., 0, -1])}
         for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
-            at = np.isclose(IOU_THRESHOLDS, threshold)
-            stats[name] = _mean(precision[at][..., 0, -1])
+            at_threshold = np.isclose(IOU_THRESHOLDS, threshold)
+            stats[name] = _mean(precision[at_threshold][..., 0, -1])
         for name in areas[1:]:
             stats[f'AP{name}'] = _mean(precision[..., areas.index(name), -1])
         for index, limit in enumerate(MAX_PREDICTIONS):
@@ -100,158 +100,174 @@ class Evaluation:
         return '\n'.join(f'{name:13} {value:7.4f}' for name, value in self.stats.items())
 
     def category_table(self) -> str:
-        """A line per category, with a dash where it has no ground truth."""
-        shown = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
-        rows = [['category', *shown]]
+        """Returns a table of the categories; a dash stands for a category without ground truth."""
+        columns = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
+        rows = [['category', *columns]]
         for category, stats in self.per_category.items():
-            values = [f'{stats[key]:.4f}' if stats[key] > -1 else '-' for key in shown]
+            values = [f'{stats[key]:.4f}' if stats[key] > -1 else '-' for key in columns]
             rows.append([self.categories[category], *values])
         return str(AsciiTable(rows).table)
 
     def report(self) -> dict:
-        """All numbers, for a JSON file."""
+        """Returns all numbers as the content of a JSON file."""
         categories = {
             self.categories[category]: stats for category, stats in self.per_category.items()
         }
         return {'stats': self.stats, 'per_category': categories}
 
 
-def evaluate(truth: GroundTruth, results: Sequence[dict], origin: str = 'results') -> Evaluation:
-    """Score a submission.
+def evaluate(
+    ground_truth: GroundTruth, results: Sequence[dict], origin: str = 'results'
+) -> Evaluation:
+    """Scores a submission.
 
     Args:
-        truth: of ``parse_ground_truth``.
+        ground_truth: what ``parse_ground_truth`` returns.
         results: entries of a submission.
         origin: names the submission in errors.
 
     Raises:
-        InputError: an entry that cannot be scored.
+        InputError: an entry cannot be scored.
     """
-    predictions = parse_results(results, truth.lengths, origin)
-    num_groups = len(AREA_RANGES) + (len(OCCLUSION_GROUPS) if truth.tells_occlusion else 0)
-    precision, recall, scores = _empty_arrays(len(truth.categories), num_groups)
+    predictions = parse_results(results, ground_truth.lengths, origin)
+    num_groups = len(AREA_RANGES) + (len(OCCLUSION_GROUPS) if ground_truth.has_occlusion else 0)
+    precision, recall, scores = _empty_arrays(len(ground_truth.categories), num_groups)
     ious: dict[tuple[int, int], np.ndarray] = {}
-    matched: dict[int, list[MatchedVideo]] = {category: [] for category in truth.categories}
-    for video in sorted(truth.lengths):
-        for category, tubes, theirs, overlaps in _compare_video(truth, predictions, video):
-            ious[video, category] = overlaps
-            matched[category].append(match_video(tubes, theirs, overlaps, num_groups))
-    for k, category in enumerate(truth.categories):
-        most = max((len(video.scores) for video in matched[category]), default=0)
+    matched_videos: dict[int, list[MatchedVideo]] = {
+        category: [] for category in ground_truth.categories
+    }
+    for video in sorted(ground_truth.lengths):
+        for category, pred_tubes, gt_tubes, video_ious in _compare_video(
+            ground_truth, predictions, video
+        ):
+            ious[video, category] = video_ious
+            matched_videos[category].append(
+                match_video(pred_tubes, gt_tubes, video_ious, num_groups)
+            )
+    for k, category in enumerate(ground_truth.categories):
+        num_preds = max((len(video.scores) for video in matched_videos[category]), default=0)
         for a in range(num_groups):
             for m, limit in enumerate(MAX_PREDICTIONS):
-                if m == 0 or most > MAX_PREDICTIONS[m - 1]:  # else the lower limit keeps all
-                    curve = _accumulate([video.take(a, limit) for video in matched[category]])
+                if m == 0 or num_preds > MAX_PREDICTIONS[m - 1]:  # else the curve stays the same
+                    curve = _accumulate(
+                        [video.best(a, limit) for video in matched_videos[category]]
+                    )
                 if curve is not None:
                     precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
     areas, occlusion = slice(len(AREA_RANGES)), slice(len(AREA_RANGES), None)
     return Evaluation(
-        truth.categories,
+        ground_truth.categories,
         precision[:, :, :, areas],
         recall[:, :, areas],
         scores[:, :, :, areas],
         ious,
-        precision[:, :, :, occlusion] if truth.tells_occlusion else None,
-        recall[:, :, occlusion] if truth.tells_occlusion else None,
+        precision[:, :, :, occlusion] if ground_truth.has_occlusion else None,
+        recall[:, :, occlusion] if ground_truth.has_occlusion else None,
     )
 
 
 def _compare_video(
-    truth: GroundTruth, predictions: Mapping[tuple[int, int], list[Tube]], video: int
-) -> Iterator[tuple[int, list[Tube], list[Tube], np.ndarray]]:
-    """Category, its predictions from best to worst, its ground truths and their IoUs [D, G].
+    ground_truth: GroundTruth, predictions: Mapping[tuple[int, int], list[MaskTube]], video: int
+) -> Iterator[tuple[int, list[MaskTube], list[MaskTube], np.ndarray]]:
+    """Yields each category, its predictions from best to worst, its ground truth and their IoUs
+    [D, G].
 
-    The IoUs of all categories are computed at once, for few calls of pycocotools.
+    The IoUs of all categories are computed at once, which needs fewer calls of pycocotools.
     """
-    tubes, theirs = {}, {}
-    for category in truth.categories:
-        found = sorted(predictions.get((video, category), ()), key=lambda tube: -tube.score)
-        tubes[category] = found[: MAX_PREDICTIONS[-1]]
-        theirs[category] = truth.tubes.get((video, category), [])
-    compared = [category for category in tubes if tubes[category] and theirs[category]]
-    overlaps = tube_ious(
-        list(chain.from_iterable(tubes[category] for category in compared)),
-        list(chain.from_iterable(theirs[category] for category in compared)),
+    pred_tubes, gt_tubes = {}, {}
+    for category in ground_truth.categories:
+        best_first = sorted(predictions.get((video, category), ()), key=lambda tube: -tube.score)
+        pred_tubes[category] = best_first[: MAX_PREDICTIONS[-1]]
+        gt_tubes[category] = ground_truth.tubes.get((video, category), [])
+    compared_categories = [
+        category for category in pred_tubes if pred_tubes[category] and gt_tubes[category]
+    ]
+    all_ious = tube_ious(
+        list(chain.from_iterable(pred_tubes[category] for category in compared_categories)),
+        list(chain.from_iterable(gt_tubes[category] for category in compared_categories)),
     )
     row = column = 0
-    for category in tubes:
-        height, width = len(tubes[category]), len(theirs[category])
-        if height and width:
-            block = overlaps[row : row + height, column : column + width]
-            row, column = row + height, column + width
+    for category in pred_tubes:
+        num_preds, num_gts = len(pred_tubes[category]), len(gt_tubes[category])
+        if num_preds and num_gts:
+            category_ious = all_ious[row : row + num_preds, column : column + num_gts]
+            row, column = row + num_preds, column + num_gts
         else:
-            block = np.zeros((height, width))
-        if height or width:
-            yield category, tubes[category], theirs[category], block
+            category_ious = np.zeros((num_preds, num_gts))
+        if num_preds or num_gts:
+            yield category, pred_tubes[category], gt_tubes[category], category_ious
 
 
 @dataclass(frozen=True)
 class MatchedVideo:
-    """How the predictions of one video and category fared."""
+    """Which predictions of one video and category are matched."""
 
     scores: np.ndarray  # [D], best first
     matched: np.ndarray  # [A, T, D] bool
-    ignored: np.ndarray  # [A, T, D] bool: counts neither for nor against
-    num_truths: np.ndarray  # [A], without the ignored
+    ignored: np.ndarray  # [A, T, D] bool, counted neither as right nor as wrong
+    num_gts: np.ndarray  # [A], without ignored ones
 
-    def take(self, area: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """Scores [d], matched and ignored [T, d] of the best ``limit``, and number of truths."""
+    def best(self, group: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Returns scores [d], matched and ignored [T, d] of the best ``limit`` predictions in a
+        group, and the number of ground truths of the group.
+        """
         return (
             self.scores[:limit],
-            self.matched[area, :, :limit],
-            self.ignored[area, :, :limit],
-            int(self.num_truths[area]),
+            self.matched[group, :, :limit],
+            self.ignored[group, :, :limit],
+            int(self.num_gts[group]),
         )
 
 
 def match_video(
-    predictions: Sequence[Tube],
-    truths: Sequence[Tube],
+    pred_tubes: Sequence[MaskTube],
+    gt_tubes: Sequence[MaskTube],
     ious: np.ndarray,
     num_groups: int = len(AREA_RANGES),
 ) -> MatchedVideo:
-    """Match greedily, best prediction first, for all groups and thresholds at once.
+    """Matches predictions greedily, best first, for all groups and thresholds at once.
 
-    Groups are the area ranges and, where ``num_groups`` is larger, OVIS's occlusion groups, of
-    which only ground truths are members: no prediction is ignored for occlusion.
+    Groups are the area ranges and, if ``num_groups`` is larger, OVIS's occlusion groups. Only
+    ground truths belong to occlusion groups: no prediction is ignored because of occlusion.
 
-    A prediction takes the free ground truth of highest IoU (of equals, the last), an ignored one
-    only when no other reaches the threshold; crowds may be taken again and again.
+    A prediction is matched with the free ground truth of highest IoU; of equal ones, with the
+    last. An ignored ground truth is matched only if no other reaches the threshold. A crowd may be
+    matched many times.
     """
-    crowd = np.array([tube.crowd for tube in truths], bool)
-    outside = _outside_areas(truths)
-    if num_groups > len(outside):
-        outside = np.concatenate([outside, _outside_occlusion(truths)])
-    ignored_truth = crowd | outside  # [A, G]
+    is_crowd = np.array([tube.crowd for tube in gt_tubes], bool)
+    is_gt_outside = _outside_areas(gt_tubes)
+    if num_groups > len(is_gt_outside):
+        is_gt_outside = np.concatenate([is_gt_outside, _outside_occlusion(gt_tubes)])
+    is_gt_ignored = is_crowd | is_gt_outside  # [A, G]
     thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
     shape = num_groups, len(thresholds)
-    free = np.ones((*shape, len(truths)), bool)
-    matched = np.zeros((*shape, len(predictions)), bool)
-    ignored = np.zeros((*shape, len(predictions)), bool)
-    ignored[: len(AREA_RANGES)] = _outside_areas(predictions)[:, None]
-    areas, levels = np.indices(shape)
+    is_free = np.ones((*shape, len(gt_tubes)), bool)
+    matched = np.zeros((*shape, len(pred_tubes)), bool)
+    ignored = np.zeros((*shape, len(pred_tubes)), bool)
+    ignored[: len(AREA_RANGES)] = _outside_areas(pred_tubes)[:, None]
+    group_index, threshold_index = np.indices(shape)
     for d in (ious >= thresholds[0]).any(1).nonzero()[0].tolist():
-        reaching = (free | crowd) & (ious[d] >= thresholds[:, None])  # [A, T, G]
-        wanted = reaching & ~ignored_truth[:, None]
-        candidates = np.where(wanted.any(2, keepdims=True), wanted, reaching)
-        overlaps = np.where(candidates, ious[d], -1)
-        best = len(truths) - 1 - overlaps[..., ::-1].argmax(2)  # [A, T], of equals the last
-        found = candidates.any(2)
-        free[areas[found], levels[found], best[found]] = False
-        matched[..., d] = found
-        ignored[..., d] = np.where(found, ignored_truth[areas, best], ignored[..., d])
-    scores = np.array([tube.score for tube in predictions], float)
-    return MatchedVideo(scores, matched, ignored, (~ignored_truth).sum(1))
+        reached = (is_free | is_crowd) & (ious[d] >= thresholds[:, None])  # [A, T, G]
+        counted = reached & ~is_gt_ignored[:, None]
+        candidates = np.where(counted.any(2, keepdims=True), counted, reached)
+        candidate_ious = np.where(candidates, ious[d], -1)
+        best = len(gt_tubes) - 1 - candidate_ious[..., ::-1].argmax(2)  # [A, T], of equals the last
+        has_match = candidates.any(2)
+        is_free[group_index[has_match], threshold_index[has_match], best[has_match]] = False
+        matched[..., d] = has_match
+        ignored[..., d] = np.where(has_match, is_gt_ignored[group_index, best], ignored[..., d])
+    scores = np.array([tube.score for tube in pred_tubes], float)
+    return MatchedVideo(scores, matched, ignored, (~is_gt_ignored).sum(1))
 
 
-def _outside_areas(tubes: Sequence[Tube]) -> np.ndarray:
-    """Whether each tube's area is outside each range: [A, n]."""
+def _outside_areas(tubes: Sequence[MaskTube]) -> np.ndarray:
+    """Whether the mean area of each tube is outside each range: [A, n]."""
     areas = np.array([tube.mean_area for tube in tubes], float)
     return np.array([(areas < low) | (areas > high) for low, high in AREA_RANGES.values()])
 
 
-def _outside_occlusion(tubes: Sequence[Tube]) -> np.ndarray:
-    """Whether each tube's occlusion is outside each group: [O, n]."""
+def _outside_occlusion(tubes: Sequence[MaskTube]) -> np.ndarray:
+    """Whether the occlusion of each tube is outside each group: [O, n]."""
     scores = np.array([np.nan if t.occlusion is None else t.occlusion for t in tubes], float)
     return np.array(
         [~((scores >= low) & (scores <= high)) for low, high in OCCLUSION_GROUPS.values()]
@@ -261,29 +277,35 @@ def _outside_occlusion(tubes: Sequence[Tube]) -> np.ndarray:
 def _accumulate(
     videos: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, int]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Precision [T, R], recall [T] and scores [T, R] of one category; None without truths."""
-    num_truths = sum(video[3] for video in videos)
-    if not num_truths:
+    """Returns precision [T, R], recall [T] and scores [T, R] of one category; None without ground
+    truth.
+    """
+    num_gts = sum(video[3] for video in videos)
+    if not num_gts:
         return None
     scores = np.concatenate([video[0] for video in videos])
     order = np.argsort(-scores, kind='mergesort')
     scores = scores[order]
     matched = np.concatenate([video[1] for video in videos], axis=1)[:, order]
     counted = ~np.concatenate([video[2] for video in videos], axis=1)[:, order]
-    right = np.cumsum(matched & counted, axis=1).astype(float)
-    wrong = np.cumsum(~matched & counted, axis=1).astype(float)
-    recall = right / num_truths
-    precision = right / (wrong + right + np.spacing(1))
-    # Precision at a recall level is the best of this level or any higher one.
+    num_right = np.cumsum(matched & counted, axis=1).astype(float)
+    num_wrong = np.cumsum(~matched & counted, axis=1).astype(float)
+    recall = num_right / num_gts
+    precision = num_right / (num_wrong + num_right + np.spacing(1))
+    # The precision at a recall level is the highest at this level or above.
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     shape = len(IOU_THRESHOLDS), len(RECALL_LEVELS)
-    at_levels, scores_at_levels = np.zeros(shape), np.zeros(shape)
+    precision_at_levels, scores_at_levels = np.zeros(shape), np.zeros(shape)
     for t in range(shape[0]):
-        places = np.searchsorted(recall[t], RECALL_LEVELS, side='left')
-        reached = places < len(scores)
-        at_levels[t, reached] = precision[t, places[reached]]
-        scores_at_levels[t, reached] = scores[places[reached]]
-    return at_levels, recall[:, -1] if len(scores) else np.zeros(shape[0]), scores_at_levels
+        first_reaching = np.searchsorted(recall[t], RECALL_LEVELS, side='left')
+        reached = first_reaching < len(scores)
+        precision_at_levels[t, reached] = precision[t, first_reaching[reached]]
+        scores_at_levels[t, reached] = scores[first_reaching[reached]]
+    return (
+        precision_at_levels,
+        recall[:, -1] if len(scores) else np.zeros(shape[0]),
+        scores_at_levels,
+    )
 
 
 def _empty_arrays(
@@ -295,6 +317,6 @@ def _empty_arrays(
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean of what is defined, -1 where nothing is."""
+    """Returns the mean of the values that are defined, or -1 if none is."""
     defined = values[values > -1]
     return float(defined.mean()) if defined.size else -1.0

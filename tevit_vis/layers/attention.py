@@ -1,4 +1,4 @@
-"""Multi-head attention whose weights are not kept."""
+"""Multi-head attention that does not return its weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class AttentionWithoutWeights(nn.MultiheadAttention):
-    """torch's attention, which takes its fast path when nobody asks for the weights."""
+    """torch's attention on its fast path, which does not return the weights."""
 
     def forward(self, *args, **kwargs) -> tuple[torch.Tensor, None]:
         """See ``nn.MultiheadAttention``."""
@@ -16,12 +16,13 @@ class AttentionWithoutWeights(nn.MultiheadAttention):
 
 
 class ResidualAttention(MultiheadAttention):
-    """mmcv's attention with residual and positions, batch first; mmcv's keeps all weights, which
-    takes twice the time.
+    """mmcv's attention with residual and positions, batch first, without returned weights.
+
+    mmcv's own module asks for the weights, which takes twice the time.
 
     Args:
         embed_dims: C.
-        num_heads: that share the channels.
+        num_heads: heads, among which the channels are divided.
         dropout: probability, of weights and of outputs.
     """
 

@@ -24,15 +24,18 @@ from .precision import FullPrecisionLinear, full_precision
 
 
 class LayerQueries(NamedTuple):
-    """What a decoder layer leaves."""
+    """The outputs of one decoder layer."""
 
     instances: torch.Tensor  # [B, Q, C]
-    boxes: torch.Tensor  # [B, T, Q, 4] centre x y, width, height as shares of the image
-    references: torch.Tensor  # [B, T, Q, 2] centre of what the layer was given to start from
+    boxes: torch.Tensor  # [B, T, Q, 4] centre x y, width, height, relative to the image
+    references: torch.Tensor  # [B, T, Q, 2] centre x y of the boxes that the layer refined
 
 
 class ClipDecoderLayer(BaseModule):
-    """Self-attention of both streams, one deformable cross-attention, weights of the frames.
+    """A decoder layer on instance queries (one per instance) and box queries (one per frame).
+
+    Both attend to themselves. The box queries then sample each frame by deformable attention, and
+    the instance queries receive the weighted mean of these samples over the frames.
 
     Args:
         embed_dims: C.
@@ -79,22 +82,24 @@ class ClipDecoderLayer(BaseModule):
         memory: ClipTokens,
         references: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """New instance queries and box queries.
+        """Returns new instance queries [B, Q, C] and box queries [B, T, Q, C].
 
         Args:
             instances: [B, Q, C].
             box_queries: [B, T, Q, C].
-            position: [Q, C] of the queries of both streams.
+            position: [Q, C] of both kinds of queries.
             memory: encoded tokens.
-            references: [B*T, Q, L, 4] about which the box queries sample.
+            references: [B*T, Q, L, 4] boxes about which the box queries sample.
         """
+        # Self-attention. Positions are expanded to the queries' shape, since mmcv would otherwise
+        # add none to the keys.
         boxes = fold_frames(box_queries)  # [B*T, Q, C]
-        # Positions of the queries' shape, else mmcv would give the keys none.
         attended = self.self_attn(instances, query_pos=position.expand_as(instances))
         instances = self.norms[0](attended)
         boxes = self.norms_box[0](self.self_attn_box(boxes, query_pos=position.expand_as(boxes)))
         if self.box_mixer is not None:
             boxes = fold_frames(self.box_mixer(unfold_frames(boxes, len(instances))))
+        # Deformable cross-attention of the box queries to their frames.
         sampled = self.cross_attn(
             boxes + position,
             fold_frames(memory.features),
@@ -104,18 +109,19 @@ class ClipDecoderLayer(BaseModule):
         )
         boxes = self.norms_box[1](boxes + self.dropout(self.output_proj_box(sampled)))
         boxes = unfold_frames(self.norms_box[2](self.ffn_box(boxes)), len(instances))
-        frames = unfold_frames(self.cross_attn.output_proj(sampled), len(instances))
-        weights = self.time_weights(boxes).softmax(dim=1)  # [B, T, Q, 1]
-        seen = torch.einsum('btqc,btqo->bqc', frames, weights)
-        instances = self.norms[1](instances + self.dropout(seen))
+        # The instance queries receive the weighted mean over the frames.
+        frame_feats = unfold_frames(self.cross_attn.output_proj(sampled), len(instances))
+        frame_weights = self.time_weights(boxes).softmax(dim=1)  # [B, T, Q, 1]
+        clip_feats = torch.einsum('btqc,btqo->bqc', frame_feats, frame_weights)
+        instances = self.norms[1](instances + self.dropout(clip_feats))
         return self.norms[2](self.ffn(instances)), boxes
 
 
 class ClipDecoder(BaseModule):
-    """Layers that refine the boxes of the one before.
+    """A stack of decoder layers, each of which refines the boxes of the layer before.
 
     Args:
-        num_layers: their number.
+        num_layers: number of layers.
         num_queries: Q.
         layer: arguments of ``ClipDecoderLayer``.
     """
@@ -130,7 +136,7 @@ class ClipDecoder(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Deformable DETR's: Xavier for matrices; boxes start at their reference, small."""
+        """Initialises as Deformable DETR: Xavier for matrices; boxes start small at references."""
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -147,7 +153,7 @@ class ClipDecoder(BaseModule):
                 nn.init.constant_(branch[-1].bias[2:], -2.0)
 
     def forward(self, memory: ClipTokens) -> list[LayerQueries]:
-        """What each layer leaves."""
+        """Returns the outputs of each layer."""
         num_clips, num_frames = memory.features.shape[:2]
         position, content = self.queries.weight.chunk(2, dim=1)
         instances = content.expand(num_clips, -1, -1)
@@ -155,22 +161,28 @@ class ClipDecoder(BaseModule):
         points = self.reference_points(position).sigmoid()
         references = torch.cat([points, torch.zeros_like(points)], -1)  # no size yet
         references = references.expand(num_clips, num_frames, -1, -1)
-        left = []
+        outputs = []
         for layer, branch in zip(self.layers, self.box_branches):
             ratios = memory.valid_ratios.tile(2)[:, None, None]  # [B, 1, 1, L, 4]
-            sampled_about = fold_frames(references[..., None, :] * ratios)
-            instances, box_queries = layer(instances, box_queries, position, memory, sampled_about)
+            level_references = fold_frames(references[..., None, :] * ratios)
+            instances, box_queries = layer(
+                instances, box_queries, position, memory, level_references
+            )
             with full_precision(references.device):
                 boxes = refined_boxes(branch(box_queries.float()), references)
-            left.append(LayerQueries(instances.float(), boxes, references[..., :2]))
+            outputs.append(LayerQueries(instances.float(), boxes, references[..., :2]))
             references = boxes.detach()
-        return left
+        return outputs
 
 
 def refined_boxes(change: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """Boxes [..., 4] from a change in logits and the references that it is added to.
+    """Returns boxes [..., 4]: references to which a predicted change is added in logit space.
 
-    References of no size are points: the change is all there is of their width and height.
+    References with zero size are points: width and height then come from the change alone.
+
+    Example:
+        >>> refined_boxes(torch.zeros(4), torch.tensor([0.25, 0.5, 0.0, 0.0])).tolist()
+        [0.25, 0.5, 0.5, 0.5]
     """
     centres, sizes = inverse_sigmoid(references).split(2, dim=-1)
     sizes = torch.where(references[..., 2:] > 0, sizes, torch.zeros_like(sizes))

@@ -1,4 +1,4 @@
-"""Between clips and frames.
+"""Padding of clips, folding of their frames, and copies from the host to the device.
 
 Letters: B clips, T frames.
 """
@@ -14,13 +14,13 @@ import torch
 
 
 class ClipPadding(NamedTuple):
-    """Which cells of padded clips belong to no image, and what the host knows of that.
+    """The cells of padded clips that lie outside the images, and two facts about them.
 
-    Layers ask the two flags instead of the tensor, so that no forward waits for the device.
+    Layers read the two flags instead of the tensor, so that no forward waits for the device.
     """
 
-    mask: torch.Tensor  # [B, T, H, W] bool, True on cells of no image
-    is_any: bool  # whether a cell is padding
+    mask: torch.Tensor  # [B, T, H, W] bool, True on cells outside the images
+    is_any: bool  # whether any cell is padding
     is_alike: bool  # whether all frames of each clip are padded alike
 
     @classmethod
@@ -31,7 +31,7 @@ class ClipPadding(NamedTuple):
         stride: int,
         device: torch.device,
     ) -> ClipPadding:
-        """The cells that lie wholly outside the images.
+        """Returns the padding of clips: the cells that lie wholly outside the images.
 
         Args:
             sizes: B lists of T (H, W) of the images, in pixels of the network input.
@@ -58,18 +58,18 @@ class ClipPadding(NamedTuple):
 
 @lru_cache(maxsize=256)
 def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """A tensor of these numbers, copied to the device once and kept there; it must not be changed.
+    """Returns numbers as a tensor that is cached on the device and must not be changed.
 
     Example:
         >>> constant(((4, 6), (2, 3)), torch.long, torch.device('cpu')).tolist()
         [[4, 6], [2, 3]]
     """
-    with torch.inference_mode(False):  # a tensor of inference mode could not be trained with later
+    with torch.inference_mode(False):  # else training could not use the cached tensor later
         return torch.tensor(values, dtype=dtype).to(device)
 
 
 def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
-    """Returns arrays of one type as tensors on a device, after one copy of them all.
+    """Returns arrays of one dtype as tensors on a device; one copy moves all of them.
 
     Example:
         >>> [part.tolist() for part in on_device([np.arange(2), np.arange(1)], torch.device('cpu'))]
@@ -80,15 +80,24 @@ def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.
 
 
 def fold_frames(clips: torch.Tensor) -> torch.Tensor:
-    """[B, T, ...] -> [B*T, ...], for layers that see single frames."""
+    """Folds clips [B, T, ...] into frames [B*T, ...], for layers that see single frames.
+
+    Example:
+        >>> fold_frames(torch.zeros(2, 3, 5)).shape
+        torch.Size([6, 5])
+    """
     return clips.flatten(0, 1)
 
 
 def unfold_frames(frames: torch.Tensor, num_clips: int) -> torch.Tensor:
-    """[B*T, ...] -> [B, T, ...].
+    """Unfolds frames [B*T, ...] into clips [B, T, ...].
 
     Raises:
         ValueError: the frames do not divide into ``num_clips`` clips.
+
+    Example:
+        >>> unfold_frames(torch.zeros(6, 5), num_clips=2).shape
+        torch.Size([2, 3, 5])
     """
     if len(frames) % num_clips:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Which kernels mmcv was built with."""
+"""Whether mmcv was built with CUDA kernels."""
 
 from __future__ import annotations
 
@@ -7,5 +7,10 @@ from mmcv.ops import get_compiling_cuda_version
 
 
 def has_cuda_ops(device: torch.device) -> bool:
-    """Whether mmcv has its own kernels for a device."""
+    """Whether mmcv has its own kernels for a device.
+
+    Example:
+        >>> has_cuda_ops(torch.device('cpu'))
+        False
+    """
     return device.type == 'cuda' and get_compiling_cuda_version() != 'not available'

@@ -20,16 +20,15 @@ from .clip_ops import constant
 from .cuda_ops import has_cuda_ops
 
 Shapes = Sequence[tuple[int, int]]  # (H_l, W_l) of the levels
-FRAMES_PER_KERNEL = 64  # of mmcv's CUDA kernel, at most
+FRAMES_PER_KERNEL = 64  # the most frames in one launch of mmcv's CUDA kernel
 
 
 @ATTENTION.register_module()
 class DeformAttention(MultiScaleDeformableAttention):
-    """mmcv's attention with its output projection apart, and a form of its own where mmcv has no
-    kernel.
+    """mmcv's deformable attention without its last step, also where mmcv has no kernel.
 
-    ``forward`` returns what was sampled, so that more than one projection may follow:
-    ``output_proj`` is the first. Neither residual nor dropout are in it.
+    ``forward`` returns what was sampled, without output projection, residual and dropout. A caller
+    applies ``output_proj`` and may apply other projections as well.
 
     Args:
         embed_dims: C.
@@ -51,18 +50,18 @@ class DeformAttention(MultiScaleDeformableAttention):
 
         Args:
             query: [N, Q, C], with its position.
-            memory: [N, S, C] that is sampled, level after level.
-            references: [N, Q, L, 4], centre x y and width and height of the box about which to
-                sample, as shares of each level's size; zero sizes stand for points.
-            shapes: of the levels.
-            padding: [N, S] bool, True on cells of no image.
+            memory: [N, S, C], the cells that are sampled, level after level.
+            references: [N, Q, L, 4], centre x y, width and height of the box about which to sample,
+                relative to each level; a zero size makes it a point.
+            shapes: (H_l, W_l) of the levels.
+            padding: [N, S] bool, True on cells outside the images.
         """
-        heads = self.num_heads, self.num_levels, self.num_points
+        points_shape = self.num_heads, self.num_levels, self.num_points
         value = self.value_proj(memory).masked_fill(padding[..., None], 0.0)
         value = value.unflatten(2, (self.num_heads, -1)).float()
-        offsets = self.sampling_offsets(query).unflatten(2, (*heads, 2)).float()
+        offsets = self.sampling_offsets(query).unflatten(2, (*points_shape, 2)).float()
         weights = self.attention_weights(query).unflatten(2, (self.num_heads, -1)).float()
-        weights = weights.softmax(-1).unflatten(3, heads[1:])
+        weights = weights.softmax(-1).unflatten(3, points_shape[1:])
         locations = sampling_locations(references.float(), offsets, shapes)
         sample = sample_by_kernel if has_cuda_ops(value.device) else sample_by_rows
         return sample(value, shapes, locations, weights).to(memory.dtype)
@@ -71,30 +70,39 @@ class DeformAttention(MultiScaleDeformableAttention):
 def sampling_locations(
     references: torch.Tensor, offsets: torch.Tensor, shapes: Shapes
 ) -> torch.Tensor:
-    """Where each point samples: [N, Q, M, L, P, 2], x y as shares of each level's size.
+    """Returns where each point samples: [N, Q, M, L, P, 2], x y relative to each level.
 
-    Offsets about a point are in cells of the level; about a box, in 1 / (2 P) of its size.
+    The unit of an offset is a cell of the level where the reference is a point, and 1 / (2 P) of
+    the box's size where it is a box.
 
     Args:
         references: [N, Q, L, 4], see ``DeformAttention``.
         offsets: [N, Q, M, L, P, 2].
+        shapes: (H_l, W_l) of the levels.
+
+    Example:
+        >>> point = torch.tensor([0.5, 0.5, 0.0, 0.0]).view(1, 1, 1, 4)
+        >>> one_cell_right = torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 1, 2)
+        >>> sampling_locations(point, one_cell_right, [(2, 4)]).flatten().tolist()
+        [0.75, 0.5]
     """
-    sizes = tuple((width, height) for height, width in shapes)
-    cells = constant(sizes, offsets.dtype, offsets.device)  # [L, 2]
-    centres, sizes = references[:, :, None, :, None].split(2, dim=-1)
-    steps = torch.where(sizes > 0, sizes * (0.5 / offsets.shape[4]), 1 / cells[:, None])
+    level_sizes = tuple((width, height) for height, width in shapes)
+    level_sizes = constant(level_sizes, offsets.dtype, offsets.device)  # [L, 2]
+    centres, box_sizes = references[:, :, None, :, None].split(2, dim=-1)
+    box_units = box_sizes * (0.5 / offsets.shape[4])
+    steps = torch.where(box_sizes > 0, box_units, 1 / level_sizes[:, None])
     return torch.addcmul(centres, offsets, steps)
 
 
 def sample_by_kernel(
     value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """mmcv's kernel; arguments and result as of ``sample_by_rows``."""
+    """Returns what ``sample_by_rows`` returns, computed by mmcv's CUDA kernel."""
     sizes = constant(tuple(shapes), torch.long, value.device)
-    cells = sizes.prod(1)
-    starts = cells.cumsum(0) - cells
+    areas = sizes.prod(1)
+    starts = areas.cumsum(0) - areas
     sampled = []
-    # The kernel runs on the current GPU, whichever the tensors are on.
+    # The kernel always runs on the current GPU, so that of the tensors is made current.
     with torch.cuda.device_of(value):
         for some_values, some_locations, some_weights in zip(
             *(tensor.split(FRAMES_PER_KERNEL) for tensor in (value, locations, weights))
@@ -106,7 +114,7 @@ def sample_by_kernel(
                     starts,
                     some_locations.contiguous(),
                     some_weights.contiguous(),
-                    len(some_values),  # frames in one launch, which must divide them
+                    len(some_values),  # frames in one launch; must divide the number of frames
                 )
             )
     return torch.cat(sampled)
@@ -115,15 +123,15 @@ def sample_by_kernel(
 def sample_by_rows(
     value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Bilinear samples, weighted and summed.
+    """Returns the weighted sums of bilinear samples.
 
-    Each query and head is a bag of 4 L P cells: `embedding_bag` reads only those, which takes a
-    quarter of the time of a `grid_sample` per level.
+    Each query and head sums 4 L P cells. ``embedding_bag`` reads only those cells, which takes a
+    quarter of the time of one ``grid_sample`` per level.
 
     Args:
         value: [N, S, M, D].
-        shapes: of the levels.
-        locations: [N, Q, M, L, P, 2], x y as shares of each level's size.
+        shapes: (H_l, W_l) of the levels.
+        locations: [N, Q, M, L, P, 2], x y relative to each level.
         weights: [N, Q, M, L, P].
 
     Returns:
@@ -133,63 +141,73 @@ def sample_by_rows(
     head = torch.arange(num_heads, dtype=torch.int32, device=value.device)
     head = head.view(1, num_heads, 1, 1, 1)  # of [Q, M, 4, L, P]
     sampled = []
-    for frame in range(num_frames):  # a frame's rows and weights stay in the cache
-        rows, shares = corner_cells(locations[frame], weights[frame], shapes)
-        rows = (rows * num_heads).add_(head)
-        bags = F.embedding_bag(
+    for frame in range(num_frames):  # one at a time, so that its rows stay in the CPU's cache
+        cells, cell_weights = corner_cells(locations[frame], weights[frame], shapes)
+        rows = (cells * num_heads).add_(head)
+        sums = F.embedding_bag(
             rows.flatten(0, 1).flatten(1),
             value[frame].reshape(num_cells * num_heads, -1),
             mode='sum',
-            per_sample_weights=shares.flatten(0, 1).flatten(1),
+            per_sample_weights=cell_weights.flatten(0, 1).flatten(1),
         )
-        sampled.append(bags.view(len(rows), -1))
+        sampled.append(sums.view(len(rows), -1))
     return torch.stack(sampled)
 
 
 def corner_cells(
     locations: torch.Tensor, weights: torch.Tensor, shapes: Shapes
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The four cells about each point, and the share of each: [Q, M, 4, L, P] int32 and float.
+    """Returns the four cells about each point and their weights, [Q, M, 4, L, P] each.
 
     Args:
-        locations: [Q, M, L, P, 2].
+        locations: [Q, M, L, P, 2], x y relative to each level.
         weights: [Q, M, L, P].
+        shapes: (H_l, W_l) of the levels.
+
+    Returns:
+        Indices of the cells (int32) and their bilinear weights times ``weights`` (float).
     """
     sizes = constant(tuple(shapes), torch.int32, locations.device)
     heights, widths = sizes[:, :1], sizes[:, 1:]  # [L, 1]
     areas = heights * widths
     starts = (areas.cumsum(0) - areas).int()
-    columns, column_shares = neighbours(locations[..., 0], widths)
-    lines, line_shares = neighbours(locations[..., 1], heights)
-    rows, shares = [], []
-    for line, line_share in zip(lines, line_shares):
-        row = line.mul_(widths).add_(starts)
-        share = line_share * weights
-        rows += [row + column for column in columns]
-        shares += [share * column_share for column_share in column_shares]
-    return torch.stack(rows, 2), torch.stack(shares, 2)
+    x_cells, x_weights = neighbours(locations[..., 0], widths)
+    y_cells, y_weights = neighbours(locations[..., 1], heights)
+    cells, cell_weights = [], []
+    for y, y_weight in zip(y_cells, y_weights):
+        row_start = y.mul_(widths).add_(starts)
+        row_weight = y_weight * weights
+        cells += [row_start + x for x in x_cells]
+        cell_weights += [row_weight * x_weight for x_weight in x_weights]
+    return torch.stack(cells, 2), torch.stack(cell_weights, 2)
 
 
 def neighbours(
-    places: torch.Tensor, size: torch.Tensor
+    locations: torch.Tensor, size: torch.Tensor
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The cell before and the cell after each place along one axis, and their shares.
+    """Returns the cells before and after each location along one axis, and their weights.
 
-    A cell beyond the map has no share, and the number of one on it.
+    A cell outside the map has weight 0, and its index is clamped to the map.
 
     Args:
-        places: [Q, M, L, P], 0 to 1 over the map.
+        locations: [Q, M, L, P], 0 to 1 over the map.
         size: [L, 1] int32, cells of the map.
+
+    Example:
+        >>> cells, weights = neighbours(torch.tensor([[[[0.375]]]]), torch.tensor([[4]]))
+        >>> [cell.item() for cell in cells], [weight.item() for weight in weights]
+        ([1, 2], [1.0, 0.0])
     """
-    # Two cells beyond the map nothing is inside: where training diverges, numbers stay small.
-    points = (places * size).sub_(0.5).clamp(min=-2.0).minimum(size + 1.0)
-    first = points.detach().floor()
-    second_share = points - first
-    before = first.to(torch.int32)
+    # A location two cells outside the map has no cell on it. Clamping to there changes nothing,
+    # but keeps the indices small when training diverges.
+    points = (locations * size).sub_(0.5).clamp(min=-2.0).minimum(size + 1.0)
+    floor = points.detach().floor()
+    after_weight = points - floor
+    before = floor.to(torch.int32)
     after = before + 1
     cells = [torch.minimum(cell.clamp(min=0), size - 1) for cell in (before, after)]
-    shares = [
-        share.masked_fill(cell != kept, 0.0)
-        for share, cell, kept in zip((1 - second_share, second_share), (before, after), cells)
+    weights = [
+        weight.masked_fill(cell != clamped, 0.0)
+        for weight, cell, clamped in zip((1 - after_weight, after_weight), (before, after), cells)
     ]
-    return cells, shares
+    return cells, weights

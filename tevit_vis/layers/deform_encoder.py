@@ -1,4 +1,4 @@
-"""Multi-scale deformable encoder over the frames of clips, with room for a part that mixes time.
+"""Multi-scale deformable encoder of clips, with an optional module that mixes their frames.
 
 Zhu et al., "Deformable DETR", ICLR 2021, section 4.2; per frame as in Wu et al., "SeqFormer",
 ECCV 2022, section 3.2.
@@ -23,30 +23,31 @@ from .deform_attention import Shapes
 
 
 class ClipTokens(NamedTuple):
-    """The feature maps of clips, level after level in one axis."""
+    """The feature maps of clips as tokens: the cells of all levels on one axis."""
 
     features: torch.Tensor  # [B, T, S, C]
     position: torch.Tensor  # [B, T or 1, S, C]
-    padding: torch.Tensor  # [B, T, S] bool, True on cells of no image
-    valid_ratios: torch.Tensor  # [B, L, 2] share of each level's width and height that is image
+    padding: torch.Tensor  # [B, T, S] bool, True on cells outside the images
+    valid_ratios: torch.Tensor  # [B, L, 2] part of each level's width and height that is image
     shapes: Shapes  # (H_l, W_l) of the levels
-    has_padding: bool  # whether a cell is of no image
+    has_padding: bool  # whether any cell lies outside the images
 
-    def split(self, frames: int) -> list[ClipTokens]:
-        """Parts of so many frames."""
+    def split(self, size: int) -> list[ClipTokens]:
+        """Returns parts of ``size`` frames; the last part may have fewer."""
         num_frames = self.features.shape[1]
-        return [self._part(slice(start, start + frames)) for start in range(0, num_frames, frames)]
+        return [self._slice(slice(start, start + size)) for start in range(0, num_frames, size)]
 
-    def _part(self, part: slice) -> ClipTokens:
-        one_for_all = self.position.shape[1] == 1
+    def _slice(self, frames: slice) -> ClipTokens:
+        """Returns the tokens of some frames."""
+        is_same_position = self.position.shape[1] == 1  # one position serves all frames
         return self._replace(
-            features=self.features[:, part],
-            position=self.position if one_for_all else self.position[:, part],
-            padding=self.padding[:, part],
+            features=self.features[:, frames],
+            position=self.position if is_same_position else self.position[:, frames],
+            padding=self.padding[:, frames],
         )
 
     def maps(self, num_levels: int) -> list[torch.Tensor]:
-        """The features of the first levels as maps [B, T, C, H_l, W_l], channels innermost."""
+        """Returns the first levels as maps [B, T, C, H_l, W_l] in channels-last memory."""
         areas = [height * width for height, width in self.shapes]
         levels = self.features.split(areas, dim=2)[:num_levels]
         return [
@@ -55,7 +56,7 @@ class ClipTokens(NamedTuple):
 
 
 class LevelTokens(BaseModule):
-    """Feature maps as tokens, with sine positions and a learned embedding of the level.
+    """Turns feature maps into tokens with sine positions and learned embeddings of the levels.
 
     Args:
         embed_dims: C.
@@ -68,11 +69,11 @@ class LevelTokens(BaseModule):
         self.position = SinePositionalEncoding(embed_dims // 2, normalize=True, offset=-0.5)
 
     def init_weights(self) -> None:
-        """SeededIndex the embedding."""
+        """Draws the embeddings of the levels."""
         nn.init.normal_(self.level_embed)
 
     def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> ClipTokens:
-        """Lay the levels out as tokens.
+        """Returns the levels as tokens.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
@@ -80,7 +81,7 @@ class LevelTokens(BaseModule):
         """
         shapes = [tuple(level.shape[3:]) for level in levels]
         masks = [F.interpolate(padding.mask.float(), shape).bool() for shape in shapes]
-        positions = [  # one frame's stand for all where they are padded alike
+        positions = [  # one frame's position serves all frames that are padded alike
             self._position(mask[:, :1] if padding.is_alike else mask) + embedding
             for mask, embedding in zip(masks, self.level_embed)
         ]
@@ -100,18 +101,27 @@ class LevelTokens(BaseModule):
 
 
 def valid_ratio(mask: torch.Tensor) -> torch.Tensor:
-    """Share of width and height that is image: [B, 2] for a padding mask [B, T, H, W]."""
+    """Returns which part of width and height is image: [B, 2] for a padding mask [B, T, H, W].
+
+    Example:
+        >>> valid_ratio(torch.tensor([[[[False, False, True, True]]]])).tolist()
+        [[0.5, 1.0]]
+    """
     # PARITY(SeqFormer): the first frame of a clip stands for all of them.
-    first = ~mask[:, 0]
-    return torch.stack([first[:, 0].float().mean(1), first[:, :, 0].float().mean(1)], -1)
+    is_image = ~mask[:, 0]
+    return torch.stack([is_image[:, 0].float().mean(1), is_image[:, :, 0].float().mean(1)], -1)
 
 
 def cell_references(shapes: Shapes, valid_ratios: torch.Tensor) -> torch.Tensor:
-    """The centre of every cell as a share of each level: [B, S, L, 4], sizes zero.
+    """Returns the centre of every cell, relative to each level: [B, S, L, 4], with zero sizes.
 
     Args:
-        shapes: of the levels.
+        shapes: (H_l, W_l) of the levels.
         valid_ratios: [B, L, 2].
+
+    Example:
+        >>> cell_references([(1, 2)], torch.ones(1, 1, 2))[0, :, 0].tolist()
+        [[0.25, 0.5, 0.0, 0.0], [0.75, 0.5, 0.0, 0.0]]
     """
     centres = []
     for index, (height, width) in enumerate(shapes):
@@ -121,14 +131,14 @@ def cell_references(shapes: Shapes, valid_ratios: torch.Tensor) -> torch.Tensor:
             indexing='ij',
         )
         size = constant((width, height), valid_ratios.dtype, valid_ratios.device)
-        image = valid_ratios[:, None, index] * size
-        centres.append(torch.stack([x, y], -1).flatten(0, 1) / image)  # [B, H*W, 2]
+        image_size = valid_ratios[:, None, index] * size
+        centres.append(torch.stack([x, y], -1).flatten(0, 1) / image_size)  # [B, H*W, 2]
     points = torch.cat(centres, 1)[:, :, None] * valid_ratios[:, None]  # [B, S, L, 2]
     return torch.cat([points, torch.zeros_like(points)], -1)
 
 
 class DeformEncoderLayer(BaseModule):
-    """Deformable self-attention on each frame, FFN, both with residual and norm after.
+    """Deformable self-attention within each frame, then an FFN, each with residual and post-norm.
 
     Args:
         embed_dims: C.
@@ -136,9 +146,9 @@ class DeformEncoderLayer(BaseModule):
         dropout: probability.
         attention: config of ``DeformAttention``, without ``embed_dims``.
         mixer: config of a module of mmcv's ATTENTION registry, without ``embed_dims``, or None.
-            It is called with what the attention's queries are, ``[B, T, S, C]``, with the padding
-            ``[B, T, S]``, or None where there is none, and with ``shapes``; what it returns,
-            ``[B, T, S, C]``, is added to the attention's output.
+            It is called with the attention's queries [B, T, S, C], the padding [B, T, S] (None if
+            nothing is padded) and the shapes of the levels. Its output [B, T, S, C] is added to
+            the attention's output.
     """
 
     def __init__(
@@ -167,25 +177,26 @@ class DeformEncoderLayer(BaseModule):
             references: [B, S, L, 4] of each clip's frames.
             frames_per_pass: frames of a clip worked on at a time at inference.
         """
-        frames = tokens.features.shape[1]
-        size = frames if self.training else min(frames, frames_per_pass)
-        mixed: Sequence[torch.Tensor | None] = [None] * frames  # as many as parts, or more
+        num_frames = tokens.features.shape[1]
+        size = num_frames if self.training else min(num_frames, frames_per_pass)
+        mixed: Sequence[torch.Tensor | None] = [None] * num_frames  # at least one for each part
         if self.mixer is not None:
             queries = tokens.features + tokens.position
             padding = tokens.padding if tokens.has_padding else None
             mixed = self.mixer(queries, padding, tokens.shapes).split(size, dim=1)
-        if size == frames:
-            return self._frames(tokens, references, mixed[0])
-        # Written in place: joined afterwards, the features of a long clip would be held thrice.
+        if size == num_frames:
+            return self._encode_frames(tokens, references, mixed[0])
+        # Written in place: joining the parts would keep a long clip's features in memory thrice.
         out = torch.empty_like(tokens.features)
-        for number, (part, update) in enumerate(zip(tokens.split(size), mixed)):
-            out[:, number * size : (number + 1) * size] = self._frames(part, references, update)
+        for index, (part, part_mixed) in enumerate(zip(tokens.split(size), mixed)):
+            frames = slice(index * size, (index + 1) * size)
+            out[:, frames] = self._encode_frames(part, references, part_mixed)
         return out
 
-    def _frames(
+    def _encode_frames(
         self, tokens: ClipTokens, references: torch.Tensor, mixed: torch.Tensor | None
     ) -> torch.Tensor:
-        """New features of some frames, to whose update ``mixed`` is added."""
+        """Returns new features of some frames; ``mixed`` is added to the attention's output."""
         features = tokens.features
         sampled = self.attention(
             fold_frames(features + tokens.position),
@@ -202,10 +213,10 @@ class DeformEncoderLayer(BaseModule):
 
 
 class DeformEncoder(BaseModule):
-    """Layers one after the other.
+    """A stack of deformable encoder layers.
 
     Args:
-        num_layers: their number.
+        num_layers: number of layers.
         layer: arguments of ``DeformEncoderLayer``.
     """
 
@@ -214,7 +225,7 @@ class DeformEncoder(BaseModule):
         self.layers = ModuleList([DeformEncoderLayer(**layer) for _ in range(num_layers)])
 
     def init_weights(self) -> None:
-        """Deformable DETR's: Xavier for matrices, then what each part draws for itself."""
+        """Initialises as Deformable DETR: Xavier for matrices, then each part's own weights."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -226,7 +237,7 @@ class DeformEncoder(BaseModule):
         Args:
             tokens: of B clips.
             frames_per_pass: frames of one clip worked on at a time at inference; it bounds
-                temporaries. What mixes frames sees them all.
+                temporaries. A mixer always sees all frames.
         """
         references = cell_references(tokens.shapes, tokens.valid_ratios)
         for layer in self.layers:

@@ -1,4 +1,4 @@
-"""A network that tells true foreground masks from predicted ones, patch by patch.
+"""A network that tells ground-truth foreground masks from predicted ones, patch by patch.
 
 Thawakar et al., "Video Instance Segmentation via Multi-scale Spatio-temporal Split Attention
 Transformer", ECCV 2022, section 3.3.
@@ -27,11 +27,12 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class PatchDiscriminator(BaseModule):
-    """Sees a frame, its encoded features at three scales and a foreground mask.
+    """Judges a foreground mask, given its frame and the frame's features at three scales.
 
     Args:
-        feature_channels: C of the features, and of the layers that they are added to.
-        block_channels: of the blocks that follow; a last one has a single channel.
+        feature_channels: C of the features and of the first two layers.
+        block_channels: output channels of the blocks that follow; one more layer has a single
+            channel.
     """
 
     def __init__(self, feature_channels: int, block_channels: Sequence[int]) -> None:
@@ -39,19 +40,21 @@ class PatchDiscriminator(BaseModule):
         self.finest = nn.Conv2d(3 + feature_channels + 1, feature_channels, 3, padding=1)
         self.middle = nn.Conv2d(feature_channels, feature_channels, 3, padding=1)
         layers: list[nn.Module] = []
-        before = feature_channels
-        for channels in block_channels:
+        in_channels = feature_channels
+        for out_channels in block_channels:
             layers += [
-                nn.Conv2d(before, channels, 3, padding=1),
-                ChannelNorm(channels),
+                nn.Conv2d(in_channels, out_channels, 3, padding=1),
+                ChannelNorm(out_channels),
                 nn.LeakyReLU(SLOPE),
             ]
-            before = channels
-        self.blocks = nn.Sequential(*layers, nn.Conv2d(before, 1, 3, padding=1))
+            in_channels = out_channels
+        self.blocks = nn.Sequential(*layers, nn.Conv2d(in_channels, 1, 3, padding=1))
 
     def init_weights(self) -> None:
-        """He's weights; frame, features and mask begin with an equal say, though a mask is one
-        channel among hundreds: else the discriminator stays blind to it for long.
+        """Draws Kaiming's weights, such that frame, features and mask start with equal influence.
+
+        The mask is one channel among hundreds. With plain Kaiming weights the discriminator would
+        ignore it for many iterations.
         """
         super().init_weights()
         for module in self.modules():
@@ -59,14 +62,14 @@ class PatchDiscriminator(BaseModule):
                 nn.init.kaiming_normal_(module.weight, a=SLOPE)
                 nn.init.zeros_(module.bias)
         features = self.middle.in_channels
-        for part in self.finest.weight.data.split([3, features, 1], dim=1):
-            nn.init.kaiming_normal_(part, nonlinearity='linear')
-            part /= 3**0.5
+        for weights in self.finest.weight.data.split([3, features, 1], dim=1):
+            nn.init.kaiming_normal_(weights, nonlinearity='linear')
+            weights /= 3**0.5
 
     def forward(
         self, frames: torch.Tensor, masks: torch.Tensor, maps: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """Logits [N, 1, H_3, W_3] of the mask being a true one.
+        """Returns the logits [N, 1, H_3, W_3] of patches belonging to a ground-truth mask.
 
         Args:
             frames: [N, 3, H_1, W_1], normalised.
@@ -74,7 +77,7 @@ class PatchDiscriminator(BaseModule):
             maps: three [N, C, H_l, W_l], the finest first.
         """
         finest, middle, coarsest = maps
-        seen = self.finest(torch.cat([frames, finest, masks], 1))
-        # Max-pooling by two, to the next level's size where sizes are odd.
-        seen = self.middle(F.adaptive_max_pool2d(seen, middle.shape[2:]) + middle)
-        return self.blocks(F.adaptive_max_pool2d(seen, coarsest.shape[2:]) + coarsest)
+        hidden = self.finest(torch.cat([frames, finest, masks], 1))
+        # Max-pooling by two, or to the next level's size where sizes are odd.
+        hidden = self.middle(F.adaptive_max_pool2d(hidden, middle.shape[2:]) + middle)
+        return self.blocks(F.adaptive_max_pool2d(hidden, coarsest.shape[2:]) + coarsest)

@@ -13,7 +13,7 @@ from torch import nn
 
 
 class MaskFPN(BaseModule):
-    """One map at stride 8 from encoded cells at stride 32 and projected maps of strides 16 and 8.
+    """Merges encoded cells at stride 32 and projected maps of strides 16 and 8 into one map.
 
     Args:
         channels: of all maps.
@@ -33,7 +33,7 @@ class MaskFPN(BaseModule):
         self.pointwise = nn.Conv2d(channels, channels, 1)
 
     def init_weights(self) -> None:
-        """He's uniform weights, biases zero."""
+        """Draws Kaiming's uniform weights; biases are zero."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
@@ -42,7 +42,11 @@ class MaskFPN(BaseModule):
     def forward(
         self, encoded: torch.Tensor, middle: torch.Tensor, finest: torch.Tensor
     ) -> torch.Tensor:
-        """[N, C, H_8, W_8] from [N, C, H, W] of strides 32, 16 and 8."""
+        """Returns mask features [B*T, C, H_8, W_8].
+
+        Args:
+            encoded, middle, finest: [B*T, C, H_l, W_l] of strides 32, 16 and 8.
+        """
         merged = self.stride32(encoded)
         merged = self.stride16(middle + F.interpolate(merged, middle.shape[2:]))
         merged = self.stride8(finest + F.interpolate(merged, finest.shape[2:])).relu()

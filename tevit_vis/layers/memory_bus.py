@@ -1,9 +1,10 @@
-"""Frames that talk through memory tokens, and the decoder of the clip.
+"""IFC's encoder, in which frames exchange information by memory tokens, and its clip decoder.
 
 Hwang et al., "Video Instance Segmentation using Inter-Frame Communication Transformers",
 NeurIPS 2021, section 3.2.
 
-Letters: B clips, T frames, S cells of a frame, M memory tokens of a frame, Q queries, C channels.
+Letters: B clips, T frames, S cells of a frame, M memory tokens of a frame, Q queries, C channels,
+N sequences of L tokens.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .clip_ops import fold_frames, unfold_frames
 
 
 class FrameMemory(NamedTuple):
-    """Encoded frames."""
+    """The encoded cells and memory tokens of clips."""
 
     cells: torch.Tensor  # [B, T, S, C]
     tokens: torch.Tensor  # [B, T, M, C]
 
 
 class PostNormLayer(BaseModule):
-    """A transformer layer: attention and FFN, both with residual and norm after.
+    """A transformer layer: self-attention, then an FFN, each with residual and post-norm.
 
     Args:
         embed_dims: C.
@@ -63,11 +64,13 @@ class PostNormLayer(BaseModule):
 
 
 class MemoryBusEncoder(BaseModule):
-    """In each layer every frame attends to its cells and memory tokens, then each memory token to
-    its copies in all frames.
+    """An encoder whose frames exchange information through memory tokens.
+
+    In each layer the cells and memory tokens of a frame attend to each other. Then each memory
+    token attends to its copies in all frames.
 
     Args:
-        num_layers: their number.
+        num_layers: number of layers.
         num_tokens: M.
         embed_dims: C.
         layer: further arguments of ``PostNormLayer``.
@@ -85,7 +88,7 @@ class MemoryBusEncoder(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Xavier for matrices, He's for the tokens."""
+        """Draws Xavier's weights for matrices and Kaiming's for the tokens."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -95,12 +98,12 @@ class MemoryBusEncoder(BaseModule):
     def forward(
         self, cells: torch.Tensor, position: torch.Tensor, padding: torch.Tensor | None
     ) -> FrameMemory:
-        """Encode the frames of clips.
+        """Encodes the frames of clips.
 
         Args:
             cells: [B, T, S, C].
             position: [B, T, S, C].
-            padding: [B, T, S] bool, True on cells of no image; None where there are none.
+            padding: [B, T, S] bool, True on cells outside the images; None if nothing is padded.
         """
         num_clips, num_frames, num_cells = cells.shape[:3]
         tokens = self.tokens.expand(num_clips, num_frames, -1, -1)
@@ -121,7 +124,7 @@ class MemoryBusEncoder(BaseModule):
 
 
 class ClipQueryLayer(BaseModule):
-    """DETR's decoder layer: queries attend to each other, then to the clip; FFN.
+    """DETR's decoder layer: queries attend to each other, then to the clip; then an FFN.
 
     Args: as of ``PostNormLayer``.
     """
@@ -151,7 +154,7 @@ class ClipQueryLayer(BaseModule):
             padding: [B, L] bool, or None.
         """
         x = self.norms[0](self.self_attn(x, query_pos=query_position))
-        seen = self.cross_attn(
+        attended = self.cross_attn(
             x,
             memory,
             memory,
@@ -159,14 +162,14 @@ class ClipQueryLayer(BaseModule):
             key_pos=position,
             key_padding_mask=padding,
         )
-        return self.norms[2](self.ffn(self.norms[1](seen)))
+        return self.norms[2](self.ffn(self.norms[1](attended)))
 
 
 class ClipQueryDecoder(BaseModule):
-    """Queries that see all cells and memory tokens of a clip.
+    """A decoder whose queries attend to all cells and memory tokens of a clip.
 
     Args:
-        num_layers: their number.
+        num_layers: number of layers.
         num_queries: Q.
         embed_dims: C.
         layer: further arguments of ``ClipQueryLayer``.
@@ -179,7 +182,7 @@ class ClipQueryDecoder(BaseModule):
         self.norm = nn.LayerNorm(embed_dims)
 
     def init_weights(self) -> None:
-        """Xavier for matrices."""
+        """Draws Xavier's weights for matrices."""
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -187,7 +190,7 @@ class ClipQueryDecoder(BaseModule):
     def forward(
         self, memory: torch.Tensor, position: torch.Tensor, padding: torch.Tensor | None
     ) -> list[torch.Tensor]:
-        """Queries [B, Q, C] after each layer, normed.
+        """Returns the normalised queries [B, Q, C] after each layer.
 
         Args:
             memory, position: [B, L, C] of all frames.

@@ -1,4 +1,4 @@
-"""Messenger tokens: each passes through a PVTv2 block as if it were a constant image.
+"""Messenger tokens, each of which passes through a PVTv2 block like a constant image.
 
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.2 (messenger shift mechanism).
@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SHIFT_STRIDES = (1, -1, 2, -2)  # frames that each group of messengers moves, in even blocks
+SHIFT_STRIDES = (1, -1, 2, -2)  # frames by which even blocks shift each group of messengers
 
 
 def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
-    """What a convolution makes of constant images, borders aside.
+    """Returns the output of a convolution for constant images, away from their borders.
 
     Args:
         conv: its kernel is summed over space.
@@ -26,6 +26,12 @@ def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
 
     Returns:
         [N, M, C_out].
+
+    Example:
+        >>> conv = nn.Conv2d(1, 1, kernel_size=3)
+        >>> pixel = conv_of_constant(conv, torch.ones(1, 1, 1))
+        >>> torch.allclose(pixel, conv(torch.ones(1, 1, 3, 3)).flatten(2), atol=1e-6)
+        True
     """
     kernel = conv.weight.sum((2, 3))  # [C_out, C_in / groups]
     if conv.groups == 1:
@@ -36,32 +42,42 @@ def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
 
 
 def shift_messengers(messengers: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
-    """Roll groups of messengers along time, each by its own number of frames.
+    """Rolls groups of messengers along time, each by its own number of frames.
 
-    A number of messengers that the groups do not divide is split as ``torch.chunk`` splits it.
+    ``torch.chunk`` forms the groups, also where their number does not divide M.
 
     Args:
         messengers: [B, T, M, C].
-        strides: frames, one per group.
+        strides: frames by which each group moves.
+
+    Example:
+        >>> messengers = torch.tensor([[[[0], [0]], [[1], [1]], [[2], [2]]]])  # T = 3, M = 2
+        >>> shift_messengers(messengers, strides=(1, -1))[0, ..., 0].tolist()
+        [[2, 1], [0, 2], [1, 0]]
     """
     groups = messengers.chunk(len(strides), dim=2)
     return torch.cat([g.roll(stride, dims=1) for g, stride in zip(groups, strides)], dim=2)
 
 
 def tokens_to_map(patches: torch.Tensor, hw_shape: tuple[int, int]) -> torch.Tensor:
-    """[N, S, C] -> [N, C, H, W], in channels-last memory: nothing is transposed."""
+    """Returns tokens [N, S, C] as a map [N, C, H, W] in channels-last memory, without a copy.
+
+    Example:
+        >>> tokens_to_map(torch.zeros(1, 6, 8), (2, 3)).shape
+        torch.Size([1, 8, 2, 3])
+    """
     return patches.unflatten(1, tuple(hw_shape)).permute(0, 3, 1, 2)
 
 
 def map_to_tokens(feature_map: torch.Tensor) -> torch.Tensor:
-    """[N, C, H, W] -> [N, S, C]."""
+    """Returns a map [N, C, H, W] as tokens [N, S, C]."""
     return feature_map.flatten(2).transpose(1, 2)
 
 
 def messenger_attention(
     attn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]
 ) -> torch.Tensor:
-    """Spatial-reduction attention in which messengers are queries and, reduced, keys as well.
+    """Applies spatial-reduction attention with messengers among its queries and keys.
 
     Args:
         attn: mmdet's ``SpatialReductionAttention``.
@@ -84,12 +100,12 @@ def messenger_attention(
 def multihead_attention(
     attn: nn.MultiheadAttention, queries: torch.Tensor, keys: torch.Tensor
 ) -> torch.Tensor:
-    """``nn.MultiheadAttention`` on batch-first tokens without forming the attention weights.
+    """Applies ``nn.MultiheadAttention`` to batch-first tokens without forming attention weights.
 
     Args:
-        attn: the module; its own ``batch_first`` is not looked at.
+        attn: the module; its ``batch_first`` is ignored.
         queries: [N, Q, C].
-        keys: [N, K, C], the values as well.
+        keys: [N, K, C], also the values.
 
     Returns:
         [N, Q, C].
@@ -113,7 +129,7 @@ def multihead_attention(
 
 
 def messenger_ffn(ffn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]) -> torch.Tensor:
-    """PVTv2's convolutional FFN on patches and, as constant images, on messengers.
+    """Applies PVTv2's convolutional FFN to patches and, as constant images, to messengers.
 
     Args:
         ffn: mmdet's ``MixFFN``.
@@ -137,7 +153,7 @@ def messenger_ffn(ffn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int
 def messenger_block(
     block: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int]
 ) -> torch.Tensor:
-    """One PVTv2 encoder layer over patches and messengers.
+    """Applies one PVTv2 encoder layer to patches and messengers.
 
     Args:
         block: mmdet's ``PVTEncoderLayer``.

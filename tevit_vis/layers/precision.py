@@ -7,7 +7,7 @@ from torch import nn
 
 
 def full_precision(device: torch.device) -> torch.autocast:
-    """A context in which operations keep the precision of their inputs, whatever is around it.
+    """Returns a context in which autocast is off: operations keep the dtype of their inputs.
 
     Example:
         >>> with torch.autocast('cpu', torch.bfloat16), full_precision(torch.device('cpu')):
@@ -18,7 +18,7 @@ def full_precision(device: torch.device) -> torch.autocast:
 
 
 class FullPrecisionLinear(nn.Linear):
-    """A linear layer that computes and returns fp32: class scores and coordinates need its digits.
+    """A linear layer that computes and returns fp32, for class scores and coordinates.
 
     Example:
         >>> with torch.autocast('cpu', torch.bfloat16):
@@ -28,7 +28,7 @@ class FullPrecisionLinear(nn.Linear):
 
     @classmethod
     def of(cls, linear: nn.Linear) -> FullPrecisionLinear:
-        """Returns a layer with another one's weights, not copies of them."""
+        """Returns a layer that shares the weights of ``linear``, without a copy."""
         layer = nn.utils.skip_init(cls, linear.in_features, linear.out_features)
         layer.weight, layer.bias = linear.weight, linear.bias
         return layer

@@ -1,9 +1,9 @@
-"""RoI features, by mmcv's CUDA kernel where it was built and as sums of table rows elsewhere.
+"""RoI features, from mmcv's CUDA kernel where it was built and from ``embedding_bag`` elsewhere.
 
-On the CPU mmcv's RoIAlign runs on one thread through planes of memory. The same average of
-bilinear samples is a weighted sum of cells, that is of rows of a channels-last map, for which
-torch has a fast kernel (``embedding_bag``): equal to rounding, 3 to 8 times faster, with gradients
-for the features. It also serves a GPU for which mmcv's ops were not built.
+On the CPU mmcv's RoIAlign runs on one thread. Its average of bilinear samples is a weighted sum of
+cells, and a cell of a channels-last map is one row of memory. torch sums rows fast
+(``embedding_bag``): the features are equal up to rounding, 3 to 8 times faster, and have gradients.
+The same code serves a GPU for which mmcv's ops were not built.
 
 Letters: N frames, C channels, H and W cells of a level, R RoIs, P output cells along a side,
 G samples along a side of an output cell.
@@ -22,7 +22,12 @@ from .cuda_ops import has_cuda_ops
 
 
 def roi_memory_format(device: torch.device) -> torch.memory_format:
-    """The memory in which `extract_roi_feats` reads levels without a copy."""
+    """Returns the memory format in which ``extract_roi_feats`` reads levels without a copy.
+
+    Example:
+        >>> roi_memory_format(torch.device('cpu'))
+        torch.channels_last
+    """
     return torch.contiguous_format if has_cuda_ops(device) else torch.channels_last
 
 
@@ -33,7 +38,12 @@ def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
         boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
 
     Returns:
-        [B*Q*T, 5] = (number of the folded frame, x1 y1 x2 y2), frames varying fastest.
+        [B*Q*T, 5] = (index of the folded frame, x1 y1 x2 y2), frames varying fastest.
+
+    Example:
+        >>> boxes = torch.tensor([[[[0.0, 0.0, 8.0, 4.0]], [[1.0, 0.0, 9.0, 4.0]]]])  # T = 2
+        >>> boxes_to_rois(boxes).tolist()
+        [[0.0, 0.0, 0.0, 8.0, 4.0], [1.0, 1.0, 0.0, 9.0, 4.0]]
     """
     num_clips, num_frames, num_queries = boxes.shape[:3]
     frames = torch.arange(num_clips * num_frames, device=boxes.device, dtype=boxes.dtype)
@@ -42,10 +52,14 @@ def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
 
 
 def finite_boxes(boxes: torch.Tensor) -> torch.Tensor:
-    """Returns boxes [..., 4] with zeros in place of those that are not finite.
+    """Returns boxes [..., 4] in which every box that is not finite is replaced by zeros.
 
-    RoIAlign would abort the process on such a box. The loss of a model that diverges is not finite
-    either, and training stops at that with a message.
+    RoIAlign would abort the process on such a box. A model that diverges has a loss that is not
+    finite either, and training stops at that loss with a message.
+
+    Example:
+        >>> finite_boxes(torch.tensor([[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 8.0, torch.nan]])).tolist()
+        [[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
     """
     return boxes.where(boxes.isfinite().all(-1, keepdim=True), boxes.new_zeros(()))
 
@@ -57,7 +71,7 @@ def extract_roi_feats(
 
     Args:
         extractor: mmdet's ``SingleRoIExtractor``.
-        levels: [N, C, H_l, W_l] each; those beyond the extractor's strides are not used.
+        levels: [N, C, H_l, W_l] each; levels for which the extractor has no stride are not used.
         rois: [R, 5] = (frame, x1 y1 x2 y2 in pixels of the network input).
 
     Returns:
@@ -65,43 +79,45 @@ def extract_roi_feats(
     """
     levels = levels[: extractor.num_inputs]
     if has_cuda_ops(rois.device):
-        return _by_kernel(extractor, levels, rois)
-    if not all(_is_sum_of_rows(layer) for layer in extractor.roi_layers):
+        return _extract_with_kernel(extractor, levels, rois)
+    if not all(_supports_rows(layer) for layer in extractor.roi_layers):
         return extractor([level.contiguous() for level in levels], rois)
     level_of_roi = extractor.map_roi_levels(rois, len(levels))
     size = extractor.roi_layers[0].output_size[0]
     feats = rois.new_zeros(len(rois), size, size, levels[0].shape[1])
     for index, (level, layer) in enumerate(zip(levels, extractor.roi_layers)):
-        chosen = (level_of_roi == index).nonzero()[:, 0]
+        level_rois = (level_of_roi == index).nonzero()[:, 0]
         pooled = roi_align_rows(
-            level, rois[chosen], layer.spatial_scale, size, layer.sampling_ratio
+            level, rois[level_rois], layer.spatial_scale, size, layer.sampling_ratio
         )
-        feats = feats.index_copy(0, chosen, pooled)
+        feats = feats.index_copy(0, level_rois, pooled)
     return feats.permute(0, 3, 1, 2)
 
 
-def _by_kernel(
+def _extract_with_kernel(
     extractor: nn.Module, levels: Sequence[torch.Tensor], rois: torch.Tensor
 ) -> torch.Tensor:
-    """What mmdet's extractor gives, for which the host waits once instead of once per level."""
+    """Returns what mmdet's extractor returns; the host waits once instead of once per level."""
     level_of_roi = extractor.map_roi_levels(rois, len(levels))
     order = level_of_roi.argsort(stable=True)
     counts = (level_of_roi[:, None] == torch.arange(len(levels), device=rois.device)).sum(0)
     size = extractor.roi_layers[0].output_size
     feats = [rois.new_zeros(0, levels[0].shape[1], *size)]
     unused = []
-    for level, layer, some in zip(levels, extractor.roi_layers, rois[order].split(counts.tolist())):
-        if len(some):
-            feats.append(layer(level.contiguous(), some))
-        else:  # in training, all weights have part in the loss, as other processes expect
+    rois_of_levels = rois[order].split(counts.tolist())
+    for level, layer, level_rois in zip(levels, extractor.roi_layers, rois_of_levels):
+        if len(level_rois):
+            feats.append(layer(level.contiguous(), level_rois))
+        else:  # in training every weight needs a gradient, as other processes expect
             unused.append(level)
-    gathered = torch.cat(feats)
-    if gathered.requires_grad or not len(rois):
-        gathered = gathered + sum(level.sum() * 0 for level in unused)
-    return torch.empty_like(gathered).index_copy(0, order, gathered)
+    sorted_feats = torch.cat(feats)
+    if sorted_feats.requires_grad or not len(rois):
+        sorted_feats = sorted_feats + sum(level.sum() * 0 for level in unused)
+    return torch.empty_like(sorted_feats).index_copy(0, order, sorted_feats)
 
 
-def _is_sum_of_rows(layer: RoIAlign) -> bool:
+def _supports_rows(layer: RoIAlign) -> bool:
+    """Whether ``roi_align_rows`` computes what this layer computes."""
     height, width = layer.output_size
     return (
         height == width and layer.sampling_ratio > 0 and layer.aligned and layer.pool_mode == 'avg'
@@ -111,7 +127,7 @@ def _is_sum_of_rows(layer: RoIAlign) -> bool:
 def roi_align_rows(
     level: torch.Tensor, rois: torch.Tensor, scale: float, size: int, sampling_ratio: int
 ) -> torch.Tensor:
-    """mmcv's RoIAlign (average, aligned) with G x G samples per output cell.
+    """Returns what mmcv's RoIAlign (average, aligned, G x G samples per output cell) returns.
 
     Args:
         level: [N, C, H, W]; read without a copy when in channels-last memory.
@@ -127,39 +143,42 @@ def roi_align_rows(
     table = level.permute(0, 2, 3, 1).reshape(num_frames * height * width, channels)
     rois = rois.detach()  # mmcv's RoIAlign has no gradient for the boxes either
     x1, y1, x2, y2 = (rois[:, 1:] * scale - 0.5).unbind(1)
-    columns, column_weights = _axis_samples(x1, x2, width, size, sampling_ratio)
-    lines, line_weights = _axis_samples(y1, y2, height, size, sampling_ratio)
-    first = rois[:, 0].int() * (height * width)
+    x_cells, x_weights = _axis_samples(x1, x2, width, size, sampling_ratio)
+    y_cells, y_weights = _axis_samples(y1, y2, height, size, sampling_ratio)
+    first_row = rois[:, 0].int() * (height * width)  # of each RoI's frame in the table
     # [R,P,1,2G,1] and [R,1,P,1,2G] -> [R*P*P, 4*G*G]
-    rows = first[:, None, None, None, None] + lines[:, :, None, :, None] * width
-    rows = (rows + columns[:, None, :, None, :]).flatten(0, 2).flatten(1)
-    weights = line_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    rows = first_row[:, None, None, None, None] + y_cells[:, :, None, :, None] * width
+    rows = (rows + x_cells[:, None, :, None, :]).flatten(0, 2).flatten(1)
+    weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
     weights = (weights / sampling_ratio**2).flatten(0, 2).flatten(1)
     pooled = F.embedding_bag(rows, table, per_sample_weights=weights, mode='sum')
     return pooled.view(len(rois), size, size, channels)
 
 
 def _axis_samples(
-    low: torch.Tensor, high: torch.Tensor, cells: int, size: int, sampling_ratio: int
+    low: torch.Tensor, high: torch.Tensor, num_cells: int, size: int, sampling_ratio: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Bilinear samples along one axis.
+    """Returns the cells and weights of the bilinear samples along one axis.
 
     Args:
-        low, high: [R], the RoI's ends in cells.
-        cells: length of the axis.
+        low, high: [R], start and end of each RoI, in cells.
+        num_cells: length of the axis.
+        size: P.
+        sampling_ratio: G.
 
     Returns:
-        Cells [R, P, 2G] (int32) and their weights [R, P, 2G]; a sample outside the map weighs 0.
+        Cells [R, P, 2G] (int32) and their weights [R, P, 2G]; a sample outside the map has weight
+        0.
     """
     # Summed in mmcv's order, so that positions agree to the last bit.
     bins = ((high - low) / size)[:, None, None]  # [R,1,1]
     starts = low[:, None, None] + bins * torch.arange(size, device=low.device)[:, None]
     steps = torch.arange(sampling_ratio, device=low.device) + 0.5
     positions = starts + steps * bins / sampling_ratio  # [R,P,G]
-    inside = (positions >= -1) & (positions <= cells)
-    positions = positions.clamp(0, cells - 1)
+    is_inside = (positions >= -1) & (positions <= num_cells)
+    positions = positions.clamp(0, num_cells - 1)
     lower = positions.int()
-    upper = (lower + 1).clamp(max=cells - 1)
-    share = positions - lower
-    weights = torch.stack([1 - share, share], dim=-1) * inside[..., None]
+    upper = (lower + 1).clamp(max=num_cells - 1)
+    upper_weight = positions - lower
+    weights = torch.stack([1 - upper_weight, upper_weight], dim=-1) * is_inside[..., None]
     return torch.stack([lower, upper], dim=-1).flatten(2), weights.flatten(2)

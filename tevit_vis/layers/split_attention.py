@@ -4,8 +4,9 @@ Thawakar et al., "Video Instance Segmentation via Multi-scale Spatio-temporal Sp
 Transformer", ECCV 2022, sections 3.1 and 3.2. The authors never released these layers; what their
 text and figure leave open is this project's choice: see ``configs/ms_sts/README.md``.
 
-Letters: B clips, T frames, R frames attended to, N places (cells or queries), L levels,
-S = sum(H_l * W_l) cells, C channels, D reduced channels.
+Letters: B clips, T frames, R frames attended to, N places (cells or queries), P = B*N places of
+all clips, L levels, S = sum(H_l * W_l) cells, S' cells of the coarser levels, C channels,
+D reduced channels.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from torch import nn
 from .clip_ops import fold_frames, unfold_frames
 from .deform_attention import Shapes
 
-# Of one attention call: CUDA's memory-efficient kernel counts them in 16 bits (torch 2.6 to 2.8).
+# The most places in one attention call: CUDA's memory-efficient kernel counts them in 16 bits
+# (torch 2.6 to 2.8).
 PLACES_PER_KERNEL = 65_535
 
 
 class TemporalAttention(BaseModule):
-    """Multi-head attention across frames, at each place on its own.
+    """Multi-head attention across frames, at each place separately.
 
-    Nothing tells frames apart but what they hold: permuted frames give permuted outputs.
+    Frames have no position in time: permuted frames give permuted outputs.
 
     Args:
         embed_dims: C.
@@ -49,47 +51,49 @@ class TemporalAttention(BaseModule):
     def forward(
         self, queries: torch.Tensor, keys: torch.Tensor, visible: torch.Tensor | None
     ) -> torch.Tensor:
-        """What each query takes from its place in other frames: [B, T, N, C].
+        """Returns the attention of each query to its own place in all frames: [B, T, N, C].
 
         Args:
             queries: [B, T, N, C].
             keys: [B, R, N, C], also the values.
-            visible: [B, R, N] bool, False on keys that no query attends to; a place without any
-                attends to all of them. None shows all.
+            visible: [B, R, N] bool, False on keys that no query attends to; None if all are
+                visible. A place without a visible key attends to all of its keys.
         """
-        sides = [self.query_proj(queries), *self.key_value_proj(keys).chunk(2, dim=-1)]
+        projected = [self.query_proj(queries), *self.key_value_proj(keys).chunk(2, dim=-1)]
         # [B, T, N, channels] -> [B*N, heads, T, channels of a head]
-        places = [
-            side.unflatten(3, (self.num_heads, -1)).permute(0, 2, 3, 1, 4).flatten(0, 1)
-            for side in sides
+        query_key_value = [
+            tensor.unflatten(3, (self.num_heads, -1)).permute(0, 2, 3, 1, 4).flatten(0, 1)
+            for tensor in projected
         ]
         mask = None
         if visible is not None:
             visible = visible | ~visible.any(1, keepdim=True)
             mask = visible.transpose(1, 2).flatten(0, 1)[:, None, None]  # [B*N, 1, 1, R]
-        seen = attend_by_parts(places, mask)
-        seen = seen.unflatten(0, (len(queries), -1)).permute(0, 3, 1, 2, 4).flatten(3)
-        return self.output_proj(seen)
+        attended = attend_by_parts(query_key_value, mask)
+        attended = attended.unflatten(0, (len(queries), -1)).permute(0, 3, 1, 2, 4).flatten(3)
+        return self.output_proj(attended)
 
 
 def attend_by_parts(
-    sides: Sequence[torch.Tensor], mask: torch.Tensor | None, places: int = PLACES_PER_KERNEL
+    query_key_value: Sequence[torch.Tensor],
+    mask: torch.Tensor | None,
+    places_per_call: int = PLACES_PER_KERNEL,
 ) -> torch.Tensor:
-    """Scaled dot-product attention [P, heads, T, D] at so many places in one call.
+    """Returns scaled dot-product attention [P, heads, T, D], computed for a part at a time.
 
     Args:
-        sides: queries [P, heads, T, D], keys and values [P, heads, R, D].
+        query_key_value: queries [P, heads, T, D], keys and values [P, heads, R, D].
         mask: [P, 1, 1, R] bool, False on keys that are not attended to, or None.
-        places: P of one call, at most.
+        places_per_call: the most places in one call of the kernel.
     """
-    if len(sides[0]) <= places:
-        return F.scaled_dot_product_attention(*sides, attn_mask=mask)
-    parts = [side.split(places) for side in sides]
-    masks = [None] * len(parts[0]) if mask is None else mask.split(places)
+    if len(query_key_value[0]) <= places_per_call:
+        return F.scaled_dot_product_attention(*query_key_value, attn_mask=mask)
+    parts = [tensor.split(places_per_call) for tensor in query_key_value]
+    masks = [None] * len(parts[0]) if mask is None else mask.split(places_per_call)
     return torch.cat(
         [
-            F.scaled_dot_product_attention(*some, attn_mask=some_mask)
-            for *some, some_mask in zip(*parts, masks)
+            F.scaled_dot_product_attention(*part, attn_mask=part_mask)
+            for *part, part_mask in zip(*parts, masks)
         ]
     )
 
@@ -98,13 +102,14 @@ def attend_by_parts(
 class SplitAttention(BaseModule):
     """Attention across time within each scale, then between a scale and the next coarser one.
 
-    A ``mixer`` of ``DeformEncoderLayer``. All scales share the weights. The last projection starts
-    at zero, so that a new layer adds nothing. Its cost is linear in the number of cells.
+    It serves as ``mixer`` of ``DeformEncoderLayer``. All scales use the same weights. The last
+    projection starts at zero, so that a new layer adds nothing. The cost is linear in the number
+    of cells.
 
     Args:
         embed_dims: C.
         num_heads: of both attentions.
-        head_dims: channels of a head; D is those of all.
+        head_dims: channels of a head; D = num_heads * head_dims.
         feedforward_channels: of both FFNs.
         dropout: probability.
     """
@@ -132,7 +137,7 @@ class SplitAttention(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
     def init_weights(self) -> None:
-        """As each part draws, but for a last projection of zeros."""
+        """Initialises each part; the last projection is zero."""
         super().init_weights()
         nn.init.zeros_(self.expansion.weight)
         nn.init.zeros_(self.expansion.bias)
@@ -140,11 +145,11 @@ class SplitAttention(BaseModule):
     def forward(
         self, queries: torch.Tensor, padding: torch.Tensor | None, shapes: Shapes
     ) -> torch.Tensor:
-        """What is to be added to the attention's output: [B, T, S, C].
+        """Returns what is added to the encoder layer's attention: [B, T, S, C].
 
         Args:
             queries: [B, T, S, C], features with position.
-            padding: [B, T, S] bool, True on cells of no image; None where there are none.
+            padding: [B, T, S] bool, True on cells outside the images; None if nothing is padded.
             shapes: (H_l, W_l) of the levels, the finest first.
         """
         visible = None if padding is None else ~padding
@@ -152,33 +157,35 @@ class SplitAttention(BaseModule):
         return self.expansion(self._between_scales(tokens, visible, shapes))
 
     def _within_scales(self, tokens: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
-        """[B, T, S, D] after each cell has seen itself in all frames."""
-        seen = self.intra_attn(tokens, tokens, visible)
-        return self.intra_ffn(self.intra_norm(tokens + self.dropout(seen)))
+        """Returns tokens [B, T, S, D] after each cell attended to itself in all frames."""
+        attended = self.intra_attn(tokens, tokens, visible)
+        return self.intra_ffn(self.intra_norm(tokens + self.dropout(attended)))
 
     def _between_scales(
         self, tokens: torch.Tensor, visible: torch.Tensor | None, shapes: Shapes
     ) -> torch.Tensor:
-        """[B, T, S, D] after each cell has seen itself and the coarser scale in all frames."""
-        own = self.pair_proj(tokens)
-        # Resizing what is projected gives the same as projecting what is resized, for less.
-        coarse = sum(height * width for height, width in shapes[1:] or shapes)
-        coarser = own[:, :, -coarse:]
+        """Returns tokens [B, T, S, D] after each cell attended to itself and the coarser scale."""
+        projected = self.pair_proj(tokens)
+        # Projecting before resizing gives the same as projecting after it, for less.
+        num_coarser = sum(height * width for height, width in shapes[1:] or shapes)
+        coarser = projected[:, :, -num_coarser:]
         if visible is None:
             coarser = on_finer_grids(coarser, shapes)
         else:
-            coarser, near = on_finer_grids_masked(coarser, visible[:, :, -coarse:], shapes)
-            visible = torch.cat([visible, near], 1)
-        own = self.pair_norm(own)
-        pair = torch.cat([own, self.pair_norm(coarser)], 1)  # [B, 2T, S, D]
-        seen = self.inter_attn(own, pair, visible)
-        return self.inter_ffn(self.inter_norm(own + self.dropout(seen)))
+            coarser, coarser_visible = on_finer_grids_masked(
+                coarser, visible[:, :, -num_coarser:], shapes
+            )
+            visible = torch.cat([visible, coarser_visible], 1)
+        queries = self.pair_norm(projected)
+        keys = torch.cat([queries, self.pair_norm(coarser)], 1)  # [B, 2T, S, D]
+        attended = self.inter_attn(queries, keys, visible)
+        return self.inter_ffn(self.inter_norm(queries + self.dropout(attended)))
 
 
 def on_finer_grids(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
-    """The next coarser level on each level's own grid, bilinear: [B, T, S, D].
+    """Returns the next coarser level, resized bilinearly to each level's grid: [B, T, S, D].
 
-    The coarsest level stands for itself.
+    The coarsest level has no coarser one and is returned as it is.
 
     Args:
         tokens: [B, T, S', D] of the levels from the second on, or of the only one.
@@ -197,15 +204,15 @@ def on_finer_grids(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
 def on_finer_grids_masked(
     tokens: torch.Tensor, visible: torch.Tensor, shapes: Shapes
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As ``on_finer_grids``, between cells of the image only.
+    """Resizes as ``on_finer_grids``, but only cells of the image contribute.
 
     Args:
         tokens: [B, T, S', D].
-        visible: [B, T, S'] bool, False on cells of no image.
+        visible: [B, T, S'] bool, False on cells outside the images.
         shapes: (H_l, W_l) of all levels.
 
     Returns:
-        [B, T, S, D] tokens and [B, T, S] bool, False where no cell of the image is near.
+        [B, T, S, D] tokens and [B, T, S] bool, False where no cell of the image contributes.
     """
     weighted = torch.cat([tokens, torch.ones_like(tokens[..., :1])], -1) * visible[..., None]
     sums, weight = on_finer_grids(weighted, shapes).split([tokens.shape[-1], 1], dim=-1)
@@ -214,10 +221,10 @@ def on_finer_grids_masked(
 
 @ATTENTION.register_module()
 class BoxTemporalAttention(BaseModule):
-    """Each box query attends to itself in all frames; residual.
+    """Attention of each box query to itself in all frames, with residual and pre-norm.
 
-    A ``box_mixer`` of ``ClipDecoderLayer``. The norm comes first and the last projection starts at
-    zero, so that a new layer changes nothing.
+    It serves as ``box_mixer`` of ``ClipDecoderLayer``. The last projection starts at zero, so that
+    a new layer changes nothing.
 
     Args:
         embed_dims: C.
@@ -233,12 +240,12 @@ class BoxTemporalAttention(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
     def init_weights(self) -> None:
-        """As drawn, but for a last projection of zeros."""
+        """Initialises each part; the last projection is zero."""
         super().init_weights()
         nn.init.zeros_(self.attn.output_proj.weight)
         nn.init.zeros_(self.attn.output_proj.bias)
 
     def forward(self, box_queries: torch.Tensor) -> torch.Tensor:
-        """New box queries [B, T, Q, C] of as many."""
+        """Returns new box queries [B, T, Q, C] for box queries of the same shape."""
         normed = self.norm(box_queries)
         return box_queries + self.dropout(self.attn(normed, normed, None))

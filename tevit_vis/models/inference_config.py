@@ -1,4 +1,4 @@
-"""How a model predicts a video: its ``test_cfg``, checked in one place."""
+"""The inference settings of a model: its ``test_cfg``, checked in one place."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ KEY = 'model.test_cfg'
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """The settings of inference that all systems know.
+    """The inference settings of all systems.
 
     Args:
-        windows: how a video is cut; None takes a whole video as one clip.
+        windows: how a video is cut; None makes the whole video one clip.
         tracker: config of the tracker that joins windows, None where there are no windows.
         max_instances: (query, class) pairs of a clip that are output, or queries of a window; None
             leaves the choice to the system.
-        mask_threshold: probability from which on a pixel belongs to a mask, above 0 and below 1.
+        mask_threshold: least probability of the pixels of a mask, above 0 and below 1.
         drop_empty: whether instances without a pixel in any frame are left out.
         min_mask_score: score below which an instance is listed without masks.
-        frames_per_pass: frames that go through the network at a time; None suits the device.
-        rois_per_pass: RoIs that go through TeViT's heads at a time; None suits the device.
+        frames_per_pass: frames that go through the network at a time; None lets the device decide.
+        rois_per_pass: RoIs that go through TeViT's heads at a time; None lets the device decide.
     """
 
     windows: Windows | None
@@ -42,11 +42,11 @@ class InferenceConfig:
         """Reads ``model.test_cfg``.
 
         Args:
-            test_cfg: of a model; TeViT's has ``max_per_img`` and ``mask_thr_binary`` in ``rcnn``,
-                where mmdet's heads have them.
+            test_cfg: of a model. TeViT has ``max_per_img`` and ``mask_thr_binary`` in ``rcnn``,
+                like mmdet's RoI heads.
 
         Raises:
-            InputError: a value that cannot be; names its key.
+            InputError: a value is not allowed; the message names its key.
 
         Example:
             >>> config = InferenceConfig.of(dict(rcnn=dict(max_per_img=10, mask_thr_binary=0.5)))
@@ -54,15 +54,15 @@ class InferenceConfig:
             (10, None)
         """
         test_cfg = test_cfg or {}
-        of_clip, where = test_cfg, KEY
+        head_cfg, head_key = test_cfg, KEY
         if isinstance(test_cfg.get('rcnn'), Mapping):
-            of_clip, where = test_cfg['rcnn'], f'{KEY}.rcnn'
+            head_cfg, head_key = test_cfg['rcnn'], f'{KEY}.rcnn'
         windows = windows_of(test_cfg.get('windows'))
         tracker = test_cfg.get('tracker')
         if windows is not None:
-            build_tracker(tracker)  # raises where it cannot be built
-        threshold_key = f'{where}.mask_thr_binary'
-        threshold = check_fraction(threshold_key, of_clip.get('mask_thr_binary', 0.5))
+            build_tracker(tracker)  # only to raise an error if it cannot be built
+        threshold_key = f'{head_key}.mask_thr_binary'
+        threshold = check_fraction(threshold_key, head_cfg.get('mask_thr_binary', 0.5))
         if threshold in (0, 1):
             raise InputError(f'{threshold_key}: must be above 0 and below 1, but got {threshold:g}')
         drop_empty = test_cfg.get('drop_empty', False)
@@ -71,7 +71,7 @@ class InferenceConfig:
         return cls(
             windows=windows,
             tracker=tracker if windows is not None else None,
-            max_instances=_optional_number(f'{where}.max_per_img', of_clip, least=0),
+            max_instances=_optional_number(f'{head_key}.max_per_img', head_cfg, least=0),
             mask_threshold=threshold,
             drop_empty=drop_empty,
             min_mask_score=check_fraction(
@@ -83,20 +83,21 @@ class InferenceConfig:
 
     @property
     def one_per_query(self) -> bool:
-        """Whether a query is output under its best class alone, as windows need it: they join
-        whole class vectors.
+        """Whether a query is output with its best class only.
+
+        Windows need this, since the tracker joins the scores of all classes of a query.
         """
         return self.windows is not None
 
     def build_tracker(self) -> Tracker:
-        """Builds the tracker for a video in windows."""
+        """Builds the tracker that joins the windows of a video."""
         return build_tracker(self.tracker)
 
     def streaming_windows(self) -> Windows:
-        """Returns the windows of a model that is to stream a video.
+        """Returns the windows, which a model needs to stream a video.
 
         Raises:
-            InputError: it has none.
+            InputError: the model has no windows.
         """
         if self.windows is None:
             raise InputError(
@@ -107,6 +108,6 @@ class InferenceConfig:
 
 
 def _optional_number(key: str, section: Mapping, least: int) -> int | None:
-    """Returns a whole number of a section; None where it is not set."""
+    """Returns the whole number at the last part of ``key`` in a section; None if not set."""
     value = section.get(key.rsplit('.', 1)[1])
     return None if value is None else check_whole_number(key, value, least)

@@ -1,4 +1,4 @@
-"""Tracks by the soft IoU of masks in the frames that windows share.
+"""Builds tracks by the soft IoU of masks in the frames that windows share.
 
 Hwang et al., "Video Instance Segmentation using Inter-Frame Communication Transformers",
 NeurIPS 2021, section 3.4.
@@ -25,7 +25,7 @@ from tevit_vis.utils.values import check_fraction
 from .tracker import KEY, Tracker
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
-HALF = 0.5  # the threshold of maps of logits, which are 0 there
+HALF = 0.5  # probability above which a pixel belongs to a mask; its logit is 0
 
 
 @dataclass
@@ -34,7 +34,7 @@ class OpenTrack:
 
     class_sum: torch.Tensor  # [K]
     num_windows: int = 0
-    # Sums of boxes [4] and mask logits [h, w], and of how many windows, by frame.
+    # By frame: the sum of its boxes [4], of its mask logits [h, w], and the number of windows.
     frames: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = field(default_factory=dict)
 
 
@@ -63,16 +63,16 @@ class SoftIoUStitcher(Tracker):
     def __init__(self, min_iou: float, min_score: float) -> None:
         super().__init__(min_score)
         self.min_iou = check_fraction(f'{KEY}.min_iou', min_iou)
-        self.open: dict[int, OpenTrack] = {}  # by number
-        self.num_tracks = 0  # that there ever were
+        self.open_tracks: dict[int, OpenTrack] = {}  # by track number
+        self.num_tracks = 0  # since the start of the video
         self.past_windows: deque[PastWindow] = deque()
-        self.num_frames = 0  # that windows have covered
-        self.num_closed = 0  # from the first one on
+        self.num_frames = 0  # frames that windows have covered
+        self.num_closed = 0  # closed frames, which are the first ones
         self.size = (0, 0)  # (H, W) of the original frames
-        self.cells: tuple[float, float] | None = None  # (y, x) of the maps that a frame covers
+        self.cells: tuple[float, float] | None = None  # (y, x) cells of a map that a frame covers
 
     def add(self, frames: range, prediction: ClipPrediction) -> list[int]:
-        """See ``Tracker.add``."""
+        """Matches a window with the open tracks by soft IoU: see ``Tracker.add``."""
         masks = prediction.masks
         self.size, self.cells = masks.size, masks.cells
         logits = masks.maps()
@@ -81,7 +81,7 @@ class SoftIoUStitcher(Tracker):
         for number, scores, boxes, track_logits in zip(
             tracks, prediction.class_scores, prediction.boxes, logits
         ):
-            track = self.open.setdefault(number, OpenTrack(torch.zeros_like(scores)))
+            track = self.open_tracks.setdefault(number, OpenTrack(torch.zeros_like(scores)))
             _extend(track, frames, scores, boxes, track_logits)
         self.past_windows.append(PastWindow(frames, tracks, probabilities))
         self.num_frames = max(self.num_frames, frames.stop)
@@ -95,10 +95,10 @@ class SoftIoUStitcher(Tracker):
         that IFC looks at.)
 
         Args:
-            frames: of the new window.
-            probabilities: [N, T, h, w] of its masks.
+            frames: frame numbers of the new window.
+            probabilities: [N, T, h, w] of the masks of the new window.
         """
-        row_of = {number: row for row, number in enumerate(self.open)}
+        row_of = {number: row for row, number in enumerate(self.open_tracks)}
         total = probabilities.new_zeros(len(row_of), len(probabilities))
         num_windows = probabilities.new_zeros(len(row_of), 1)
         for window in self.past_windows:
@@ -116,15 +116,18 @@ class SoftIoUStitcher(Tracker):
         return total / num_windows.clamp(min=1)
 
     def _match(self, overlaps: torch.Tensor) -> list[int]:
-        """Returns the track of each instance, new ones after the last, for soft IoU [M, N]."""
+        """Returns the track number of each instance, matched by the best sum of soft IoUs [M, N].
+
+        An instance without a match gets the next new number.
+        """
         values = overlaps.cpu().numpy()
         allowed = np.where(values > self.min_iou, values, 0)
         rows, columns = linear_sum_assignment(allowed, maximize=True)
-        open_tracks = list(self.open)
+        open_numbers = list(self.open_tracks)
         numbers = [-1] * overlaps.shape[1]
         for row, column in zip(rows.tolist(), columns.tolist()):
             if allowed[row, column] > 0:
-                numbers[column] = open_tracks[row]
+                numbers[column] = open_numbers[row]
         for column, number in enumerate(numbers):
             if number < 0:
                 numbers[column] = self.num_tracks
@@ -132,28 +135,32 @@ class SoftIoUStitcher(Tracker):
         return numbers
 
     def close(self, before: int | None = None) -> list[FrameInstances]:
-        """See ``Tracker.close``."""
+        """Returns the frames that no later window can change: see ``Tracker.close``."""
         stop = self.num_frames if before is None else min(before, self.num_frames)
         closed = self._closed_frames(range(self.num_closed, stop))
         self.num_closed = max(self.num_closed, stop)
         while self.past_windows and self.past_windows[0].frames.stop <= stop:
             self.past_windows.popleft()
-        self.open = {number: track for number, track in self.open.items() if track.frames}
+        self.open_tracks = {
+            number: track for number, track in self.open_tracks.items() if track.frames
+        }
         return closed
 
     def _closed_frames(self, frames: range) -> list[FrameInstances]:
-        """Returns the tracks in these frames and lets go of them.
+        """Returns the instances in these frames and removes them from the open tracks.
 
-        The device is asked for all of them at once.
+        Scores and boxes of all these frames are copied from the device at once.
         """
         tracks_of_frames: list[list[int]] = []
         scores, boxes, logits = [], [], []
         for frame in frames:
-            in_frame = {n: track for n, track in self.open.items() if frame in track.frames}
-            tracks_of_frames.append(list(in_frame))
-            for track in in_frame.values():
+            tracks_in_frame = {
+                n: track for n, track in self.open_tracks.items() if frame in track.frames
+            }
+            tracks_of_frames.append(list(tracks_in_frame))
+            for track in tracks_in_frame.values():
                 box, mask, count = track.frames.pop(frame)
-                # With the sum of its logits, which is not finite where one of them is not.
+                # The sum of the mask logits goes along: it is finite only if all of them are.
                 mean_scores = track.class_sum / track.num_windows
                 scores.append(torch.cat([mean_scores.float(), mask.sum()[None]]))
                 boxes.append(box / count)
@@ -176,7 +183,7 @@ class SoftIoUStitcher(Tracker):
         ]
 
     def _encode(self, logits: list[torch.Tensor]) -> list[RLE]:
-        """Returns the masks of maps [h, w], making a few at full size at a time."""
+        """Returns the masks of logit maps [h, w], a few of them at full size at a time."""
         masks: list[RLE] = []
         at_once = num_masks_at_once(logits[0].device, self.size) if logits else 1
         for start in range(0, len(logits), at_once):
@@ -188,6 +195,7 @@ class SoftIoUStitcher(Tracker):
 def _extend(
     track: OpenTrack, frames: range, scores: torch.Tensor, boxes: torch.Tensor, logits: torch.Tensor
 ) -> None:
+    """Adds an instance of a window to the sums of its track."""
     track.class_sum += scores
     track.num_windows += 1
     for frame, box, mask in zip(frames, boxes, logits):

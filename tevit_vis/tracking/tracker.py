@@ -1,4 +1,4 @@
-"""What every tracker does: it takes the windows of a video in order and gives back its frames."""
+"""The interface of trackers: they take the windows of a video in order and return its frames."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Tracker(ABC):
 
         Args:
             frames: numbers of the window's frames, none of which is closed.
-            prediction: for the window; N instances in its T frames.
+            prediction: prediction for the window: N instances in T frames.
 
         Returns:
-            The track of each instance, [N].
+            The track number of each instance, [N].
         """
 
     @abstractmethod
@@ -56,7 +56,7 @@ def build_tracker(config: Mapping | None) -> Tracker:
     """Builds the tracker of a config.
 
     Raises:
-        InputError: a config without a type, of an unknown type, or with other arguments.
+        InputError: the config has no type, an unknown type, or wrong arguments.
 
     Example:
         >>> build_tracker(dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.01)).min_score
@@ -84,7 +84,7 @@ def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInst
             frame.tracks, frame.class_scores, frame.boxes, frame.masks
         ):
             in_frames.setdefault(track, {})[frame.frame] = box, mask
-            class_scores[track] = scores  # those of its last frame are of all its windows
+            class_scores[track] = scores  # at its last frame, means over all its windows
     size, num_frames = frame.size, frame.frame + 1
     empty = np.zeros(4), encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
     labels, scores_of_labels, boxes = [], [], []

@@ -34,7 +34,7 @@ def windows_of(config: Mapping | None) -> Windows | None:
         config: ``model.test_cfg.windows``.
 
     Raises:
-        InputError: other keys, or values that make no windows.
+        InputError: the config has other keys, or values that make no windows.
 
     Example:
         >>> windows_of(dict(length=5, stride=1))
@@ -42,10 +42,13 @@ def windows_of(config: Mapping | None) -> Windows | None:
     """
     if config is None:
         return None
-    moved = [n for n in ('min_iou', 'min_score') if isinstance(config, Mapping) and n in config]
-    if moved:
+    moved_keys = [
+        key for key in ('min_iou', 'min_score') if isinstance(config, Mapping) and key in config
+    ]
+    if moved_keys:
         raise InputError(
-            f'{KEY}.{moved[0]}: must be left out: it is model.test_cfg.tracker.{moved[0]} now'
+            f'{KEY}.{moved_keys[0]}: must be left out: '
+            f'it is model.test_cfg.tracker.{moved_keys[0]} now'
         )
     if not isinstance(config, Mapping) or set(config) != {'length', 'stride'}:
         raise InputError(f'{KEY}: must be None or have length and stride, but got {config}')
@@ -64,40 +67,51 @@ def windows_of(config: Mapping | None) -> Windows | None:
 
 
 def cut_windows(frames: Iterable[Item], windows: Windows) -> Iterator[tuple[range, list[Item]]]:
-    """The windows of a video whose frames come one by one: their numbers and they themselves.
+    """Yields the windows of a video whose frames come one by one: frame numbers and frames.
 
     The last window is moved back so that it ends with the video; a video shorter than a window is
-    one window (IFC, section 3.4). No more frames are held than a window has.
+    one window (IFC, section 3.4). Only the frames of one window are in memory.
+
+    Example:
+        >>> list(cut_windows('abcd', Windows(length=3, stride=2)))
+        [(range(0, 3), ['a', 'b', 'c']), (range(1, 4), ['b', 'c', 'd'])]
     """
-    held: deque[Item] = deque(maxlen=windows.length)
-    start, covered, count = 0, 0, 0
+    window_frames: deque[Item] = deque(maxlen=windows.length)
+    start, num_covered, num_frames = 0, 0, 0
     for frame in frames:
-        held.append(frame)
-        count += 1
-        if count == start + windows.length:
-            yield range(start, count), list(held)
-            start, covered = start + windows.stride, count
-    if covered < count:
-        yield range(count - len(held), count), list(held)
+        window_frames.append(frame)
+        num_frames += 1
+        if num_frames == start + windows.length:
+            yield range(start, num_frames), list(window_frames)
+            start, num_covered = start + windows.stride, num_frames
+    if num_covered < num_frames:
+        yield range(num_frames - len(window_frames), num_frames), list(window_frames)
 
 
 def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
-    """Give a model other windows.
+    """Changes the windows of a model.
 
     Args:
-        test_cfg: of the model, whose ``windows`` are changed.
-        window: frames; None leaves the length as it is.
-        stride: frames; None leaves it as it is, or so that windows overlap.
+        test_cfg: the model's ``test_cfg``, whose ``windows`` are changed in place.
+        window: new length in frames; None keeps the length.
+        stride: new stride in frames; None keeps it, or lowers it until windows overlap.
 
     Raises:
-        InputError: windows that cannot be, or a model that knows none.
+        InputError: the windows are not possible, or the model has none.
+
+    Example:
+        >>> from mmcv import ConfigDict
+        >>> test_cfg = ConfigDict(windows=dict(length=5, stride=4))
+        >>> set_windows(test_cfg, window=3, stride=None)
+        >>> test_cfg.windows
+        {'length': 3, 'stride': 2}
     """
     windows = test_cfg.get('windows')
     if windows is None:
-        raise InputError(f'{KEY}: must be there for windows, but is not')
+        raise InputError(f'{KEY}: must be in the config to change windows, but is not')
     if window is not None:
         windows.length = check_whole_number('window', window, least=1)
-        # Without a frame in common no track would go on.
+        # If windows have no frame in common, every track ends with its window.
         windows.stride = max(1, min(windows.stride, windows.length - 1))
     if windows.length is None:
         raise InputError('stride: needs windows: give their length as well, such as 10')

@@ -1,4 +1,4 @@
-"""What a config describes, built; faults of the config apart from bugs."""
+"""Builds what a config describes, and tells faults of the config from bugs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tevit_vis.utils.config_keys import nearest_registered
 from tevit_vis.utils.errors import InputError
 
 Built = TypeVar('Built')
-LIBRARIES = tuple(
+LIBRARY_FOLDERS = tuple(
     str(Path(library.__file__ or '').parent) for library in (mmcv, mmdet, torch, tevit_vis)
 )
 STDLIB = sysconfig.get_path('stdlib')
@@ -30,21 +30,21 @@ WRONG_CALL = re.compile(
 
 
 def build(what: str, builder: Callable[[], Built]) -> Built:
-    """Returns what ``builder`` makes of a part of a config.
+    """Builds a part of a config.
 
     Args:
-        what: names the part in errors.
-        builder: calls a registry.
+        what: name of the part, for errors, such as ``'model'``.
+        builder: function without arguments that builds the part by its registry.
 
     Raises:
-        InputError: mmcv's registry finds no such type, the type refuses its arguments, or a
-            library refuses their values.
-        Exception: a bug, also in a user's own module, as it is.
+        InputError: the type is not registered, or it does not accept its arguments or their
+            values.
+        Exception: any other error, such as a bug in a user's own module, unchanged.
     """
     try:
         return builder()
     except InputError as error:
-        # mmcv's registries raise it anew with a class's name in front: the first one is ours.
+        # mmcv's registries wrap it in a new error that starts with a class's name: raise ours.
         raise first_cause(error) from None
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         cause = first_cause(error)
@@ -59,44 +59,45 @@ def build(what: str, builder: Callable[[], Built]) -> Built:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The error on top of which others were raised anew while it was handled."""
+    """Returns the first error of a chain in which each was raised while handling the one before."""
     while error.__context__ is not None and not error.__suppress_context__:
         error = error.__context__
     return error
 
 
 def is_refusal(error: BaseException, builder: Callable) -> bool:
-    """Whether a library refused what a config says, rather than failed at it.
+    """Whether a library rejected the config, rather than failed because of a bug.
 
-    It did where an explicit ``raise`` or ``assert`` of a library stopped it, or a class was called
-    with arguments that it does not have; not where a user's own module was at work.
+    A library rejects a config by a ``raise`` or ``assert`` of its own, or because a class is called
+    with arguments that it does not have. An error that a user's own module took part in is a bug.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
     callers = {__file__, builder.__code__.co_filename}
-    names = [frame.f_code.co_filename for frame, _ in frames]
-    if not all(name in callers or is_of_a_library(name) for name in names):
+    files = [frame.f_code.co_filename for frame, _ in frames]
+    if not all(file in callers or is_library_file(file) for file in files):
         return False
-    last, line = frames[-1]
+    last_frame, line_number = frames[-1]
     if isinstance(error, TypeError) and (match := WRONG_CALL.search(str(error))):
-        return _passes_on(last, match['name'])
-    return linecache.getline(last.f_code.co_filename, line).strip().startswith(('raise', 'assert'))
+        return _arguments_come_from_mapping(last_frame, match['name'])
+    source_line = linecache.getline(last_frame.f_code.co_filename, line_number).strip()
+    return source_line.startswith(('raise', 'assert'))
 
 
-def is_of_a_library(file: str) -> bool:
-    """Whether a source file is one of ours, of mmcv, mmdet, torch or Python itself."""
+def is_library_file(file: str) -> bool:
+    """Whether a source file belongs to tevit_vis, mmcv, mmdet, torch or Python itself."""
     installed = 'site-packages' in file or 'dist-packages' in file
     is_python = file.startswith(('<', STDLIB)) and not installed
-    return is_python or file.startswith(LIBRARIES)
+    return is_python or file.startswith(LIBRARY_FOLDERS)
 
 
-def _passes_on(frame: FrameType, name: str | None) -> bool:
-    """Whether a call's arguments came from a mapping, as a config's do."""
+def _arguments_come_from_mapping(frame: FrameType, name: str | None) -> bool:
+    """Whether the arguments of a failed call came from a mapping, as those of a config do."""
     mappings = [value for value in frame.f_locals.values() if isinstance(value, dict)]
     return any(name is None or name in mapping for mapping in mappings)
 
 
 def _silent_assertion(error: BaseException) -> str:
-    """The line of an ``assert`` that says nothing."""
+    """Returns the source line of an ``assert`` without a message, else an empty text."""
     if not isinstance(error, AssertionError) or str(error):
         return ''
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
@@ -104,12 +105,13 @@ def _silent_assertion(error: BaseException) -> str:
 
 
 def _nearest_type(error: BaseException) -> str:
+    """Returns a hint with the registered names nearest to an unknown type, else an empty text."""
     match = re.search(r'(\S+) is not in the (.+) registry', str(error))
     return nearest_registered(match[1].strip('"\''), match[2]) if match else ''
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line.
+    """Returns the message of an error in one line, or its class name if it has none.
 
     Example:
         >>> one_line(ValueError('two\\nlines'))

@@ -16,11 +16,11 @@ import torch
 from mmcv.runner import CheckpointLoader
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_beside
+from tevit_vis.utils.files import write_atomically
 
 LOGGER = logging.getLogger('tevit_vis')
 ARRAY_PARTS = ('_reconstruct', 'scalar')
-# What torch, pickle and zipfile raise on files that are damaged or something else.
+# Errors that torch, pickle and zipfile raise on damaged files and on files of another kind.
 NOT_A_CHECKPOINT = (
     OSError,
     EOFError,
@@ -45,7 +45,7 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
         trust: also load files that hold Python objects, which may run code of whoever wrote them.
 
     Raises:
-        InputError: the file is absent, truncated, no checkpoint, or needs ``trust``.
+        InputError: the file is absent, truncated or no checkpoint, or it needs ``trust``.
     """
     try:
         if str(path).endswith('.safetensors'):
@@ -58,7 +58,8 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
                 path,
                 map_location='cpu',
                 weights_only=not trust,
-                mmap=is_zip or None,  # tensors are read when copied: the file is never held twice
+                # Tensors are read when they are copied, so the file is never in memory twice.
+                mmap=is_zip or None,
             )
     except FileNotFoundError:
         raise InputError(f'{path}: checkpoint must be a file, but there is none') from None
@@ -82,22 +83,22 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
 
 
 @contextmanager
-def first_weights_by_our_reader(trust: bool = False) -> Iterator[None]:
-    """Let mmcv read what ``init_cfg`` names by ``read_checkpoint``, and nothing from addresses.
+def safe_init_cfg_loading(trust: bool = False) -> Iterator[None]:
+    """Makes mmcv load the files of ``init_cfg`` with ``read_checkpoint``, and refuse URLs.
 
-    mmcv's own loaders fetch files and run code that these hold.
+    mmcv's own loaders download files and run the code that these hold.
 
     Args:
-        trust: also read files that hold Python objects.
+        trust: also load files that hold Python objects.
 
     Raises:
-        InputError: within it, of an address, or a file that cannot be read.
+        InputError: inside the context, if ``init_cfg`` names a URL or a file that cannot be read.
     """
 
     def load(path: str, map_location: object = None) -> dict:
         if '://' in path:
             raise InputError(
-                f'init_cfg: {path} must be a file here, but is an address: download it first'
+                f'init_cfg: {path} must be a local file, but is a URL: download it first'
             )
         return read_checkpoint(path, trust)
 
@@ -110,25 +111,26 @@ def first_weights_by_our_reader(trust: bool = False) -> Iterator[None]:
 
 
 def write_checkpoint(content: object, path: str | os.PathLike) -> None:
-    """Save a checkpoint: whole, or what was there before stays.
+    """Saves a checkpoint; if that fails, the file that was there before stays.
 
     Args:
         content: what ``torch.save`` takes.
         path: file to write.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: the file cannot be written.
     """
 
     def write(unfinished: str) -> None:
-        with open(unfinished, 'wb') as file:  # so that a full disk is told by the system's words
+        # Given a path, torch.save hides what the system says of a full disk.
+        with open(unfinished, 'wb') as file:
             torch.save(content, file)
 
-    write_beside(path, write)
+    write_atomically(path, write)
 
 
 def read_safetensors(path: str) -> dict:
-    """The weights of a safetensors file.
+    """Returns the weights of a safetensors file under the key ``state_dict``.
 
     Raises:
         InputError: the package that reads it is not installed.
@@ -142,8 +144,8 @@ def read_safetensors(path: str) -> dict:
     return {'state_dict': load_file(path)}
 
 
-class ArraysOnly(pickle.Unpickler):
-    """Reads a pickle of numpy arrays, such as detectron2's, and runs no code of it."""
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numpy arrays, such as detectron2's weights, and refuses whatever could run code."""
 
     ALLOWED = {  # noqa: RUF012  (read only)
         *((f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ARRAY_PARTS),
@@ -153,16 +155,16 @@ class ArraysOnly(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """See ``pickle.Unpickler``."""
+        """Returns a class that pickled arrays need; any other class is an error."""
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f'global {module}.{name} is no array')
         return super().find_class(module, name)
 
 
 def read_plain_pickle(path: str) -> dict:
-    """The content of a pickle file, its arrays as tensors."""
+    """Returns the content of a pickle of numpy arrays, with the arrays as tensors."""
     with open(path, 'rb') as file:
-        content = ArraysOnly(file, encoding='latin1').load()
+        content = ArrayUnpickler(file, encoding='latin1').load()
 
     def as_tensors(value: object) -> object:
         if isinstance(value, Mapping):
@@ -175,10 +177,19 @@ def read_plain_pickle(path: str) -> dict:
 
 
 def weights_of(checkpoint: Mapping, path: str, key: str = 'state_dict') -> Mapping:
-    """``checkpoint[key]``, or the bare dict.
+    """Returns ``checkpoint[key]``, or the checkpoint itself if it has no such key.
+
+    Args:
+        path: names the file in the error.
 
     Raises:
-        InputError: it is no dict.
+        InputError: the value is no dict.
+
+    Example:
+        >>> weights_of({'state_dict': {'fc.bias': 0}}, 'a.pth')
+        {'fc.bias': 0}
+        >>> weights_of({'fc.bias': 0}, 'a.pth')
+        {'fc.bias': 0}
     """
     weights = checkpoint.get(key, checkpoint)
     if not isinstance(weights, Mapping):
@@ -189,13 +200,18 @@ def weights_of(checkpoint: Mapping, path: str, key: str = 'state_dict') -> Mappi
 
 
 def class_names_of(checkpoint: Mapping) -> tuple[str, ...] | None:
-    """Class names that mmcv's or MMEngine's runner noted in a checkpoint, or None."""
+    """Returns the class names that mmcv's or MMEngine's runner stored in a checkpoint, or None.
+
+    Example:
+        >>> class_names_of({'meta': {'CLASSES': ['cat', 'dog']}})
+        ('cat', 'dog')
+    """
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
-    of_data = meta.get('dataset_meta')
+    dataset_meta = meta.get('dataset_meta')
     names = meta.get('CLASSES')
-    if names is None and isinstance(of_data, Mapping):
-        names = of_data.get('classes', of_data.get('CLASSES'))
+    if names is None and isinstance(dataset_meta, Mapping):
+        names = dataset_meta.get('classes', dataset_meta.get('CLASSES'))
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return None
     return tuple(names)
@@ -204,7 +220,7 @@ def class_names_of(checkpoint: Mapping) -> tuple[str, ...] | None:
 def checkpoints_of(work_dir: str) -> list[str]:
     """Returns the checkpoints of a run, the newest first.
 
-    That is ``latest.pth`` where it points to a file, then ``iter_<n>.pth`` from the highest on.
+    The first is ``latest.pth`` if it points to a file; ``iter_<n>.pth`` follow by falling number.
     """
     latest = os.path.join(work_dir, 'latest.pth')
     numbered = {}
@@ -219,11 +235,11 @@ def latest_checkpoint(work_dir: str, trust: bool = False) -> str | None:
     """Returns the newest checkpoint of a run that can be read, or None.
 
     Args:
-        work_dir: of the run.
+        work_dir: folder of the run.
         trust: also read files that hold Python objects.
 
     Raises:
-        InputError: there are some, but none can be read.
+        InputError: the run has checkpoints, but none can be read.
     """
     fault = None
     for path in checkpoints_of(work_dir):
@@ -231,7 +247,7 @@ def latest_checkpoint(work_dir: str, trust: bool = False) -> str | None:
             read_checkpoint(path, trust)
             return path
         except InputError as error:
-            LOGGER.warning('%s; an older checkpoint is looked for', error)
+            LOGGER.warning('%s; an older checkpoint is tried', error)
             fault = error
     if fault is not None:
         raise fault

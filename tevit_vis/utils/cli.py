@@ -19,8 +19,9 @@ from tevit_vis.utils.values import shorten
 
 
 class OptionAction(DictAction):
-    """mmcv's ``KEY=VALUE ...``, with an error in words for what cannot be read; values may also be
-    written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
+    """Reads ``KEY=VALUE ...`` as mmcv's ``DictAction`` does, with plain messages for errors.
+
+    Values may also be written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
     """
 
     @staticmethod
@@ -46,10 +47,14 @@ class OptionAction(DictAction):
 
 
 def literal(node: ast.expr) -> object:
-    """The value of a Python literal in which ``dict(key=value)`` may stand.
+    """Returns the value of a Python literal, which may contain ``dict(key=value)``.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the expression is something else.
+
+    Example:
+        >>> literal(ast.parse("[dict(type='TextLoggerHook')]", mode='eval').body)
+        [{'type': 'TextLoggerHook'}]
     """
     if isinstance(node, ast.Call):
         is_dict = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
@@ -63,7 +68,12 @@ def literal(node: ast.expr) -> object:
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Returns a text as a whole number, which must be at least 1.
+
+    Example:
+        >>> positive('5')
+        5
+    """
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'must be at least 1, but got {value}')
@@ -71,36 +81,48 @@ def positive(text: str) -> int:
 
 
 def frame_size(text: str) -> tuple[int, int]:
-    """``WIDTHxHEIGHT`` in pixels."""
+    """Returns the (width, height) in pixels of a text ``WIDTHxHEIGHT``.
+
+    Example:
+        >>> frame_size('640x360')
+        (640, 360)
+    """
     parts = text.split('x')
     if len(parts) != 2:
         raise argparse.ArgumentTypeError(f'must be WIDTHxHEIGHT, but got {text!r}')
     return positive(parts[0]), positive(parts[1])
 
 
-def tool_parser(description: str) -> argparse.ArgumentParser:
-    """A parser that shows a tool's docstring as it is written, with ``--debug``."""
+def tool_parser(docstring: str) -> argparse.ArgumentParser:
+    """Returns a parser with ``--debug`` whose help shows a tool's docstring as it is written.
+
+    The docstring ends with a section ``Examples:`` of commands, which stands below the options.
+    """
+    description, heading, examples = docstring.partition('Examples:\n')
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        epilog=heading + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        '--debug', action='store_true', help='show where an error comes from, not its line alone'
+        '--debug', action='store_true', help='show the traceback of an error, not only its message'
     )
     return parser
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool.
+    """Runs the ``main`` of a tool and shows errors of its user in one line.
 
-    An ``InputError``, a fault of the device, Ctrl-C or SIGTERM ends it with one line on stderr and
-    exit code 1; with ``--debug``, and for any other error, with the traceback.
+    An ``InputError``, a fault of the device, Ctrl-C or SIGTERM ends the tool with one line on
+    stderr and exit code 1. Any other error, and every error under ``--debug``, shows its traceback.
     """
     sys.stderr.reconfigure(errors='backslashreplace')  # type: ignore[attr-defined]
-    # One of several processes ends at once: it may wait for the others inside of a library.
-    is_alone = 'RANK' not in os.environ
-    before: Any = None
-    if is_alone and threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+    # One of several distributed processes must end at once on SIGTERM: it may be inside of a
+    # library that waits for the others.
+    is_single_process = 'RANK' not in os.environ
+    previous_handler: Any = None
+    if is_single_process and threading.current_thread() is threading.main_thread():
+        previous_handler = signal.signal(signal.SIGTERM, _end_like_ctrl_c)
     try:
         main()
     except KeyboardInterrupt:
@@ -111,18 +133,18 @@ def run_tool(main: Callable[[], None]) -> None:
             raise
         sys.exit(f'error: {line}')
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        if previous_handler is not None:
+            signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _end_like_ctrl_c(number: int, frame: object) -> None:
-    """End as with Ctrl-C, which keeps what was finished; a second signal ends at once."""
+    """Handles SIGTERM like Ctrl-C, which keeps finished results; a second one ends at once."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise KeyboardInterrupt
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG`` and ``--cfg-options``."""
+    """Adds ``CONFIG`` and ``--cfg-options``."""
     parser.add_argument('config', help='config file, or its name below configs/')
     parser.add_argument(
         '--cfg-options',
@@ -135,7 +157,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG``, ``CHECKPOINT`` and how to load and run them."""
+    """Adds ``CONFIG``, ``CHECKPOINT`` and the options of how to load and run them."""
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
@@ -144,7 +166,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_precision_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--amp`` and ``--compile``."""
+    """Adds ``--amp`` and ``--compile``."""
     parser.add_argument(
         '--amp',
         choices=['bf16', 'fp16'],
@@ -159,7 +181,7 @@ def add_precision_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
-    """``--trust-checkpoint``."""
+    """Adds ``--trust-checkpoint``."""
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -170,29 +192,34 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
 def add_selection_arguments(
     parser: argparse.ArgumentParser, max_overlap: float | None = None
 ) -> None:
-    """``--classes`` and ``--max-overlap``.
+    """Adds ``--classes`` and ``--max-overlap``.
 
     Args:
-        max_overlap: the default; None keeps all.
+        max_overlap: default of ``--max-overlap``; None keeps all tracks.
     """
     parser.add_argument(
         '--classes',
         type=lambda text: [name.strip() for name in text.split(',')],
         metavar='NAME,NAME',
-        help='only these (default: all)',
+        help='show only these classes (default: all)',
     )
-    shown = 'none is dropped' if max_overlap is None else max_overlap
+    default_text = 'none is dropped' if max_overlap is None else max_overlap
     parser.add_argument(
         '--max-overlap',
         type=float,
         default=max_overlap,
-        help='of two tracks that cover each other by more than this IoU, drop the lower one; '
-        f'1 drops none (default: {shown})',
+        help='drop the lower-scored of two tracks that overlap by more than this IoU; '
+        f'1 drops none (default: {default_text})',
     )
 
 
 def seed_number(text: str) -> int:
-    """A whole number of at least 0."""
+    """Returns a text as a whole number, which must be at least 0.
+
+    Example:
+        >>> seed_number('0')
+        0
+    """
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f'must be at least 0, but got {value}')

@@ -1,7 +1,7 @@
 """Patches that let mmcv-full 1.7 and mmdet 2.28 run on a current Python stack.
 
-Imported before mmcv by ``tevit_vis/__init__.py``; every patch states why it is there and from
-which version on it is needed, and does nothing where it is not.
+``tevit_vis/__init__.py`` imports this module before mmcv. Every patch says why and from which
+version on it is needed, and does nothing where it is not.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import torch
 def _restore_numpy_int() -> None:
     """numpy >= 1.24 has no ``np.int``; mmdet 2.28 reads it in ``datasets/custom.py``."""
     if 'int' not in np.__dict__:
-        setattr(np, 'int', int)  # noqa: B010  (named plainly, it looks like its use)
+        setattr(np, 'int', int)  # noqa: B010  (``np.int =`` looks like a use)
 
 
 def _stub_torchvision() -> None:
     """mmcv's ``runner/checkpoint.py`` imports torchvision for its ``torchvision://`` links only.
 
     It is absent on many CPU machines, and a CUDA build of it cannot be imported beside a CPU
-    torch. An empty module with that name serves; ``torchvision://`` links then do not resolve.
+    torch. An empty module of that name is enough; ``torchvision://`` links then do not resolve.
     """
     if importlib.util.find_spec('torchvision') is not None:
         try:
@@ -80,33 +80,37 @@ def _find_bases_by_name() -> None:
 
     from tevit_vis.utils.config import find_base
 
-    read, reading = Config._file2dict, []  # folders of the configs whose bases are being read
+    read_config, folders = Config._file2dict, []  # folders of the configs in work
 
     def read_with_bases(file, *args, **kwargs):
-        if reading:
-            file = find_base(reading[-1], file[len(os.path.join(reading[-1], '')) :])
-        reading.append(os.path.dirname(os.path.abspath(os.path.expanduser(file))))
+        if folders:
+            # mmcv has put the folder of the config before the name of its base: take it off again.
+            file = find_base(folders[-1], file[len(os.path.join(folders[-1], '')) :])
+        folders.append(os.path.dirname(os.path.abspath(os.path.expanduser(file))))
         try:
-            return read(file, *args, **kwargs)
+            return read_config(file, *args, **kwargs)
         finally:
-            reading.pop()
+            folders.pop()
 
     Config._file2dict = staticmethod(read_with_bases)
 
 
 def _point_to_inference_video() -> None:
-    """mmdet's ``inference_detector`` fails on a detector of clips with a riddle of its own."""
+    """mmdet's ``inference_detector`` fails on a detector of clips with an unrelated error.
+
+    The patched one names ``inference_video``, the function to call instead.
+    """
     import mmdet.apis
     import mmdet.apis.inference
 
-    of_images = mmdet.apis.inference.inference_detector
+    original_inference = mmdet.apis.inference.inference_detector
 
     def inference_detector(model, imgs):
         if hasattr(model, 'predict_clip'):  # a detector of clips
-            model.forward_test()  # which says where clips go
-        return of_images(model, imgs)
+            model.forward_test()  # raises an error that says what to call
+        return original_inference(model, imgs)
 
-    inference_detector.__doc__ = of_images.__doc__
+    inference_detector.__doc__ = original_inference.__doc__
     mmdet.apis.inference_detector = mmdet.apis.inference.inference_detector = inference_detector
 
 
@@ -116,7 +120,7 @@ def _silence_mmcv_notice() -> None:
 
 
 def apply_before_mmcv() -> None:
-    """Patches that must stand before ``import mmcv``."""
+    """Applies the patches that must be in place before ``import mmcv``."""
     _silence_mmcv_notice()
     _restore_numpy_int()
     _stub_torchvision()
@@ -124,7 +128,7 @@ def apply_before_mmcv() -> None:
 
 
 def apply_after_mmcv() -> None:
-    """Patches of mmcv and mmdet."""
+    """Applies the patches of mmcv and mmdet themselves."""
     _patch_mmcv_parallel()
     _find_bases_by_name()
     _point_to_inference_video()

@@ -1,4 +1,4 @@
-"""Configs: found by path or by name, changed by ``--cfg-options`` that must mean something."""
+"""Finds and reads configs, and applies ``--cfg-options`` after checking them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tevit_vis.utils.values import did_you_mean
 __all__ = ['apply_options', 'build', 'find_config', 'load_config', 'one_line']
 
 PACKAGE = Path(__file__).resolve().parents[1]
+# Errors that the code of a config file may raise.
 CONFIG_FAULTS = (
     SyntaxError,
     LookupError,
@@ -38,10 +39,10 @@ CONFIG_FOLDERS = (PACKAGE / 'configs', PACKAGE.parent / 'configs')
 
 
 def find_config(name: str) -> Path:
-    """A config file from its path, or from its name below ``configs/`` (``tevit/tevit_r50``).
+    """Returns a config file by its path, or by its name below ``configs/`` (``tevit/tevit_r50``).
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file, or it is no Python file.
     """
     for folder in (Path(), *CONFIG_FOLDERS):
         for candidate in (folder / name, folder / f'{name}.py'):
@@ -63,11 +64,12 @@ def find_base(folder: str, base: str) -> str:
     """Returns a config's base: the file beside it, or the one of that name below ``configs/``.
 
     Args:
-        folder: of the config.
-        base: as the config has it.
+        folder: folder of the config.
+        base: value of ``_base_`` in the config.
 
     Raises:
-        FileNotFoundError: there is neither; names the nearest.
+        ValueError: the base is no Python file.
+        FileNotFoundError: there is neither file; the message names the nearest config.
     """
     if os.path.splitext(base)[1] in ('.yaml', '.yml', '.json'):
         raise ValueError(f'_base_: {base} must be a Python file (.py)')
@@ -86,7 +88,7 @@ def find_base(folder: str, base: str) -> str:
 
 
 def known_configs() -> list[str]:
-    """Names of the configs that ship with the project, such as ``tevit/tevit_r50``."""
+    """Returns the names of the configs that ship with the project, such as ``tevit/tevit_r50``."""
     return [
         str(path.relative_to(folder).with_suffix(''))
         for folder in CONFIG_FOLDERS
@@ -95,14 +97,14 @@ def known_configs() -> list[str]:
 
 
 def load_config(name: str, options: Mapping | None = None) -> Config:
-    """Read a config and apply options.
+    """Reads a config, applies options and writes out its shorthand.
 
     Args:
         name: see ``find_config``.
         options: dotted keys and their values, as ``--cfg-options`` gives them.
 
     Raises:
-        InputError: no such config, one that cannot be read, or an unknown key.
+        InputError: there is no such config, it cannot be read, or it has an unknown key.
     """
     path = find_config(name)
     try:
@@ -112,7 +114,7 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
             f'{path}: config cannot be read: {_line_of_config(error)}{one_line(error)}'
         ) from error
     check_top_keys(config, str(path))
-    check_foreign_values(config, str(path))
+    check_mmdet_only_values(config, str(path))
     import_custom_modules(config, path)
     for section in ('model', 'data'):
         if section not in config:
@@ -121,7 +123,10 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
 
 
 def _line_of_config(error: BaseException) -> str:
-    """'line N: ' where a config's own code failed; mmcv runs a copy of it in a folder for that."""
+    """Returns 'line N: ' if the config's own code failed, else an empty text.
+
+    That code is recognised by its folder: mmcv runs a copy of a config in a temporary one.
+    """
     for frame, line in traceback.walk_tb(error.__traceback__):
         if Path(frame.f_code.co_filename).parent.parent == Path(tempfile.gettempdir()):
             return f'line {line}: '
@@ -129,10 +134,10 @@ def _line_of_config(error: BaseException) -> str:
 
 
 def import_custom_modules(config: Config, path: Path) -> None:
-    """Import what ``custom_imports`` names; modules beside the config are found, too.
+    """Imports the modules that ``custom_imports`` names, also from the folder of the config.
 
     Raises:
-        InputError: a module, or one that it imports, is not there.
+        InputError: a module, or one that it imports, cannot be imported.
     """
     section = config.get('custom_imports') or {}
     names = section.get('imports') or []
@@ -143,10 +148,10 @@ def import_custom_modules(config: Config, path: Path) -> None:
             if section.get('allow_failed_imports'):
                 LOGGER.warning('%s: custom_imports: %s is left out: %s', path, name, error)
                 continue
-            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            missing_module = error.name if isinstance(error, ModuleNotFoundError) else None
             why = (
                 "it is not in the config's folder, the working folder or PYTHONPATH"
-                if missing and f'{name}.'.startswith(f'{missing}.')
+                if missing_module and f'{name}.'.startswith(f'{missing_module}.')
                 else one_line(error)
             )
             raise InputError(
@@ -155,27 +160,32 @@ def import_custom_modules(config: Config, path: Path) -> None:
 
 
 def _import_beside(name: str, folder: Path) -> None:
-    """Import a module; where Python does not find it, from a folder or the working folder."""
+    """Imports a module; if Python does not find it, from ``folder`` or the working folder."""
     try:
         import_module(name)
         return
     except ModuleNotFoundError as error:
         if error.name != name.split('.')[0]:
             raise
-    # They stay there: workers and checkpoints may import the module again.
+    # The folders stay in sys.path: workers and checkpoints may import the module again.
     sys.path[:0] = [str(folder), os.getcwd()]
     invalidate_caches()
     import_module(name)
 
 
 def apply_options(config: Config, options: Mapping) -> Config:
-    """Change a config in place.
+    """Changes a config in place by ``--cfg-options`` and returns it.
 
     Args:
         options: dotted keys and their values.
 
     Raises:
-        InputError: an unknown key, or a value that cannot stand there.
+        InputError: a key is unknown, or its value is not possible.
+
+    Example:
+        >>> config = Config(dict(model=dict(test_cfg=dict(windows=dict(length=5, stride=1)))))
+        >>> apply_options(config, {'model.test_cfg.windows.length': 3}).model.test_cfg
+        {'windows': {'length': 3, 'stride': 1}}
     """
     for key in dotted_keys(options):
         check_option(config, key, options)
@@ -185,12 +195,12 @@ def apply_options(config: Config, options: Mapping) -> Config:
         config.merge_from_dict(dict(options))
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f'--cfg-options: cannot be applied: {one_line(error)}') from error
-    check_foreign_values(config, '--cfg-options')
+    check_mmdet_only_values(config, '--cfg-options')
     return config
 
 
 def dotted_keys(options: Mapping, prefix: str = '') -> list[str]:
-    """The keys of options, those in values that are dicts included.
+    """Returns the dotted keys of options, including those inside of values that are dicts.
 
     Example:
         >>> dotted_keys({'model.test_cfg': {'windows': {'length': 3}}, 'amp': None})
@@ -205,7 +215,7 @@ def dotted_keys(options: Mapping, prefix: str = '') -> list[str]:
 
 
 def _open_sections(config: Config, key: str) -> None:
-    """Make a section that is None, such as ``grad_clip``, one that an option can go into."""
+    """Replaces sections on the way to a key that are None, such as ``grad_clip``, by empty ones."""
     node = config._cfg_dict
     for part in key.split('.')[:-1]:
         if isinstance(node, Mapping):
@@ -217,10 +227,12 @@ def _open_sections(config: Config, key: str) -> None:
 
 
 def check_top_keys(config: Config, path: str) -> None:
-    """Check a config file's own names for typos of keys; other names are variables of the file.
+    """Checks that no top-level name of a config file is a misspelt key.
+
+    Names that resemble no key are variables of the file.
 
     Raises:
-        InputError: a name that is nearly a key.
+        InputError: a name is nearly, but not exactly, a key.
     """
     keys = SECTIONS[''][1]
     for name in config:
@@ -230,15 +242,15 @@ def check_top_keys(config: Config, path: str) -> None:
         if hint:
             raise InputError(
                 f'{path}: has no key {name!r}{hint} '
-                '(a variable of the file needs a name less like it)'
+                '(a variable of the file needs a name that resembles no key)'
             )
 
 
-def check_foreign_values(config: Config, path: str) -> None:
-    """Check that nothing is asked for that mmdet's runners alone do.
+def check_mmdet_only_values(config: Config, path: str) -> None:
+    """Checks that a config asks for nothing that only mmdet's own runners do.
 
     Raises:
-        InputError: something is; names what to write instead.
+        InputError: it does; the message says what to write instead.
     """
     workflow = config.get('workflow')
     steps = [list(step) if isinstance(step, (list, tuple)) else step for step in workflow or ()]

@@ -1,4 +1,4 @@
-"""Which keys a config may have: those of what is built from each of its sections."""
+"""Which keys a config may have: the arguments of the classes that its sections build."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PARAMWISE = (
     *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult'),
     *('dcn_offset_lr_mult', 'bypass_duplicate'),
 )
-# Sections without a `type`: classes by their registered names, and further keys. What mmdet's
-# configs may also have at the top, and this library reads or leaves alone, is listed with ''.
+# Sections without a `type`: registered classes whose arguments are their keys, and further keys.
+# The top level is ''. It also has those keys of mmdet's configs that this library ignores.
 SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     '': (
         (),
@@ -57,24 +57,27 @@ SECTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     'model.test_cfg.rcnn': ((), ('max_per_img', 'mask_thr_binary')),
     'model.test_cfg.windows': ((), ('length', 'stride')),
 }
-# Sections whose keys are the user's.
-FREE = ('optimizer.paramwise_cfg.custom_keys', 'adversary.optimizer.paramwise_cfg.custom_keys')
+# Sections in which users choose the keys.
+FREE_SECTIONS = (
+    'optimizer.paramwise_cfg.custom_keys',
+    'adversary.optimizer.paramwise_cfg.custom_keys',
+)
 
 
 def check_option(config: Config, option: str, options: Mapping | None = None) -> None:
-    """Check that a dotted key is in the config, or is an argument of what the config builds there.
+    """Checks that a config has a dotted key, or that the class it builds there has the argument.
 
     Args:
-        config: before the options.
-        option: the key.
-        options: all keys and their values: a ``type`` or ``policy`` among them counts.
+        config: the config before the options are applied.
+        option: the dotted key.
+        options: all options by dotted key; a ``type`` or ``policy`` in them replaces the config's.
 
     Raises:
-        InputError: it is neither; names the nearest keys.
+        InputError: the key is neither; the message names the nearest keys.
     """
     options = options or {}
     _check_stays_section(config, option, options)
-    node, owner = config._cfg_dict, None
+    node, owner = config._cfg_dict, None  # owner: see ``section_keys``
     parts = option.split('.')
     for depth, part in enumerate(parts):
         where = '.'.join(parts[:depth])
@@ -86,7 +89,7 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
                 )
             node = node[int(part)]
             continue
-        if where in FREE:
+        if where in FREE_SECTIONS:
             return
         if node is None:
             node = {}
@@ -94,10 +97,10 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
             raise InputError(
                 f'--cfg-options {option}: {where} is {node!r}, which has no key {part!r}'
             )
-        known = section_keys(where, _with_chosen_class(node, where, options), owner)
-        if part not in node and known is not None and part not in known:
+        allowed = section_keys(where, _with_chosen_class(node, where, options), owner)
+        if part not in node and allowed is not None and part not in allowed:
             key = f'{where}.{part}' if where else part
-            hint = new_name_of_key(key) or did_you_mean(part, {*node, *known})
+            hint = new_name_of_key(key) or did_you_mean(part, {*node, *allowed})
             raise InputError(
                 f'--cfg-options {option}: {where or "the config"} has no key {part!r}{hint}'
             )
@@ -106,25 +109,25 @@ def check_option(config: Config, option: str, options: Mapping | None = None) ->
 
 
 def _check_stays_section(config: Config, option: str, options: Mapping) -> None:
-    """Check that what has keys is not replaced by a plain value.
+    """Checks that an option does not replace a section by a plain value.
 
     Raises:
-        InputError: it is.
+        InputError: it does.
     """
     if option not in options:  # a key inside of a value that is a dict
         return
     node, value = config._cfg_dict, options[option]
     for part in option.split('.'):
         node = node.get(part) if isinstance(node, Mapping) else None
-    needed = option in ('model', 'data', 'optimizer', 'runner', 'lr_config')
-    if isinstance(node, Mapping) and not isinstance(value, Mapping) and (value or needed):
+    is_required = option in ('model', 'data', 'optimizer', 'runner', 'lr_config')
+    if isinstance(node, Mapping) and not isinstance(value, Mapping) and (value or is_required):
         raise InputError(
             f'--cfg-options {option}: must stay a section (dict(...)), but got {shorten(value)}'
         )
 
 
 def _with_chosen_class(node: Mapping, where: str, options: Mapping) -> Mapping:
-    """A section with the ``type`` or ``policy`` that the options give it."""
+    """Returns a section with the ``type`` or ``policy`` that the options give it."""
     prefix = f'{where}.' if where else ''
     chosen = {key: options.get(prefix + key) for key in ('type', 'policy')}
     return {**node, **{key: value for key, value in chosen.items() if value is not None}}
@@ -133,12 +136,12 @@ def _with_chosen_class(node: Mapping, where: str, options: Mapping) -> Mapping:
 def section_keys(
     where: str, node: Mapping, owner: tuple[object, str] | None = None
 ) -> set[str] | None:
-    """Returns the keys that a section may have; None where nothing is known of it.
+    """Returns the keys that a section may have, or None if they are not known.
 
     Args:
         where: dotted path of the section.
-        node: its content.
-        owner: type name of the section around it, and this one's name there.
+        node: content of the section.
+        owner: type name of the section around this one, and the name of this one in it.
 
     Example:
         >>> 'max_keep_ckpts' in section_keys('checkpoint_config', {})
@@ -146,36 +149,37 @@ def section_keys(
         >>> 'gamma' in section_keys('lr_config', {'policy': 'step'})
         True
     """
-    place = '.'.join('*' if part.isdigit() else part for part in where.split('.'))
-    classes, names = SECTIONS.get(place, ((), ()))
+    pattern = '.'.join('*' if part.isdigit() else part for part in where.split('.'))
+    classes, names = SECTIONS.get(pattern, ((), ()))
     keys: set[str] = set(names)
     for name in classes:
+        # These three are passed by the library itself, not by the section.
         keys |= known_arguments(name) - {'dataset', 'processes', 'loss_scale'}
-    kind = node.get('type')
-    if isinstance(kind, str):
-        keys |= known_arguments(kind) | {'type'}
+    type_name = node.get('type')
+    if isinstance(type_name, str):
+        keys |= known_arguments(type_name) | {'type'}
     if isinstance(node.get('policy'), str):
         keys |= known_arguments(_updater(node['policy'], where)) | {'policy'}
     nested = _nested_keys(owner)
     if nested is not None:
         keys |= nested
     if not keys and not node and nested is None:
-        return None  # a section that is not there yet, of which nothing is known
+        return None  # the config has no such section, and no class says what it may hold
     return keys
 
 
 def _updater(policy: str, where: str) -> str:
-    """mmcv's name of the hook of a policy, such as StepLrUpdaterHook."""
+    """Returns mmcv's class name of the hook of a policy, such as StepLrUpdaterHook."""
     policy = policy.title() if policy == policy.lower() else policy
     return f'{policy}{"Lr" if where == "lr_config" else "Momentum"}UpdaterHook'
 
 
 def _nested_keys(owner: tuple[object, str] | None) -> set[str] | None:
-    """Keys of a section that a class builds by itself: see its ``config_sections``."""
+    """Returns the keys of a section that the class around it reads: see its ``config_sections``."""
     if owner is None or not isinstance(owner[0], str):
         return None
-    for built in _registered(owner[0]):
-        sections = getattr(built, 'config_sections', {})
+    for registered_class in _registered(owner[0]):
+        sections = getattr(registered_class, 'config_sections', {})
         if owner[1] in sections:
             keys: set[str] = set()
             for part in sections[owner[1]]:
@@ -185,31 +189,33 @@ def _nested_keys(owner: tuple[object, str] | None) -> set[str] | None:
 
 
 def known_arguments(type_name: str) -> set[str]:
-    """Constructor arguments of the registered classes of that name, and of their bases."""
+    """Returns the constructor arguments of the registered classes of a name and of their bases."""
     arguments: set[str] = set()
-    for built in _registered(type_name):
-        arguments |= _arguments(built)
+    for registered_class in _registered(type_name):
+        arguments |= _arguments(registered_class)
     return arguments
 
 
-def _arguments(built: type) -> set[str]:
+def _arguments(registered_class: type) -> set[str]:
     arguments: set[str] = set()
-    for owner in inspect.getmro(built):
-        if '__init__' in vars(owner) and owner not in (object, torch.nn.Module):
-            arguments |= set(inspect.signature(owner.__init__).parameters)
+    for base in inspect.getmro(registered_class):
+        if '__init__' in vars(base) and base not in (object, torch.nn.Module):
+            arguments |= set(inspect.signature(base.__init__).parameters)
     return arguments - {'self', 'args', 'kwargs'}
 
 
 def _registered(type_name: str) -> list[type]:
     # RoI extractors look up their layer in mmcv.ops, not in a registry.
-    found = [registry.get(type_name) for registry in registries()] + [getattr(ops, type_name, None)]
-    return [built for built in found if inspect.isclass(built)]
+    candidates = [registry.get(type_name) for registry in registries()] + [
+        getattr(ops, type_name, None)
+    ]
+    return [candidate for candidate in candidates if inspect.isclass(candidate)]
 
 
 def nearest_registered(type_name: str, registry_name: str) -> str:
     """Returns '; did you mean ...?' with names of a registry close to one that is not in it.
 
-    A type that was renamed is told its new name.
+    For a type that was renamed, returns its new name instead.
     """
     names: set[str] = set()
     for registry in registries():

@@ -1,4 +1,4 @@
-"""What config files write once, written out as mmcv and mmdet expect it.
+"""Writes out the shorthand of config files as mmcv and mmdet expect it.
 
 - A pipeline may be a dict of named steps, of which a config that inherits it changes one by name:
   ``data = dict(train=dict(pipeline=dict(resize=dict(img_scale=(960, 540)))))``. A step that is None
@@ -37,13 +37,19 @@ def expand_shorthand(config: Config) -> Config:
 
 
 def pipeline_steps(pipeline: Mapping | Sequence) -> list:
-    """Returns the steps of a pipeline, which may have names."""
+    """Returns a pipeline as a list of steps, without named steps that are None or empty.
+
+    Example:
+        >>> pipeline_steps(dict(load=dict(type='LoadImageFromFile'), flip=None))
+        [{'type': 'LoadImageFromFile'}]
+    """
     if isinstance(pipeline, Mapping):
         return [step for step in pipeline.values() if step]
     return list(pipeline)
 
 
 def _expand_pipelines(node: Any) -> None:
+    """Replaces each ``pipeline`` below a node that has named steps by the list of its steps."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             if name == 'pipeline' and isinstance(value, Mapping):
@@ -56,6 +62,7 @@ def _expand_pipelines(node: Any) -> None:
 
 
 def _repeat(section: Any, name: str, count: int) -> None:
+    """Replaces a single value of a section by a list of ``count`` copies of it."""
     value = section.get(name)
     if value is not None and not isinstance(value, (list, tuple)):
         section[name] = [copy.deepcopy(value) for _ in range(count)]

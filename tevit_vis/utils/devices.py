@@ -15,19 +15,23 @@ import torch
 from tevit_vis.utils.errors import InputError
 
 AMP_DTYPES = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
-# What CUDA's libraries say besides torch.OutOfMemoryError.
-NO_MEMORY = ('CUDA error: out of memory', 'CUDNN_STATUS_ALLOC_FAILED', 'CUBLAS_STATUS_ALLOC_FAILED')
-UNKNOWN_FREE = 4 << 30  # bytes, where the system does not say what is free
+# Messages of CUDA's libraries that mean the same as torch.OutOfMemoryError.
+OUT_OF_MEMORY_MESSAGES = (
+    'CUDA error: out of memory',
+    'CUDNN_STATUS_ALLOC_FAILED',
+    'CUBLAS_STATUS_ALLOC_FAILED',
+)
+ASSUMED_FREE_MEMORY = 4 << 30  # bytes, if the system does not say what is free
 
 
 def check_device(name: str | None) -> torch.device:
-    """Returns the device of that name, or the best there is. A GPU always has its number.
+    """Returns the device of a name, or the best one there is; a GPU always with its number.
 
     Args:
         name: ``cpu``, ``cuda``, ``cuda:N`` or None; ``cuda`` and None mean the current GPU.
 
     Raises:
-        InputError: another name, or a device that is not here.
+        InputError: the name is none of these, or the machine has no such device.
 
     Example:
         >>> check_device('cpu')
@@ -51,14 +55,14 @@ def check_device(name: str | None) -> torch.device:
 
 
 def check_amp(amp: str | None, device: torch.device) -> torch.dtype | None:
-    """Returns the number type of a precision, None for full precision.
+    """Returns the torch dtype of a precision; None means full precision.
 
     Args:
         amp: None, ``'bf16'`` or ``'fp16'``.
-        device: that is to compute in it.
+        device: device that computes in this precision.
 
     Raises:
-        InputError: another precision, or one that the device lacks.
+        InputError: the precision is none of these, or the device does not support it.
 
     Example:
         >>> check_amp('bf16', torch.device('cpu'))
@@ -74,7 +78,7 @@ def check_amp(amp: str | None, device: torch.device) -> torch.dtype | None:
 
 
 def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Returns the context in which a network runs in a number type; None changes nothing.
+    """Returns the context in which a network computes in a dtype; None changes nothing.
 
     Example:
         >>> with precision(torch.device('cpu'), torch.bfloat16):
@@ -87,17 +91,19 @@ def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContex
 def free_memory(device: torch.device) -> int:
     """Returns the bytes that a device has free; on the CPU, what the system can give."""
     if device.type == 'cuda':
-        return torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else UNKNOWN_FREE
+        return (
+            torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else ASSUMED_FREE_MEMORY
+        )
     try:
         with open('/proc/meminfo', encoding='ascii') as file:
             sizes = dict(line.split(':') for line in file)
         return int(sizes['MemAvailable'].split()[0]) << 10
     except (OSError, KeyError, ValueError):
-        return UNKNOWN_FREE
+        return ASSUMED_FREE_MEMORY
 
 
 def has_pinned_memory(device: torch.device) -> bool:
-    """Whether the host has memory from which the device copies while it computes."""
+    """Whether the device can copy from pinned host memory while it computes."""
     return device.type == 'cuda' and torch.cuda.is_available()
 
 
@@ -105,9 +111,9 @@ def how_many_fit(device: torch.device, each: int, least: int, most: int, part: f
     """Returns how many things fit into a part of a device's free memory.
 
     Args:
-        each: bytes of one.
-        least, most: bounds of the answer.
-        part: of the free memory, 0 to 1.
+        each: bytes of one thing.
+        least, most: smallest and largest number to return.
+        part: fraction of the free memory to use, 0 to 1.
 
     Example:
         >>> how_many_fit(torch.device('cpu'), each=1 << 60, least=2, most=9, part=0.5)
@@ -117,10 +123,10 @@ def how_many_fit(device: torch.device, each: int, least: int, most: int, part: f
 
 
 def device_fault(error: BaseException) -> str | None:
-    """Returns one line for a fault of the device and its remedy, None for any other error.
+    """Returns a one-line message with a remedy for a fault of the device, None for other errors.
 
     Args:
-        error: that was raised while a model ran.
+        error: error that was raised while a model ran.
 
     Example:
         >>> device_fault(torch.OutOfMemoryError('CUDA out of memory. Tried ...')).split(':')[0]
@@ -129,7 +135,8 @@ def device_fault(error: BaseException) -> str | None:
     text = str(error)
     if not isinstance(error, RuntimeError):
         return None
-    if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY):
+    is_out_of_memory = isinstance(error, torch.OutOfMemoryError)
+    if is_out_of_memory or any(message in text for message in OUT_OF_MEMORY_MESSAGES):
         return (
             'the GPU is out of memory: lower model.test_cfg.frames_per_pass (testing), '
             'data.samples_per_gpu or data.train.clip_length (training), look at fewer frames at '
@@ -142,35 +149,37 @@ def device_fault(error: BaseException) -> str | None:
             '--device cpu'
         )
     if type(error).__module__.startswith(('torch._dynamo', 'torch._inductor')):
-        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-        return f'torch.compile failed on this machine ({first}): leave --compile out'
+        first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+        return f'torch.compile failed on this machine ({first_line}): leave --compile out'
     return None
 
 
 def time_on(device: torch.device, function: Callable, *args: Any) -> tuple[Any, float]:
-    """What a function returns and the seconds that it took, the device's work included."""
+    """Returns a function's result and the seconds it took, including the device's work."""
     synchronize(device)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     result = function(*args)
     synchronize(device)
-    return result, time.perf_counter() - begun
+    return result, time.perf_counter() - start
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given."""
+    """Waits until a GPU has finished its work; the CPU never has any left."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 
 
-def reset_peak(device: torch.device) -> None:
-    """Begin to look for the peak of a GPU's memory."""
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts a new measurement of a GPU's peak memory."""
     if device.type == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> float:
-    """MB at the peak: of a GPU's tensors since ``reset_peak``, of the process so far on the CPU."""
+    """Returns the peak memory in MiB: of the process, or on a GPU of tensors since
+    ``reset_peak_memory``.
+    """
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device) / 2**20
     scale = 2**20 if sys.platform == 'darwin' else 2**10

@@ -6,8 +6,8 @@ from __future__ import annotations
 class InputError(ValueError):
     """Input that cannot be used; the message names file, entry, rule and value in one line.
 
-    torch's loader raises a worker's error anew with the traceback as its message, of which the
-    last line is the one that counts.
+    torch's DataLoader raises the error of a worker again, with the whole traceback as its message;
+    of that only the original message is kept.
     """
 
     def __init__(self, message: str = '') -> None:

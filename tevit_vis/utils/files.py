@@ -14,19 +14,19 @@ from contextlib import contextmanager
 
 from tevit_vis.utils.errors import InputError
 
-YOUNG = 60.0  # seconds; a file of that age may be about to be locked by who made it
-LONGEST_STEM = 200  # bytes of a name that an unfinished file takes over; names have 255 at most
+MIN_ABANDONED_AGE = 60.0  # seconds; the process that made a younger file may be about to lock it
+MAX_STEM_BYTES = 200  # of the target's name in that of an unfinished file; 255 are allowed in all
 
 
 def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike] = ()) -> None:
-    """Make the folder of a file to come, and check that the file can be written there.
+    """Makes the folder of an output file and checks that the file can be written there.
 
     Args:
-        path: the file. What stands there must be a regular file, not a folder or a device.
-        not_over: inputs that it must not replace. Of a folder, no file that is there now.
+        path: the output file. If it exists, it must be a regular file, no folder or device.
+        not_over: inputs that it must not replace: files, or folders with all files in them.
 
     Raises:
-        InputError: it cannot.
+        InputError: the file cannot be written, or would replace an input.
 
     Example:
         >>> check_writable('results.json', not_over=['results.json'])
@@ -36,12 +36,15 @@ def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike
     path = os.fspath(path)
     if not path or '\0' in path:
         raise InputError(f'output must have a name without NUL, but it is {path!r}')
-    real = os.path.realpath(path)
-    for given in map(os.path.realpath, not_over):
-        if given == real:
+    real_path = os.path.realpath(path)
+    for protected in map(os.path.realpath, not_over):
+        if protected == real_path:
             raise InputError(f'{path}: output must be another file than the input')
-        if os.path.isdir(given) and os.path.lexists(path) and real.startswith(f'{given}{os.sep}'):
-            raise InputError(f'{path}: output must not replace a file of the input folder {given}')
+        is_inside = os.path.isdir(protected) and real_path.startswith(f'{protected}{os.sep}')
+        if is_inside and os.path.lexists(path):
+            raise InputError(
+                f'{path}: output must not replace a file of the input folder {protected}'
+            )
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
@@ -58,19 +61,19 @@ def check_writable(path: str | os.PathLike, not_over: Sequence[str | os.PathLike
 
 
 class PathLock:
-    """Keeps other processes from a file or folder while this one works on it.
+    """A lock that keeps other processes off a file or folder while this one works on it.
 
-    The system lets it go when the process ends, however it ends. On a file system that knows no
-    locks, everybody gets it.
+    The system releases it when the process ends, even if it is killed. On a file system without
+    locks, every process gets it.
 
     Args:
-        path: file or folder, which is there.
+        path: an existing file or folder.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     first, second = PathLock(folder), PathLock(folder)
-        ...     first.take(), second.take()
+        ...     first.acquire(), second.acquire()
         (True, False)
     """
 
@@ -78,8 +81,8 @@ class PathLock:
         self.path = path
         self.descriptor: int | None = None
 
-    def take(self) -> bool:
-        """Returns whether this process has the path for itself now."""
+    def acquire(self) -> bool:
+        """Tries to take the lock; returns whether this process has it now."""
         self.release()
         self.descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -87,31 +90,31 @@ class PathLock:
         except BlockingIOError:
             self.release()
             return False
-        except OSError:  # the file system knows no locks
+        except OSError:  # the file system has no locks
             self.release()
         return True
 
     def release(self) -> None:
-        """Let others take it."""
+        """Releases the lock, if this process has it."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
 
 class UnfinishedFile:
-    """A file that is made beside the one that it becomes: ``<path>.<token>.unfinished``.
+    """A file that is written beside its target as ``<path>.<token>.unfinished``, then renamed.
 
-    A killed process or a full disk leaves what was there before. Its name is new, so that no link
-    planted there is followed and no other process writes to it; what a killed process left of the
-    same ``path`` is removed by the next that comes a minute later.
+    If the process is killed or the disk is full, the target stays as it was. The token is random,
+    so that no planted link is followed and no other process writes to the file. A file that a
+    killed process left is removed by the next process that writes ``path`` a minute later.
 
     Args:
-        path: file that it becomes.
-        suffix: end of its name, where what writes it looks at that.
-        alone: refuse to begin while another process makes the same file.
+        path: the target.
+        suffix: end of the unfinished file's name, for writers that look at it.
+        alone: whether to refuse while another process writes the same target.
 
     Raises:
-        InputError: it cannot be made, or another process is at it.
+        InputError: the file cannot be made, or another process writes the same target.
 
     Example:
         >>> import tempfile
@@ -126,14 +129,14 @@ class UnfinishedFile:
     def __init__(self, path: str | os.PathLike, suffix: str = '', alone: bool = False) -> None:
         self.target = os.fspath(path)
         folder, name = os.path.split(self.target)
-        stem = os.fsencode(name)[:LONGEST_STEM].decode('utf-8', 'ignore')
+        stem = os.fsencode(name)[:MAX_STEM_BYTES].decode('utf-8', 'ignore')
         stem = os.path.join(folder, stem)
         self.path = f'{stem}.{secrets.token_hex(4)}.unfinished{suffix}'
         with writing_faults(self.target):
             create = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             os.close(os.open(self.path, create, 0o666))
             self.lock = PathLock(self.path)
-            while not self.lock.take():  # another process looks whether it is abandoned
+            while not self.lock.acquire():  # another process checks whether it is abandoned
                 time.sleep(0.01)
         for other in glob.glob(f'{glob.escape(stem)}.????????.unfinished{glob.escape(suffix)}'):
             if other != self.path and not _remove_if_abandoned(other) and alone:
@@ -144,10 +147,10 @@ class UnfinishedFile:
                 )
 
     def publish(self) -> None:
-        """Let it take the place of the file that it becomes, when it is on the disk.
+        """Renames the file to its target, after its content has reached the disk.
 
         Raises:
-            InputError: it cannot.
+            InputError: the target cannot be written.
         """
         try:
             with writing_faults(self.target):
@@ -158,23 +161,23 @@ class UnfinishedFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove it, unless it has been published."""
+        """Removes the file, unless it has been published, and releases its lock."""
         if os.path.lexists(self.path):
             os.remove(self.path)
         self.lock.release()
 
 
 def _remove_if_abandoned(path: str) -> bool:
-    """Remove an unfinished file that no process works on; returns whether none does.
+    """Removes an unfinished file that no process writes; returns whether none does.
 
-    A young one may be about to be locked by the process that made it.
+    A young file stays, since the process that made it may be about to lock it.
     """
     lock = PathLock(path)
     try:
-        if os.path.islink(path) or not lock.take():
+        if os.path.islink(path) or not lock.acquire():
             return False
-        # Without a lock of its own, nobody can tell whether it is abandoned.
-        if lock.descriptor is not None and time.time() - os.stat(path).st_mtime > YOUNG:
+        # Where there are no locks, nobody can tell whether it is abandoned.
+        if lock.descriptor is not None and time.time() - os.stat(path).st_mtime > MIN_ABANDONED_AGE:
             os.remove(path)
     except FileNotFoundError:  # it was published meanwhile
         pass
@@ -187,14 +190,14 @@ def _remove_if_abandoned(path: str) -> bool:
 def writing_faults(
     path: str | os.PathLike, kept: str = 'what was there before is untouched'
 ) -> Iterator[None]:
-    """Turn what a full disk or a missing right raises into an ``InputError``.
+    """Turns the error of a full disk or a missing permission into an ``InputError``.
 
     Args:
-        path: of the file, named in the error.
-        kept: what the user still has, in words.
+        path: path of the file, for the error.
+        kept: words for the error that say what the user still has.
 
     Raises:
-        InputError: an OSError was raised, by itself or below another error, as torch.save does.
+        InputError: an OSError was raised, or was the cause of another error, as in torch.save.
     """
     try:
         yield
@@ -208,17 +211,17 @@ def writing_faults(
         raise InputError(f'{os.fspath(path)}: cannot be written: {reason}; {kept}') from error
 
 
-def write_beside(path: str | os.PathLike, write: Callable[[str], object]) -> None:
-    """Let ``write`` make a file beside ``path``, then rename it to that.
+def write_atomically(path: str | os.PathLike, write: Callable[[str], object]) -> None:
+    """Writes a file beside ``path``, then renames it to ``path``.
 
-    A killed process or a full disk leaves what was there before.
+    If the process is killed or the disk is full, the file that was there before stays.
 
     Args:
         path: file to write.
-        write: is given the path of an empty file, and fills it.
+        write: function that fills the empty file whose path it is given.
 
     Raises:
-        InputError: it cannot be written; nothing half-written stays.
+        InputError: the file cannot be written; nothing half-written stays.
     """
     unfinished = UnfinishedFile(path)
     try:
@@ -229,15 +232,15 @@ def write_beside(path: str | os.PathLike, write: Callable[[str], object]) -> Non
         unfinished.discard()
 
 
-def link_beside(path: str, target: str) -> None:
-    """Let ``path`` be a link to ``target``, in one step.
+def link_atomically(path: str, target: str) -> None:
+    """Makes ``path`` a symbolic link to ``target`` in one step.
 
     Args:
-        path: of the link; what is there is replaced.
-        target: relative to the folder of the link.
+        path: path of the link; a file that is there is replaced.
+        target: path relative to the folder of the link.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the link cannot be made.
     """
     unfinished = f'{path}.{secrets.token_hex(4)}.unfinished'
     with writing_faults(path):

@@ -1,4 +1,4 @@
-"""JSON files: read with every fault in one line, written whole and with finite numbers."""
+"""Reads JSON files with one-line errors, and writes them whole and with finite numbers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import suppress
 from typing import Any
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import PathLock, UnfinishedFile, write_beside, writing_faults
+from tevit_vis.utils.files import PathLock, UnfinishedFile, write_atomically, writing_faults
 
 SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
 def read_json(path: str | os.PathLike, what: str) -> Any:
-    """The content of a JSON file.
+    """Returns the content of a JSON file.
 
     Args:
-        what: it should be, for errors, e.g. ``'annotation file'``.
+        what: what the file should be, for errors, such as ``'annotation file'``.
 
     Raises:
-        InputError: absent or unreadable.
+        InputError: the file is absent, or is no valid JSON.
     """
     try:
         with open(path, encoding='utf-8') as file:
@@ -33,7 +33,7 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
         raise InputError(f'{path}: {what} must be there, but it is not') from None
     except RecursionError:
         raise InputError(f'{path}: {what} must be JSON, but is nested too deeply') from None
-    except (OSError, ValueError) as error:  # text that is no UTF-8, no JSON, numbers too long
+    except (OSError, ValueError) as error:  # no UTF-8, no JSON, or a number with too many digits
         raise InputError(f'{path}: {what} must be JSON, but: {error}') from None
     if SURROGATE.search(text) and not _is_whole_text(content):
         raise InputError(
@@ -43,7 +43,7 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
 
 
 def _is_whole_text(content: object) -> bool:
-    """Whether all texts of a JSON value can be written: an escape may name half a character."""
+    """Whether all texts of a JSON value can be encoded: an escape may be half of a character."""
     try:
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -52,16 +52,16 @@ def _is_whole_text(content: object) -> bool:
 
 
 def read_json_lines(path: str | os.PathLike) -> list[Any]:
-    """The content of a file with one JSON value per line, such as a training log."""
+    """Returns the values of a file with one JSON value per line, such as a training log."""
     with open(path, encoding='utf-8') as file:
         return [json.loads(line) for line in file if line.strip()]
 
 
 def write_json(content: object, path: str | os.PathLike) -> None:
-    """Write beside, then rename: ``path`` never holds half a file.
+    """Writes a value as a JSON file; ``path`` never holds half of it.
 
     Raises:
-        InputError: it cannot be written, or a number is NaN or infinite.
+        InputError: the file cannot be written, or a number is NaN or infinite.
     """
     text = json_text(content, path)
 
@@ -69,19 +69,20 @@ def write_json(content: object, path: str | os.PathLike) -> None:
         with open(unfinished, 'w', encoding='utf-8') as file:
             file.write(text)
 
-    write_beside(path, write)
+    write_atomically(path, write)
 
 
 def write_json_set(contents: Mapping[str, object]) -> None:
-    """Write files that belong together: a process that is killed never leaves new ones beside old.
+    """Writes JSON files that belong together; new files never stand next to old ones.
 
-    All are written beside; then the old ones are removed, and the new ones take their names.
+    All are written under other names first. Then the old files are removed, and the new ones
+    renamed. So also a killed process leaves no mixture.
 
     Args:
-        contents: by path.
+        contents: value of each file, by path.
 
     Raises:
-        InputError: one cannot be written; what was there before is untouched.
+        InputError: a file cannot be written; the old files are untouched.
     """
     files: list[UnfinishedFile] = []
     try:
@@ -100,10 +101,10 @@ def write_json_set(contents: Mapping[str, object]) -> None:
 
 
 def json_text(content: object, path: str | os.PathLike) -> str:
-    """Returns a value as JSON, in which all numbers are finite: no other program reads NaN.
+    """Returns a value as JSON text; its numbers must be finite, since other programs read no NaN.
 
     Args:
-        path: the file that it is for, named in errors.
+        path: file that the text is for, named in errors.
 
     Raises:
         InputError: a number is NaN or infinite.
@@ -122,7 +123,7 @@ def json_text(content: object, path: str | os.PathLike) -> str:
 
 
 def _not_finite(content: object, where: str = '') -> str:
-    """Where the first number is that is not finite, and which one."""
+    """Describes the first number that is not finite and where it is, else an empty text."""
     if isinstance(content, float):
         return f'{where or "the value"} is {content}' if not math.isfinite(content) else ''
     items: Iterable = ()
@@ -133,14 +134,14 @@ def _not_finite(content: object, where: str = '') -> str:
     return next(filter(None, (_not_finite(value, place) for place, value in items)), '')
 
 
-class JSONLines:
-    """A file with a line of JSON for each frame, which grows as they come; a context manager.
+class JSONLinesWriter:
+    """Writes a file with one line of JSON for each frame, as frames come; a context manager.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: the file cannot be written, or another process writes it.
     """
 
     def __init__(self, path: str) -> None:
@@ -148,7 +149,7 @@ class JSONLines:
         with writing_faults(path):
             self.file = open(path, 'a', encoding='utf-8')  # noqa: SIM115  (closed at the exit)
             self.lock = PathLock(path)
-            if not self.lock.take():
+            if not self.lock.acquire():
                 self.file.close()
                 raise InputError(
                     f'{path}: must be written by one process at a time, but another one is at it: '
@@ -156,11 +157,11 @@ class JSONLines:
                 )
             self.file.truncate(0)
 
-    def __enter__(self) -> JSONLines:
+    def __enter__(self) -> JSONLinesWriter:
         return self
 
     def write(self, content: dict) -> None:
-        """Append a line.
+        """Appends a value as one line.
 
         Raises:
             InputError: a number is not finite, or the disk is full.
@@ -170,6 +171,6 @@ class JSONLines:
             self.file.flush()
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # of a full disk, which was told
+        with suppress(OSError):  # the disk is full, which ``write`` has said
             self.file.close()
         self.lock.release()

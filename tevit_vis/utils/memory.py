@@ -1,4 +1,4 @@
-"""How this process gets its memory."""
+"""How this process allocates memory on the CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 
 # Names and numbers of glibc's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-KEEP = 1 << 30  # bytes of freed memory kept at the heap's end
+KEPT_BYTES = 1 << 30  # of freed memory, kept at the heap's end
 
 
 def keep_freed_memory() -> None:
@@ -19,4 +19,4 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, KEEP)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

@@ -1,4 +1,4 @@
-"""Work done ahead of its consumer, and items that do not wait for theirs."""
+"""Iterators with threads: results computed ahead of time, and the newest items of a source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Condition, Event, Semaphore, Thread
 from typing import TypeVar
 
-LEAVING = 2.0  # seconds that a source may take to give its last item
+CLOSE_TIMEOUT = 2.0  # seconds that the thread of a source gets to end
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -17,19 +17,19 @@ Result = TypeVar('Result')
 def prefetch(
     function: Callable[[Item], Result], items: Iterable[Item], num_workers: int, ahead: int
 ) -> Iterator[Result]:
-    """Map ``function`` over ``items`` in order, by threads that run ahead of the consumer.
+    """Maps ``function`` over ``items`` in order, by threads that run ahead of the consumer.
 
     One more thread goes through ``items``, so that a video is decoded while the model works, and
-    the first result is given as soon as it is there. Threads suffice for frames, since OpenCV and
+    the first result is yielded as soon as it is ready. Threads suffice for frames, since OpenCV and
     ffmpeg work outside Python's lock, and they need no shared memory, of which containers often
     have little.
 
     Args:
-        num_workers: threads that map; 0 works in the caller's thread.
-        ahead: items that were taken at most, the one that the consumer has among them.
+        num_workers: threads that call ``function``; 0 calls it in the caller's thread.
+        ahead: most items in work at a time, including the one that the consumer has.
 
     Raises:
-        Exception: of ``function`` or of ``items``, at its item's turn.
+        Exception: any error of ``function`` or ``items``, when the turn of its item comes.
 
     Example:
         >>> list(prefetch(lambda x: x * x, range(4), num_workers=2, ahead=2))
@@ -39,77 +39,81 @@ def prefetch(
         yield from map(function, items)
         return
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix='prefetch')
-    taken: SimpleQueue = SimpleQueue()  # futures in order, then None or the source's error
-    room, stopped = Semaphore(ahead), Event()
+    futures: SimpleQueue = SimpleQueue()  # in order, then None or the source's error
+    free_slots, stopped = Semaphore(ahead), Event()
 
-    def take() -> None:
+    def submit_items() -> None:
         source = None
         try:
             source = iter(items)
-            while room.acquire() and not stopped.is_set():
-                taken.put(pool.submit(function, next(source)))
+            while free_slots.acquire() and not stopped.is_set():
+                futures.put(pool.submit(function, next(source)))
         except StopIteration:
-            taken.put(None)
+            futures.put(None)
         except BaseException as error:  # noqa: BLE001  (raised below, at its turn)
-            taken.put(error)
+            futures.put(error)
         finally:
             getattr(source, 'close', lambda: None)()
 
     # A daemon: a source that never answers again must not keep Python from ending.
-    taker = Thread(target=take, name='prefetch_source', daemon=True)
-    taker.start()
+    submitter = Thread(target=submit_items, name='prefetch_source', daemon=True)
+    submitter.start()
     try:
-        while (future := taken.get()) is not None:
+        while (future := futures.get()) is not None:
             if isinstance(future, BaseException):
                 raise future
             yield future.result()
-            room.release()  # the consumer asks for the next one: it is done with this
+            free_slots.release()  # the consumer is done with a result when it asks for the next
     finally:
         stopped.set()
-        room.release()
+        free_slots.release()
         pool.shutdown(wait=False, cancel_futures=True)
-        taker.join(LEAVING)  # so that files are closed when the consumer has stopped
+        submitter.join(CLOSE_TIMEOUT)  # so that files are closed when this function returns
 
 
-def newest(
-    items: Iterable[Item], held: int, on_end: Callable[[int, int], object] = lambda *_: None
+def newest_items(
+    items: Iterable[Item], max_waiting: int, on_end: Callable[[int, int], object] = lambda *_: None
 ) -> Iterator[Item]:
-    """The items of a source that does not wait, read by a thread of its own.
+    """Yields the newest items of a live source, which a thread of its own reads without a pause.
 
     Args:
-        items: such as the frames of a camera.
-        held: that wait for the consumer at most; when more come, the oldest are dropped.
-        on_end: called with how many were dropped, and of how many.
+        items: the source, such as the frames of a camera.
+        max_waiting: most items that wait for the consumer; when more come, the oldest are dropped.
+        on_end: called at the end with the number of dropped items and the number of items read.
 
     Raises:
-        Exception: of the source, once what it gave before has been taken.
+        Exception: any error of the source, after the items that came before it.
+
+    Example:
+        >>> list(newest_items(range(3), 3))
+        [0, 1, 2]
     """
-    waiting: deque[Item] = deque(maxlen=held)
-    news, ended, faults = Condition(), [], []
+    waiting: deque[Item] = deque(maxlen=max_waiting)
+    changed, ended, errors = Condition(), [], []
     num_read = num_taken = 0
 
     def read() -> None:
         nonlocal num_read
         try:
             for item in items:
-                with news:
+                with changed:
                     waiting.append(item)
                     num_read += 1
-                    news.notify()
+                    changed.notify()
                 if ended:
                     return
         except BaseException as error:  # noqa: BLE001  (raised again below)
-            faults.append(error)
-        with news:
+            errors.append(error)
+        with changed:
             ended.append(True)
-            news.notify()
+            changed.notify()
 
     # A daemon: a camera that never answers again must not keep Python from ending.
-    Thread(target=read, name='newest', daemon=True).start()
+    Thread(target=read, name='newest_items', daemon=True).start()
     try:
         while True:
-            with news:
-                news.wait_for(lambda: waiting or ended)
+            with changed:
+                changed.wait_for(lambda: waiting or ended)
                 if not waiting:
                     break
                 item = waiting.popleft()
@@ -118,5 +122,5 @@ def newest(
     finally:
         ended.append(True)
         on_end(num_read - num_taken, num_read)
-    if faults:
-        raise faults[0]
+    if errors:
+        raise errors[0]

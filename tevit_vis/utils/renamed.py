@@ -1,8 +1,9 @@
-"""Types and keys of configs that had other names before, for errors that name the new ones."""
+"""The new names of config types and keys that were renamed, for error messages."""
 
 from __future__ import annotations
 
 COSTS = 'TubeHungarianAssigner, whose costs are a list'
+# What to write now, by the old name of a type.
 TYPES = {
     'TeViTHungarianAssigner': f"{COSTS}: [dict(type='PresentFramesCost', costs=[...])]",
     'SeqFormerAssigner': f"{COSTS}: [dict(type='FocalLossCost', ...), dict(type='ClipBoxL2Cost')]",
@@ -10,6 +11,7 @@ TYPES = {
 }
 TEVIT_COSTS = 'model.train_cfg.rcnn.*.assigner.costs.0.costs'
 CLIP_COSTS = 'model.train_cfg.assigner.costs'
+# The new key, by the old key; * stands for any index.
 KEYS = {
     'model.test_cfg.windows.min_iou': 'model.test_cfg.tracker.min_iou',
     'model.test_cfg.windows.min_score': 'model.test_cfg.tracker.min_score',
@@ -43,5 +45,5 @@ def new_name_of_key(key: str) -> str:
         >>> new_name_of_key('model.train_cfg.rcnn.2.assigner.reg_cost')
         '; it is model.train_cfg.rcnn.*.assigner.costs.0.costs.1 now'
     """
-    place = '.'.join('*' if part.isdigit() else part for part in key.split('.'))
-    return f'; it is {KEYS[place]} now' if place in KEYS else ''
+    pattern = '.'.join('*' if part.isdigit() else part for part in key.split('.'))
+    return f'; it is {KEYS[pattern]} now' if pattern in KEYS else ''

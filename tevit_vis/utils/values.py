@@ -1,4 +1,4 @@
-"""Values that people write: what they must be, and how messages show them."""
+"""Checks values that users write, and shows values in messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tevit_vis.utils.errors import InputError
 
 
 def shorten(value: object, most: int = 60) -> str:
-    """A value as a message shows it: cut in the middle, always printable.
+    """Returns a value as printable text for a message; a long one is cut in the middle.
 
     Example:
         >>> shorten('a' * 9, most=7)
@@ -32,7 +32,7 @@ def check_whole_number(key: str, value: object, least: int) -> int:
         least: the smallest number allowed.
 
     Raises:
-        InputError: it is something else, or less than ``least``.
+        InputError: the value is something else, or less than ``least``.
 
     Example:
         >>> check_whole_number('model.test_cfg.windows.length', 5, least=1)
@@ -51,7 +51,7 @@ def check_fraction(key: str, value: object) -> float:
         value: as it was written.
 
     Raises:
-        InputError: it is something else.
+        InputError: the value is something else.
 
     Example:
         >>> check_fraction('--score-thr', 1)
@@ -74,8 +74,13 @@ def is_number(value: object) -> bool:
     return abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
 
 
-def is_whole(value: object) -> bool:
-    """Whether a value of a file is a whole number; True and False are none."""
+def is_whole_number(value: object) -> bool:
+    """Whether a value of a file is a whole number; True and False are none.
+
+    Example:
+        >>> is_whole_number(2), is_whole_number(2.0), is_whole_number(True)
+        (True, False, False)
+    """
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -91,11 +96,11 @@ def did_you_mean(
     """Returns '; did you mean ...?' with the known words that are closest, or an empty text.
 
     Args:
-        word: as it was written.
-        known: that it may be.
-        most: of them that are named.
-        cutoff: least likeness, 0 to 1.
-        quoted: whether they stand in quotes.
+        word: unknown word that was written.
+        known: words that may have been meant.
+        most: most words to name.
+        cutoff: least similarity of a word that is named, 0 to 1.
+        quoted: whether to put the words in quotes.
 
     Example:
         >>> did_you_mean('bakcbone', ['backbone', 'neck'])

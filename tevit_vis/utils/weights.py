@@ -1,4 +1,4 @@
-"""Weights of a checkpoint, fitted into a model: whole or not at all, with what differs named."""
+"""Loads the weights of a checkpoint into a model, and says which ones do not fit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tevit_vis.utils.checkpoints import weights_of
 from tevit_vis.utils.errors import InputError
 
 LOGGER = logging.getLogger('tevit_vis')
-# Where frameworks keep the weights of a checkpoint; the first one that is there counts.
+# Keys under which frameworks keep the weights of a checkpoint; the first one present is used.
 CONTAINERS = ('state_dict', 'model', 'state_dict_ema', 'model_state_dict', 'ema', 'ema_state_dict')
-# What wrappers put before the names of a model's weights.
+# Prefixes that wrappers put before the names of a model's weights.
 WRAPPERS = ('module.', 'model.', 'detector.', 'net.', 'ema_model.', 'teacher.')
 CLASS_LAYER = re.compile(r'fc_cls|conv_logits|class_branch')
-# Systems by names that only they have.
+# Kinds of checkpoints, each with a pattern of weight names that no other kind has.
 SIGNATURES = {
     'an official SeqFormer checkpoint: tools/convert_checkpoint.py seqformer': re.compile(
         r'^detr\.(controller|mask_head|class_embed\.0\.)'
@@ -45,41 +45,45 @@ SIGNATURES = {
 
 
 def find_weights(checkpoint: Mapping, path: str, model_keys: Iterable[str]) -> Mapping:
-    """Returns the weights of a checkpoint under the names of a model, as far as they are the same.
+    """Returns the weights of a checkpoint, named as in the model where that is possible.
 
-    Containers of other frameworks are opened, prefixes of wrappers taken off; that is logged.
+    Opens the containers of other frameworks and removes the prefixes of wrappers; both are logged.
 
     Args:
-        checkpoint: of ``read_checkpoint``.
-        path: names the file.
+        checkpoint: content of a file, see ``read_checkpoint``.
+        path: path of the file, for messages.
         model_keys: names of the model's weights.
 
     Raises:
-        InputError: there are no weights.
+        InputError: the checkpoint has no dict of weights.
+
+    Example:
+        >>> find_weights({'model': {'module.fc.bias': 0}}, 'a.pth', ['fc.bias'])
+        {'fc.bias': 0}
     """
-    wanted = set(model_keys)
+    expected_keys = set(model_keys)
     containers = [key for key in CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
     weights = weights_of(checkpoint, path, containers[0] if containers else 'state_dict')
     notes = []
     if containers and containers[0] != 'state_dict':
         notes.append(f'the weights are those of {containers[0]!r}')
-    others = [key for key in containers[1:] if 'ema' in key]
-    if others:
+    averaged = [key for key in containers[1:] if 'ema' in key]
+    if averaged:
         notes.append(
-            f'averaged weights are there as well ({", ".join(others)}), but were not taken'
+            f'averaged weights are there as well ({", ".join(averaged)}), but were not taken'
         )
     renamed = {str(key).replace('_orig_mod.', ''): value for key, value in weights.items()}
     if set(renamed) != set(map(str, weights)):
         notes.append('"_orig_mod." of torch.compile was taken off')
-    prefix = _wrapper_prefix(renamed, wanted)
+    prefix = _wrapper_prefix(renamed, expected_keys)
     if prefix:
         renamed = {key[len(prefix) :]: value for key, value in renamed.items()}
         notes.append(f'the prefix {prefix!r} was taken off')
-    copies = [key for key in renamed if key.startswith('ema_') and key not in wanted]
-    if copies and len(copies) < len(renamed):
-        renamed = {key: value for key, value in renamed.items() if key not in set(copies)}
+    ema_copies = [key for key in renamed if key.startswith('ema_') and key not in expected_keys]
+    if ema_copies and len(ema_copies) < len(renamed):
+        renamed = {key: value for key, value in renamed.items() if key not in set(ema_copies)}
         notes.append(
-            f'{len(copies)} weights named ema_... were left out: mmcv stores the averaged ones '
+            f'{len(ema_copies)} weights named ema_... were left out: mmcv stores the averaged ones '
             'under the plain names'
         )
     for note in notes:
@@ -87,28 +91,29 @@ def find_weights(checkpoint: Mapping, path: str, model_keys: Iterable[str]) -> M
     return renamed
 
 
-def _wrapper_prefix(keys: Iterable[str], wanted: set[str]) -> str:
-    """What wrappers put before all names: ``module.`` of DDP, ``model.`` of Lightning, ..."""
+def _wrapper_prefix(keys: Iterable[str], expected_keys: set[str]) -> str:
+    """Returns the prefix of all names (``module.`` of DDP, ``model.`` of Lightning, ...), or ''."""
     names, prefix = list(keys), ''
-    while names and not wanted & set(names):
+    while names and not expected_keys & set(names):
         first = names[0].partition('.')[0] + '.'
         if first not in WRAPPERS or not all(name.startswith(first) for name in names):
-            return '' if not wanted & set(names) else prefix
+            return '' if not expected_keys & set(names) else prefix
         names = [name[len(first) :] for name in names]
         prefix += first
-    return prefix if wanted & set(names) else ''
+    return prefix if expected_keys & set(names) else ''
 
 
 @dataclass(frozen=True)
-class TakenWeights:
-    """What a model took from a checkpoint of another one; keys throughout.
+class MatchedWeights:
+    """The names of the weights that a model took, or did not take, from another model's checkpoint.
 
     Args:
-        path: of the checkpoint.
-        taken: now in the model.
-        new: of the model, absent from the checkpoint: they stay as drawn.
-        reshaped: in both with other shapes, which are told: they stay as drawn.
-        left_over: of the checkpoint, without a place in the model.
+        path: path of the checkpoint.
+        taken: weights that were copied into the model.
+        new: weights that the checkpoint lacks; they keep their initial values.
+        reshaped: weights with different shapes in both, with the shapes; they keep their initial
+            values.
+        left_over: weights of the checkpoint that the model lacks.
     """
 
     path: str
@@ -129,89 +134,94 @@ class TakenWeights:
 
 
 def rows_by_name(
-    weights: Mapping, drawn: Mapping, before: Sequence[str], now: Sequence[str]
+    weights: Mapping, initial: Mapping, old_names: Sequence[str], new_names: Sequence[str]
 ) -> Mapping:
-    """Weights whose class layers have their rows where the classes of these names now are.
+    """Returns weights with the rows of class layers in the order of the model's classes.
 
     Args:
-        weights: of a checkpoint.
-        drawn: of the model; rows of classes that the checkpoint does not have stay so.
-        before: class names of the checkpoint.
-        now: class names of the model, as many.
+        weights: weights of a checkpoint.
+        initial: weights of the model; classes that the checkpoint lacks keep these rows.
+        old_names: class names of the checkpoint.
+        new_names: class names of the model, as many.
 
     Returns:
-        The weights; a last row of a layer with one more, which stands for no object, stays.
+        All weights. The last row of a layer with one row more, for "no object", is not moved.
     """
     moved = dict(weights)
     for key, value in weights.items():
         rows = len(value) if isinstance(value, torch.Tensor) and value.dim() else 0
-        fits = key in drawn and _shape(value) == _shape(drawn[key])
-        if not (CLASS_LAYER.search(key) and fits and rows in (len(now), len(now) + 1)):
+        fits = key in initial and _shape(value) == _shape(initial[key])
+        if not (CLASS_LAYER.search(key) and fits and rows in (len(new_names), len(new_names) + 1)):
             continue
-        moved[key] = drawn[key].clone()
-        moved[key][len(now) :] = value[len(now) :]
-        for label, name in enumerate(now):
-            if name in before:
-                moved[key][label] = value[list(before).index(name)]
+        moved[key] = initial[key].clone()
+        moved[key][len(new_names) :] = value[len(new_names) :]
+        for label, name in enumerate(new_names):
+            if name in old_names:
+                moved[key][label] = value[list(old_names).index(name)]
     return moved
 
 
-def take_weights(
+def load_matching_weights(
     model: nn.Module,
     checkpoint: Mapping,
     path: str,
     classes: tuple[Sequence[str], Sequence[str]] | None = None,
-) -> TakenWeights:
-    """Copy what fits of another model's checkpoint, such as QueryInst's into TeViT.
+) -> MatchedWeights:
+    """Copies the weights that fit from another model's checkpoint, such as QueryInst's into TeViT.
 
     Args:
-        classes: names of the checkpoint's classes and of the model's, as many, where they are
-            known and differ: rows of class layers are then taken by name.
+        classes: class names of the checkpoint and of the model, as many, if they are known and
+            differ; the rows of class layers are then copied by name.
 
     Raises:
         InputError: nothing fits.
     """
-    wanted = model.state_dict()
-    weights = find_weights(checkpoint, path, wanted)
+    model_weights = model.state_dict()
+    weights = find_weights(checkpoint, path, model_weights)
     if classes is not None:
-        weights = rows_by_name(weights, wanted, *classes)
-    common = [key for key in wanted if key in weights]
-    taken = [key for key in common if _shape(weights[key]) == _shape(wanted[key])]
-    if not any(wanted[key].dim() > 1 for key in taken):  # a shared counter is no common ground
+        weights = rows_by_name(weights, model_weights, *classes)
+    common = [key for key in model_weights if key in weights]
+    taken = [key for key in common if _shape(weights[key]) == _shape(model_weights[key])]
+    # Vectors and scalars alone, such as a counter, are not enough.
+    if not any(model_weights[key].dim() > 1 for key in taken):
         raise InputError(
             f'{path}: load_from must have weights in common with the model, but has none '
-            f"(its first key: {next(iter(weights), None)}; the model's: {next(iter(wanted))})"
+            f'(its first key: {next(iter(weights), None)}; '
+            f"the model's: {next(iter(model_weights))})"
         )
     check_finite({key: weights[key] for key in taken}, path)
-    model.load_state_dict({**wanted, **{key: weights[key] for key in taken}})
-    return TakenWeights(
+    model.load_state_dict({**model_weights, **{key: weights[key] for key in taken}})
+    return MatchedWeights(
         path,
         taken,
-        new=[key for key in wanted if key not in weights],
-        reshaped=[_reshaped(key, weights, wanted) for key in common if key not in set(taken)],
-        left_over=[str(key) for key in weights if key not in wanted],
+        new=[key for key in model_weights if key not in weights],
+        reshaped=[
+            _reshaped(key, weights, model_weights) for key in common if key not in set(taken)
+        ],
+        left_over=[str(key) for key in weights if key not in model_weights],
     )
 
 
-def _reshaped(key: str, weights: Mapping, wanted: Mapping) -> str:
-    return f'{key} {_shape(weights[key])} for {_shape(wanted[key])}'
+def _reshaped(key: str, weights: Mapping, model_weights: Mapping) -> str:
+    """Returns a key with the shapes of its weight in the checkpoint and in the model."""
+    return f'{key} {_shape(weights[key])} for {_shape(model_weights[key])}'
 
 
 def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
-    """Copy the weights of ``checkpoint['state_dict']``, or of the bare dict, into ``model``.
+    """Copies the weights of a checkpoint into a model, which must have exactly these.
 
     Raises:
         InputError: a key is missing, left over or of another shape; the first ones are listed.
     """
-    wanted = model.state_dict()
-    weights = find_weights(checkpoint, path, wanted)
+    model_weights = model.state_dict()
+    weights = find_weights(checkpoint, path, model_weights)
     faults = {
-        'missing': [key for key in wanted if key not in weights],
-        'left over': [key for key in weights if key not in wanted],
+        'missing': [key for key in model_weights if key not in weights],
+        'left over': [key for key in weights if key not in model_weights],
         'of another shape': [
-            _reshaped(key, weights, wanted)
-            for key in wanted
-            if key in weights and _shape(weights[key]) != _shape(wanted[key])
+            _reshaped(key, weights, model_weights)
+            for key in model_weights
+            if key in weights and _shape(weights[key]) != _shape(model_weights[key])
         ],
     }
     if any(faults.values()):
@@ -229,7 +239,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
 
 
 def _by_module(keys: Sequence[str]) -> str:
-    """How many keys of each module there are, where they are many."""
+    """Returns the number of keys of each module, or an empty text for three keys or fewer."""
     if len(keys) <= 3:
         return ''
     counts = Counter('.'.join(str(key).split('.')[:2]) for key in keys)
@@ -238,11 +248,11 @@ def _by_module(keys: Sequence[str]) -> str:
 
 
 def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
-    """What a checkpoint that does not fit seems to be, and the remedy; an empty text if unknown.
+    """Returns a hint at what a checkpoint that does not fit seems to be, else an empty text.
 
     Args:
-        weights: by name.
-        faults: keys by what is wrong with them, of ``load_weights``.
+        weights: weights by name.
+        faults: lists of keys by their kind of fault, see ``load_weights``.
     """
     only_shapes = not faults['missing'] and not faults['left over']
     if only_shapes and all(CLASS_LAYER.search(key) for key in faults['of another shape']):
@@ -254,10 +264,10 @@ def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
 
 
 def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
-    """Check that no weight is NaN or infinite.
+    """Checks that no weight is NaN or infinite.
 
     Raises:
-        InputError: names the first that is.
+        InputError: a weight is; the message names the first one.
     """
     bad = [
         key
@@ -275,7 +285,7 @@ def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
 
 
 def _shape(value: object) -> list[int] | str:
-    """The shape of a weight; the kind of anything that cannot be one, such as a sparse tensor."""
+    """Returns the shape of a weight, or words for what cannot be one, such as a sparse tensor."""
     if not isinstance(value, torch.Tensor):
         return type(value).__name__
     if value.layout != torch.strided:

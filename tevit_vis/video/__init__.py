@@ -1,4 +1,4 @@
-"""Videos in and out: sources of frames by kind, and the writer of video files."""
+"""Reading and writing of videos: sources of frames, and a writer of video files."""
 
 from .formats import VideoStyle
 from .opening import expand_inputs, open_source

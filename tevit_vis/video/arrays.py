@@ -1,4 +1,4 @@
-"""Frames in memory, or made by the caller's own code."""
+"""Sources of frames that are in memory, or that the caller's own code makes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from .source import FrameSource, TimedFrame, check_same_size
 
 
 class FrameArray(FrameSource):
-    """An array or tensor of frames.
+    """Frames of one array.
 
     Args:
         frames: [T, H, W, 3] of uint8 in BGR.
 
     Raises:
-        InputError: something else.
+        InputError: the array has another shape or type, or no frame.
+
+    Example:
+        >>> FrameArray(np.zeros((5, 4, 6, 3), np.uint8)).num_frames
+        5
     """
 
     def __init__(self, frames: np.ndarray) -> None:
@@ -33,43 +37,49 @@ class FrameArray(FrameSource):
         self.num_frames = len(frames)
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
+        """Yields the frames; they have no times."""
         return (TimedFrame(image, None) for image in self.frames)
 
 
 class FrameIterable(FrameSource):
     """Frames of a list or an iterator: arrays [H, W, 3] (uint8, BGR) or Pillow images.
 
-    An iterator, such as a generator, passes once.
+    An iterator, such as a generator, can be gone through once only.
 
     Args:
-        frames: of one size.
+        frames: all of one size.
+
+    Example:
+        >>> len(list(FrameIterable([np.zeros((4, 6, 3), np.uint8)] * 2)))
+        2
     """
 
     def __init__(self, frames: Iterable) -> None:
         self.frames = frames
         self.num_frames = len(frames) if isinstance(frames, Sequence) else None
         self.passes_once = isinstance(frames, Iterator)
-        self.passed = False
+        self.has_started = False
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``.
+        """Yields the frames; they have no times.
 
         Raises:
-            InputError: what is no frame, of another size, or a second pass through an iterator.
+            InputError: an item is no frame or has another size than the first one, or an iterator
+                is gone through a second time.
         """
-        if self.passes_once and self.passed:
+        if self.passes_once and self.has_started:
             raise InputError('the iterator of frames can be gone through once only')
-        self.passed = True
-        first = None
+        self.has_started = True
+        first_shape = None
         for number, frame in enumerate(self.frames):
             image = _as_image(frame, f'frame {number}')
-            first = first or image.shape
-            check_same_size(image, first, f'frame {number}')
+            first_shape = first_shape or image.shape
+            check_same_size(image, first_shape, f'frame {number}')
             yield TimedFrame(image, None)
 
 
 def _as_image(frame: object, where: str) -> np.ndarray:
+    """Returns a frame as an array [H, W, 3] of uint8 in BGR; ``where`` names it in errors."""
     if isinstance(frame, Image.Image):
         return np.ascontiguousarray(np.asarray(frame.convert('RGB'))[:, :, ::-1])
     image = np.asarray(frame)

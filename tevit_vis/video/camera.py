@@ -1,4 +1,4 @@
-"""Cameras of this machine, by OpenCV."""
+"""Cameras of this machine, read by OpenCV."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ LOGGER = logging.getLogger('tevit_vis')
 
 
 class Camera(FrameSource):
-    """A camera; its frames can be gone through once. Their times are those of their arrival.
+    """A camera of this machine, or an open ``cv2.VideoCapture``.
+
+    Its frames can be gone through once. The time of a frame is when it arrived, counted from the
+    first one.
 
     Args:
-        number: 0 is the first one; or a ``cv2.VideoCapture`` that is open.
+        number: number of the camera (0 is the first one), or the capture.
 
     Raises:
-        InputError: it does not answer.
+        InputError: the camera does not answer.
     """
 
     live = True
@@ -32,29 +35,29 @@ class Camera(FrameSource):
     def __init__(self, number: int | cv2.VideoCapture) -> None:
         self.name = f'camera {number}' if isinstance(number, int) else 'cv2.VideoCapture'
         if isinstance(number, int) and number >= 1 << 31:
-            raise InputError(f'camera {number}: number must be a small one, or a file of that name')
+            raise InputError(f'camera {number}: must be below 2^31 or name a file, but is neither')
         self.capture = cv2.VideoCapture(number) if isinstance(number, int) else number
         if not self.capture.isOpened():
             raise InputError(f'{self.name}: must be a camera of this machine, but none answers')
         rate = self.capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if math.isfinite(rate) and rate > 0 else None
         count = self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        if math.isfinite(count) and count > 0:  # it reads a file
+        if math.isfinite(count) and count > 0:  # the capture reads a file
             self.live, self.num_frames = False, int(count)
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        count, begun = 0, None
+        """Yields the frames as they arrive, and releases the camera at the end."""
+        num_read, start = 0, None
         try:
             while True:
-                answers, image = self.capture.read()
-                if not answers:
+                has_frame, image = self.capture.read()
+                if not has_frame:
                     if self.live:
-                        LOGGER.warning('%s: ended after %d frames', self.name, count)
+                        LOGGER.warning('%s: ended after %d frames', self.name, num_read)
                     return
-                now = time.monotonic() if self.live else count / (self.fps or 10.0)
-                begun = now if begun is None else begun
-                yield TimedFrame(image, now - begun)
-                count += 1
+                now = time.monotonic() if self.live else num_read / (self.fps or 10.0)
+                start = now if start is None else start
+                yield TimedFrame(image, now - start)
+                num_read += 1
         finally:
             self.capture.release()

@@ -1,4 +1,4 @@
-"""What video files and streams share: packets to upright frames, and what was lost on the way."""
+"""Decoding for video files and streams: from packets to upright frames; damage is counted."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tevit_vis.utils.errors import InputError
 
 from .source import TimedFrame, VideoLook, check_same_size
 
-UNSPECIFIED = 2  # of ITU-T H.273
-NUM_PROBED = 100  # packets
-SMALLEST_STEP_BACK = 0.3  # seconds: more than frames out of order
-LONGEST_GAP = 10.0  # seconds between frames of a broadcast; a longer one is a clock set anew
+UNSPECIFIED = 2  # means 'unspecified' in ITU-T H.273
+NUM_PROBED = 100  # packets that are read to find the busiest stream
+SMALLEST_STEP_BACK = 0.3  # seconds; frames that are out of order step back by less
+LONGEST_GAP = 10.0  # seconds between frames of a broadcast; after more, its clock was reset
 RGB_FORMATS = ('rgb', 'bgr', 'gbr', 'argb', 'abgr', 'pal8', '0rgb', '0bgr')
 
 
 @dataclass
 class Damage:
-    """What a decoder met.
+    """Counts what a decoder gave and what was lost.
 
     Args:
-        num_given: frames.
+        num_given: frames that were decoded and passed on.
         num_lost: packets that could not be decoded.
-        num_concealed: frames of which parts were lost.
-        num_unshown: packets that the file itself leaves out, by its edit list.
-        broke_off: why reading ended before the end.
+        num_concealed: decoded frames with damaged parts, which the decoder filled in.
+        num_unshown: packets that the file's edit list leaves out.
+        broke_off: the error that ended reading before the end, if there was one.
     """
 
     num_given: int = 0
@@ -46,14 +46,14 @@ class Damage:
 
 
 def video_stream(container: InputContainer, name: str, index: int | None = None) -> AVStream:
-    """Returns the stream of a container that is its video, not a cover picture.
+    """Returns the video stream of a container; cover pictures do not count.
 
     Args:
-        name: of the container, for errors.
-        index: of the stream, where it is known; see ``busiest_stream``.
+        name: names the container in errors.
+        index: index of the stream where it is known, such as that of ``busiest_stream``.
 
     Raises:
-        InputError: it has none.
+        InputError: the container has no video stream.
     """
     if index is not None:
         return cast(AVStream, container.streams[index])
@@ -68,10 +68,10 @@ def video_stream(container: InputContainer, name: str, index: int | None = None)
 def busiest_stream(container: InputContainer, name: str) -> int:
     """Returns the index of the video stream that has the most packets at the start of a file.
 
-    A file may hold pictures beside its video, which ffmpeg's own choice can fall upon.
+    A file may hold still pictures beside its video, and ffmpeg's own choice may be one of them.
 
     Raises:
-        InputError: there is no video.
+        InputError: the file has no video stream.
     """
     best = video_stream(container, name)
     streams = [stream for stream in container.streams.video if _is_moving(stream)]
@@ -81,7 +81,7 @@ def busiest_stream(container: InputContainer, name: str) -> int:
     try:
         for packet in islice(container.demux(streams), NUM_PROBED):
             counts[packet.stream.index] += packet.size > 0
-    except av.error.FFmpegError:  # damaged: those before it count
+    except av.error.FFmpegError:  # the file is damaged: the packets before that count
         pass
     return max(streams, key=lambda stream: (counts[stream.index], stream == best)).index
 
@@ -94,7 +94,7 @@ def _is_moving(stream: AVStream) -> bool:
 def decode_packets(
     container: InputContainer, stream: AVStream, damage: Damage
 ) -> Iterator[av.VideoFrame]:
-    """The frames of a stream; what cannot be decoded is passed over and counted."""
+    """Yields the decoded frames of a stream; skips and counts what cannot be decoded."""
     packets = container.demux(stream)
     while True:
         try:
@@ -116,17 +116,18 @@ def decode_packets(
 def upright_frames(
     container: InputContainer, stream: AVStream, name: str, damage: Damage, on_damage: str
 ) -> Iterator[TimedFrame]:
-    """The frames of a stream as a player shows them, with their times.
+    """Yields the frames of a stream upright, as a player shows them, with their times.
 
     Args:
-        name: of the source, for errors.
-        damage: counts.
+        name: names the source in errors.
+        damage: its counts are increased while frames are decoded.
         on_damage: see ``VideoFile``.
 
     Raises:
-        InputError: a frame of another size, or damage with ``stop``.
+        InputError: a frame has another size than the first one, or is damaged and ``on_damage`` is
+            ``stop``.
     """
-    first = None
+    first_shape = None
     reformat = Reformatter()
     clock = Clock(container, stream)
     for decoded in decode_packets(container, stream, damage):
@@ -140,20 +141,21 @@ def upright_frames(
                 continue
         try:
             image = to_image(decoded, reformat)
-        except (av.error.FFmpegError, MemoryError):  # of damaged bytes that say what pixels mean
+        except (av.error.FFmpegError, MemoryError):  # the description of the pixels is damaged
             damage.num_lost += 1
             continue
-        first = first or image.shape
-        check_same_size(image, first, f'{name}: frame {damage.num_given}')
+        first_shape = first_shape or image.shape
+        check_same_size(image, first_shape, f'{name}: frame {damage.num_given}')
         damage.num_given += 1
         yield TimedFrame(image, clock.time_of(decoded))
 
 
 class Clock:
-    """Times of decoded frames in seconds from the start, each later than the one before.
+    """Gives decoded frames their times in seconds from the start, each later than the last.
 
-    Files lie: some have decoding times only, which is what counts where presentation times run
-    backward more often (so does ffmpeg); joined or interrupted broadcasts begin to count anew.
+    Time stamps of files can be wrong. Where presentation times (PTS) are absent, or run backward
+    more often than decoding times (DTS), the decoding times are used, as ffmpeg does. Where the
+    clock of a joined or interrupted broadcast is reset, the times go on from the last frame.
     """
 
     def __init__(self, container: InputContainer, stream: AVStream) -> None:
@@ -161,63 +163,64 @@ class Clock:
         start = container.start_time
         self.origin = None if start is None else start / av.time_base
         self.may_jump = bool(container.format.flags & av.format.Flags.ts_discont.value)
-        self.last: float | None = None
-        self.latest: dict[str, int] = {}
-        # AVI has no presentation times: what stands there counts packets.
+        self.last_time: float | None = None
+        self.last_stamps: dict[str, int] = {}
+        # AVI has no presentation times: its PTS only count packets.
         self.num_backward = {'pts': int(container.format.name == 'avi'), 'dts': 0}
 
     def time_of(self, decoded: av.VideoFrame) -> float:
-        """The time of the next frame."""
+        """Returns the time of the next decoded frame in seconds."""
         stamp = self._best_stamp(decoded.pts, decoded.dts)
         if stamp is None or decoded.time_base is None:
-            self.last = 0.0 if self.last is None else self.last + self.step
-            return self.last
+            self.last_time = 0.0 if self.last_time is None else self.last_time + self.step
+            return self.last_time
         seconds = float(stamp * decoded.time_base)
         if self.origin is None:
             self.origin = seconds
         time = seconds - self.origin
-        if self.last is not None:
-            back = max(SMALLEST_STEP_BACK, 3 * self.step)
-            jumped = time < self.last - back or (self.may_jump and time > self.last + LONGEST_GAP)
-            if jumped:  # the clock was set anew: the video goes on
-                self.origin = seconds - self.last - self.step
-                time = self.last + self.step
-            elif time <= self.last:
-                time = self.last + self.step / 10
-        self.last = time
+        last = self.last_time
+        if last is not None:
+            step_back = max(SMALLEST_STEP_BACK, 3 * self.step)
+            has_jumped = time < last - step_back or (self.may_jump and time > last + LONGEST_GAP)
+            if has_jumped:  # the clock was reset: this frame follows the last one
+                self.origin = seconds - last - self.step
+                time = last + self.step
+            elif time <= last:
+                time = last + self.step / 10
+        self.last_time = time
         return time
 
     def _best_stamp(self, pts: int | None, dts: int | None) -> int | None:
-        """The time stamp to go by: of presentation, unless those run backward more often."""
+        """Returns the PTS, or the DTS where PTS are absent or run backward more often."""
         for name, value in (('pts', pts), ('dts', dts)):
             if value is not None:
-                self.num_backward[name] += value <= self.latest.get(name, value - 1)
-                self.latest[name] = value
-        goes_by_pts = self.num_backward['pts'] <= self.num_backward['dts']
-        return dts if pts is None or (dts is not None and not goes_by_pts) else pts
+                self.num_backward[name] += value <= self.last_stamps.get(name, value - 1)
+                self.last_stamps[name] = value
+        prefers_pts = self.num_backward['pts'] <= self.num_backward['dts']
+        return dts if pts is None or (dts is not None and not prefers_pts) else pts
 
 
 class Reformatter:
-    """ffmpeg's converter of pixel formats, by one thread and set up once.
+    """Converts frames between pixel formats with ffmpeg, in one thread.
 
-    That of a frame itself would be set up anew for each, with threads of its own.
+    It is set up once; ``frame.reformat`` would set up a converter with its own threads per frame.
     """
 
     def __init__(self) -> None:
         self.reformatter = VideoReformatter()
-        self.one_thread: dict[str, Any] = {'threads': 1}
+        self.thread_options: dict[str, Any] = {'threads': 1}
 
-    def __call__(self, frame: av.VideoFrame, **wanted: Any) -> av.VideoFrame:
-        """The frame in another format: arguments of ``av.VideoFrame.reformat``."""
+    def __call__(self, frame: av.VideoFrame, **options: Any) -> av.VideoFrame:
+        """Returns the frame in another format; options are those of ``av.VideoFrame.reformat``."""
         try:
-            return self.reformatter.reformat(frame, **wanted, **self.one_thread)
-        except TypeError:  # PyAV 15 knows no threads
-            self.one_thread = {}
-            return self.reformatter.reformat(frame, **wanted)
+            return self.reformatter.reformat(frame, **options, **self.thread_options)
+        except TypeError:  # PyAV 15 has no option for threads
+            self.thread_options = {}
+            return self.reformatter.reformat(frame, **options)
 
 
 def to_image(decoded: av.VideoFrame, reformat: Reformatter) -> np.ndarray:
-    """A decoded frame as [H, W, 3] BGR, turned and mirrored as its display matrix says."""
+    """Returns a decoded frame as [H, W, 3] in BGR, turned and flipped by its display matrix."""
     image = reformat(decoded, format='bgr24', interpolation='BICUBIC').to_ndarray()
     matrix = display_matrix(decoded)
     return image if matrix is None else np.ascontiguousarray(turn(image, matrix))
@@ -232,10 +235,10 @@ def display_matrix(decoded: av.VideoFrame) -> np.ndarray | None:
 
 
 def turn(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """An image [H, W, ...] under the nearest of the eight turns and flips to a display matrix.
+    """Turns and flips an image by the quarter turn and mirroring nearest to a display matrix.
 
     Args:
-        image: as it is stored.
+        image: [H, W, ...] as it is stored.
         matrix: [2, 2]; a stored pixel (x, y) is shown at (x, y) @ matrix.
 
     Example:
@@ -244,19 +247,24 @@ def turn(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """
     if is_transposed(matrix):
         image = np.swapaxes(image, 0, 1)
-        right, down = matrix[1, 0], matrix[0, 1]
+        x_scale, y_scale = matrix[1, 0], matrix[0, 1]
     else:
-        right, down = matrix[0, 0], matrix[1, 1]
-    return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+        x_scale, y_scale = matrix[0, 0], matrix[1, 1]
+    return image[:: -1 if y_scale < 0 else 1, :: -1 if x_scale < 0 else 1]
 
 
 def is_transposed(matrix: np.ndarray) -> bool:
-    """Whether width and height change places."""
+    """Whether a display matrix [2, 2] swaps width and height.
+
+    Example:
+        >>> is_transposed(np.array([[0, 1], [-1, 0]]))
+        True
+    """
     return bool(np.abs([matrix[0, 1], matrix[1, 0]]).sum() > np.abs(np.diag(matrix)).sum())
 
 
 def look_of(container: InputContainer, stream: AVStream) -> VideoLook:
-    """How the pixels of a stream are meant, by its first frame, which is taken."""
+    """Returns how the pixels of a stream are meant; this reads and drops its first frame."""
     first = next(decode_packets(container, stream, Damage()), None)
     if first is None:
         return VideoLook()

@@ -23,8 +23,8 @@ from .decode import (
 )
 from .source import FrameSource, TimedFrame, VideoLook, check_on_damage
 
-SHORT = 0.25  # seconds that a video may lack of its length before it is said
-CLOCK = re.compile(r'(\d+):(\d+):(\d+(?:\.\d+)?)')
+MAX_MISSING_SECONDS = 0.25  # a video that lacks no more of its promised length counts as whole
+MATROSKA_DURATION = re.compile(r'(\d+):(\d+):(\d+(?:\.\d+)?)')  # hours:minutes:seconds
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -32,13 +32,13 @@ class VideoFile(FrameSource):
     """A video file.
 
     Args:
-        path: of the file.
-        on_damage: what becomes of a file that is cut off or damaged. ``keep`` uses every frame
+        path: path of the file.
+        on_damage: what to do with a file that is cut off or damaged. ``keep`` uses every frame
             that the decoder gives, ``skip`` leaves out those with damaged parts; both warn at the
-            end with the numbers of frames that were promised and found. ``stop`` is an error.
+            end how many frames were promised and found. ``stop`` raises an error.
 
     Raises:
-        InputError: it is not there, cannot be opened, or has no video.
+        InputError: the file is absent, cannot be opened, or has no video.
     """
 
     def __init__(self, path: str, on_damage: str = 'keep') -> None:
@@ -55,13 +55,13 @@ class VideoFile(FrameSource):
             stream = video_stream(container, path, self.stream_index)
             self.fps = float(stream.average_rate) if stream.average_rate else None
             self.num_frames = stream.frames or None
-            self.seconds = _promised_seconds(container, stream)
-            self.has_edit_list = 'mp4' in container.format.name  # or may have one
+            self.promised_seconds = _promised_seconds(container, stream)
+            self.may_have_edit_list = 'mp4' in container.format.name
             self.sound = path if container.streams.audio else None
 
     @cached_property
     def num_packets(self) -> int:
-        """Packets of the video, without decoding them."""
+        """The number of packets of the video, counted without decoding them."""
         with self._open() as container:
             stream = video_stream(container, self.path, self.stream_index)
             try:
@@ -71,89 +71,92 @@ class VideoFile(FrameSource):
 
     def _open(self) -> InputContainer:
         try:
-            # Without a scheme, ffmpeg would take what stands before a colon for one.
+            # Without 'file:', ffmpeg would take the part of a path before a colon for a protocol.
             return av.open(f'file:{self.path}', metadata_errors='replace')
         except UnicodeEncodeError:  # a name that is not UTF-8
-            return self._open_unnamed()
+            return self._open_by_handle()
         except av.error.FFmpegError as error:
-            raise self._cannot_be_decoded(error) from None
+            raise self._decoding_error(error) from None
 
-    def _open_unnamed(self) -> InputContainer:
+    def _open_by_handle(self) -> InputContainer:
+        """Opens the file in Python, since ffmpeg cannot be given its name."""
         file = open(self.path, 'rb')  # noqa: SIM115  (the container holds it)
         try:
             return av.open(file, metadata_errors='replace')
         except av.error.FFmpegError as error:
             file.close()
-            raise self._cannot_be_decoded(error) from None
+            raise self._decoding_error(error) from None
 
-    def _cannot_be_decoded(self, error: av.error.FFmpegError) -> InputError:
+    def _decoding_error(self, error: av.error.FFmpegError) -> InputError:
         with open(self.path, 'rb') as file:
-            start = file.read(12)
-        why = str(error.strerror)
-        if start[4:8] == b'ftyp' and isinstance(error, av.error.InvalidDataError):
-            why = 'it is cut off or damaged: its index is missing'
-        return InputError(f'{self.path}: video cannot be decoded: {why}')
+            first_bytes = file.read(12)
+        reason = str(error.strerror)
+        if first_bytes[4:8] == b'ftyp' and isinstance(error, av.error.InvalidDataError):
+            reason = 'it is cut off or damaged: its index is missing'
+        return InputError(f'{self.path}: video cannot be decoded: {reason}')
 
     @cached_property
     def look(self) -> VideoLook:  # type: ignore[override]
-        """See ``FrameSource``."""
+        """How the pixels are meant, as the first frame says."""
         with self._open() as container:
             return look_of(container, video_stream(container, self.path, self.stream_index))
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        damage, last = Damage(), 0.0
+        """Yields the frames with their times; warns at the end where frames are lost."""
+        damage, last_time = Damage(), 0.0
         with self._open() as container:
             stream = video_stream(container, self.path, self.stream_index)
             stream.thread_type = 'AUTO'
             frames = upright_frames(container, stream, self.path, damage, self.on_damage)
             for frame in frames:
-                last = frame.time or 0.0
+                last_time = frame.time or 0.0
                 yield frame
-        lost = self._what_is_lost(damage, last)
+        loss = self._describe_loss(damage, last_time)
         if not damage.num_given:
-            why = lost or 'it has none'
-            raise InputError(f'{self.path}: video must have at least one frame, but {why}')
-        if lost and self.on_damage == 'stop':
-            raise InputError(f'{self.path}: video must be whole, but {lost}')
-        if lost:
-            LOGGER.warning('%s: is cut off or damaged: %s', self.path, lost)
+            reason = loss or 'it has none'
+            raise InputError(f'{self.path}: video must have at least one frame, but {reason}')
+        if loss and self.on_damage == 'stop':
+            raise InputError(f'{self.path}: video must be whole, but {loss}')
+        if loss:
+            LOGGER.warning('%s: is cut off or damaged: %s', self.path, loss)
 
-    def _what_is_lost(self, damage: Damage, last: float) -> str:
-        """Words for the frames that the file promised and did not give; empty where none are."""
-        promised = self.num_frames
-        if self.seconds is not None and self.fps:
-            is_at_end = last + 1 / self.fps >= self.seconds - max(SHORT, 2 / self.fps)
-            if is_at_end and self.has_edit_list:  # its frames are more than those to be shown
-                promised = None
-            elif not is_at_end and promised is None:
-                promised = round(self.seconds * self.fps)
-        found = damage.num_given + damage.num_unshown
+    def _describe_loss(self, damage: Damage, last_time: float) -> str:
+        """Returns a message about lost or damaged frames; empty where there are none."""
+        num_promised = self.num_frames
+        if self.promised_seconds is not None and self.fps:
+            tolerance = max(MAX_MISSING_SECONDS, 2 / self.fps)
+            is_at_end = last_time + 1 / self.fps >= self.promised_seconds - tolerance
+            if is_at_end and self.may_have_edit_list:  # the header also counts unshown frames
+                num_promised = None
+            elif not is_at_end and num_promised is None:
+                num_promised = round(self.promised_seconds * self.fps)
+        num_found = damage.num_given + damage.num_unshown
         if self.on_damage == 'skip':
-            found += damage.num_concealed
-        is_whole = promised is None or found >= promised
+            num_found += damage.num_concealed
+        is_whole = num_promised is None or num_found >= num_promised
         if is_whole and not (damage.num_lost or damage.num_concealed or damage.broke_off):
             return ''
-        counts = f'{damage.num_given}' + (f' of {promised}' if promised else '')
+        counts = f'{damage.num_given}' + (f' of {num_promised}' if num_promised else '')
         parts = [f'{counts} frames were found']
         if damage.num_concealed:
-            fate = 'left out' if self.on_damage == 'skip' else 'used'
-            parts.append(f'{damage.num_concealed} with damaged parts were {fate}')
+            action = 'left out' if self.on_damage == 'skip' else 'used'
+            parts.append(f'{damage.num_concealed} with damaged parts were {action}')
         return ', '.join(parts)
 
 
 def _promised_seconds(container: InputContainer, stream: AVStream) -> float | None:
-    """The length of the video by the file's header, None where it does not tell.
+    """Returns the length of the video that the file's header gives, None where it gives none.
 
-    The length of the file is that of its longest stream: sound may go on after the video.
+    The length of the whole file counts only where the video is its only stream, since sound may
+    go on after the video.
     """
     if container.format.flags & av.format.Flags.ts_discont.value:
-        return None  # its clock may be set anew
+        return None  # the clock of such a file may be reset
     if stream.duration is not None:
         return float(stream.duration * (stream.time_base or 0))
-    clock = CLOCK.match(stream.metadata.get('DURATION', ''))  # of Matroska
-    if clock:
-        hours, minutes, seconds = clock.groups()
+    match = MATROSKA_DURATION.match(stream.metadata.get('DURATION', ''))
+    if match:
+        hours, minutes, seconds = match.groups()
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     if container.duration is not None and len(container.streams) == 1:
         return container.duration / av.time_base

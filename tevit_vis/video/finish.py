@@ -1,4 +1,4 @@
-"""What is done with a video file that was written."""
+"""Steps after a video file was written: a check, and moving its index to the front."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fractions import Fraction
 import av
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_beside
+from tevit_vis.utils.files import write_atomically
 
 LOGGER = logging.getLogger('tevit_vis')
 
 
 def has_frames(path: str) -> bool:
-    """Whether a video can be played, if only for a frame."""
+    """Whether at least one frame of a video file can be decoded."""
     try:
         with av.open(f'file:{path}') as container:
             return next(container.decode(video=0), None) is not None
@@ -23,11 +23,13 @@ def has_frames(path: str) -> bool:
 
 
 def put_index_first(path: str, muxer: str, step: Fraction) -> None:
-    """Write an MP4 anew with its index first, so that it plays before it is loaded whole.
+    """Rewrites an MP4 with its index first, so that players can start before all is loaded.
 
-    Where that cannot be done, such as on a full disk, it stays as it is: whole.
+    Where that fails, such as on a full disk, the complete file stays as it is, with a warning.
 
     Args:
+        path: path of the file.
+        muxer: name of its container in ffmpeg.
         step: seconds that the last frame is shown.
     """
 
@@ -46,6 +48,6 @@ def put_index_first(path: str, muxer: str, step: Fraction) -> None:
                     target.mux(packet)
 
     try:
-        write_beside(path, write)
+        write_atomically(path, write)
     except (InputError, av.error.FFmpegError) as error:
-        LOGGER.warning('%s; its index stays at its end', error)
+        LOGGER.warning('%s; the index stays at the end of the file', error)

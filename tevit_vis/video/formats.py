@@ -19,10 +19,11 @@ class Codec:
     """An encoder of ffmpeg.
 
     Args:
-        encoder: its name there.
-        crf: constant rate factors, by ``QUALITIES``; the lower, the better and larger.
-        effort: option of the encoder and its values, by ``SPEEDS``.
-        options: others.
+        encoder: its name in ffmpeg.
+        crf: constant rate factor for each of ``QUALITIES`` (lower is better and larger), or None
+            where the encoder has no such option.
+        effort: name of the encoder's speed option, and its value for each of ``SPEEDS``.
+        options: further options as (name, value).
     """
 
     encoder: str
@@ -56,9 +57,9 @@ class Container:
 
     Args:
         muxer: its name in ffmpeg.
-        codecs: that it may hold; the first is the default.
-        has_times: whether frames have times of their own; else they come at one rate.
-        is_fragmented: whether it is written in pieces that can be played before it ends.
+        codecs: names of the codecs that it may hold; the first is the default.
+        has_times: whether each frame has its own time; else the frame rate is constant.
+        is_fragmented: whether it is written in pieces that can be played before it is complete.
     """
 
     muxer: str
@@ -81,7 +82,7 @@ CONTAINERS = {
 
 @dataclass(frozen=True)
 class VideoStyle:
-    """How a video is written.
+    """How a video is encoded.
 
     Args:
         codec: ``h264``, ``hevc``, ``vp9``, ``av1``; None is the container's default.
@@ -95,27 +96,27 @@ class VideoStyle:
 
 
 def check_rate(what: str, fps: float) -> None:
-    """Check frames per second.
+    """Checks that a frame rate is one that a video can have.
 
     Args:
-        what: names them in errors.
-        fps: to check.
+        what: names the file or option in errors.
+        fps: frames per second.
 
     Raises:
-        InputError: no video has so few or so many.
+        InputError: the rate is not from ``SLOWEST`` to ``FASTEST``.
 
     Example:
         >>> check_rate('--fps', 25)
     """
-    if not SLOWEST <= fps <= FASTEST:  # neither does NaN
+    if not SLOWEST <= fps <= FASTEST:  # this rejects NaN, too
         raise InputError(f'{what}: frames per second must be {SLOWEST} to {FASTEST}, but got {fps}')
 
 
 def container_of(path: str) -> Container:
-    """The kind of video file that a name asks for.
+    """Returns the container that the suffix of a file name stands for.
 
     Raises:
-        InputError: its suffix is none of a video.
+        InputError: the suffix is not that of a video.
 
     Example:
         >>> container_of('out.webm').codecs
@@ -130,17 +131,22 @@ def container_of(path: str) -> Container:
 
 
 def codec_of(path: str, style: VideoStyle) -> Codec:
-    """The codec of a file to come.
+    """Returns the codec that a file is to be written with.
 
     Raises:
-        InputError: its container cannot hold it, or this PyAV has no encoder for it.
+        InputError: the container cannot hold it, this PyAV has no encoder for it, or the style
+            has an unknown quality or speed.
+
+    Example:
+        >>> codec_of('out.mkv', VideoStyle(codec='hevc')).encoder
+        'libx265'
     """
-    for name, value, known in (
+    for name, value, choices in (
         ('quality', style.quality, QUALITIES),
         ('speed', style.speed, SPEEDS),
     ):
-        if value not in known:
-            raise InputError(f'{name}: must be {", ".join(known)}, but got {value!r}')
+        if value not in choices:
+            raise InputError(f'{name}: must be {", ".join(choices)}, but got {value!r}')
     container = container_of(path)
     name = style.codec or container.codecs[0]
     if name not in container.codecs:
@@ -154,7 +160,12 @@ def codec_of(path: str, style: VideoStyle) -> Codec:
 
 
 def encoder_options(codec: Codec, style: VideoStyle) -> dict[str, str]:
-    """Options of ffmpeg's encoder."""
+    """Returns the options of ffmpeg's encoder for a quality and speed.
+
+    Example:
+        >>> encoder_options(CODECS['h264'], VideoStyle(quality='best'))
+        {'crf': '14', 'preset': 'veryfast'}
+    """
     options = dict(codec.options)
     if codec.crf is not None:
         options['crf'] = str(codec.crf[QUALITIES.index(style.quality)])

@@ -1,4 +1,4 @@
-"""Image files as videos: a frame each, or the pages of one."""
+"""Image files as videos: a frame per file, or a frame per page of one file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .images import (
 from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
 
 LOGGER = logging.getLogger('tevit_vis')
-NUM_SAMPLED = 8  # images in which the brightest value is looked for
+NUM_SAMPLED = 8  # images, at least, that are searched for the highest value
 DIGITS = re.compile(r'(\d+)')
 TIFF_SUFFIXES = {'.tif', '.tiff'}
 PAGED_SUFFIXES = {'.webp', '.png', *TIFF_SUFFIXES}
-TIFF_BYTES = 128 << 20  # of the pages that are held at a time
+TIFF_BYTES = 128 << 20  # bytes of pages that are in memory at a time
 
 
 def natural_key(name: str) -> list:
@@ -45,7 +45,7 @@ def natural_key(name: str) -> list:
 
 
 def list_images(folder: Path) -> list[str]:
-    """Returns the images of a folder in natural order, without those that a system put there."""
+    """Returns the image files of a folder in natural order, without hidden ones."""
     names = [
         path.name
         for path in folder.iterdir()
@@ -58,10 +58,10 @@ class ImageFiles(FrameSource):
     """Image files, one per frame, all of one size.
 
     Args:
-        files: in order.
-        origin: names them in errors.
-        on_damage: ``stop`` at an image that cannot be decoded; else it is left out, and how many
-            were is said at the end.
+        files: paths of the images, in order.
+        origin: names the images in errors.
+        on_damage: with ``stop``, an image that cannot be decoded is an error; else it is left out,
+            and a warning at the end says how many were.
     """
 
     def __init__(self, files: Sequence[str], origin: str, on_damage: str = 'keep') -> None:
@@ -74,29 +74,29 @@ class ImageFiles(FrameSource):
         self.depth = Depth(self._brightest, origin)
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        first, unreadable = None, []
+        """Yields an image per file; they have no times."""
+        first_shape, faults = None, []
         for path in self.files:
             try:
                 image = self.depth.to_8_bits(read_deep_image(path))
             except InputError as error:
                 if self.on_damage == 'stop' or not os.path.isfile(path):
                     raise
-                unreadable.append(str(error))
+                faults.append(str(error))
                 continue
-            first = first or image.shape
-            check_same_size(image, first, path)
+            first_shape = first_shape or image.shape
+            check_same_size(image, first_shape, path)
             yield TimedFrame(image, None)
-        if first is None:
-            raise InputError(unreadable[0])
-        if unreadable:
+        if first_shape is None:
+            raise InputError(faults[0])
+        if faults:
             LOGGER.warning(
                 '%s: %d of %d frames were used, the others cannot be decoded (first: %s)',
-                *(self.origin, len(self.files) - len(unreadable), len(self.files), unreadable[0]),
+                *(self.origin, len(self.files) - len(faults), len(self.files), faults[0]),
             )
 
     def _brightest(self) -> int:
-        """The highest value in some of the images."""
+        """Returns the highest value of the 16-bit images in a sample of all."""
         step = max(1, len(self.files) // NUM_SAMPLED)
         values = [0]
         for path in self.files[::step]:
@@ -112,8 +112,9 @@ class PagedImage(FrameSource):
     """An image file of several pages: a TIFF, an animated WebP or PNG.
 
     Args:
-        path: of the file.
-        on_damage: ``stop`` at a page that cannot be decoded; else the pages before it are used.
+        path: path of the file.
+        on_damage: with ``stop``, a page that cannot be decoded is an error; else the pages before
+            it are used.
     """
 
     def __init__(self, path: str, on_damage: str = 'keep') -> None:
@@ -121,7 +122,7 @@ class PagedImage(FrameSource):
         self.on_damage = check_on_damage(on_damage)
         with image_faults(path), Image.open(path) as image:
             self.num_pages = int(getattr(image, 'n_frames', 1))
-            # The first picture of a PNG may be one for viewers that know no animations.
+            # A PNG may begin with a still picture for viewers that cannot show animations.
             self.num_hidden = int(bool(getattr(image, 'default_image', False)))
         self.num_frames = self.num_pages - self.num_hidden
         has_times = Path(path).suffix.lower() not in TIFF_SUFFIXES and self.num_frames > 1
@@ -129,26 +130,26 @@ class PagedImage(FrameSource):
         self.depth = Depth(self._brightest, path)
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        first, count, time = None, 0, 0.0
+        """Yields the pages, with their times where the file has durations."""
+        first_shape, num_read, time = None, 0, 0.0
         try:
             for page, duration in self._pages():
                 image = self.depth.to_8_bits(page)
-                first = first or image.shape
-                check_same_size(image, first, f'{self.path}: page {count}')
+                first_shape = first_shape or image.shape
+                check_same_size(image, first_shape, f'{self.path}: page {num_read}')
                 yield TimedFrame(image, time if self.fps else None)
                 time += duration / 1000
-                count += 1
+                num_read += 1
         except InputError as error:
-            if self.on_damage == 'stop' or not count:
+            if self.on_damage == 'stop' or not num_read:
                 raise
             LOGGER.warning(
-                '%s: %d of %d pages were used, up to this: %s',
-                *(self.path, count, self.num_frames, error),
+                '%s: %d of %d pages were used; the next one cannot be: %s',
+                *(self.path, num_read, self.num_frames, error),
             )
 
     def _pages(self) -> Iterator[tuple[np.ndarray, float]]:
-        """Pages [H, W, 3] (BGR) of uint8 or uint16 and how long each is shown, in milliseconds."""
+        """Yields pages [H, W, 3] (BGR; uint8 or uint16), each with its duration in milliseconds."""
         if Path(self.path).suffix.lower() in TIFF_SUFFIXES:
             yield from ((page, 0) for page in _tiff_pages(self.path, self.num_pages))
             return
@@ -160,29 +161,30 @@ class PagedImage(FrameSource):
                 yield np.ascontiguousarray(upright[:, :, ::-1]), duration
 
     def _brightest(self) -> int:
+        """Returns the highest value of the 16-bit pages."""
         values = [int(page.max()) for page, _ in self._pages() if page.dtype == np.uint16]
         return max(values, default=0)
 
 
-def _tiff_pages(path: str, count: int) -> Iterator[np.ndarray]:
-    """The pages of a TIFF file, by OpenCV: Pillow reads no colours of 16 bits.
+def _tiff_pages(path: str, num_pages: int) -> Iterator[np.ndarray]:
+    """Yields the pages of a TIFF file, read by OpenCV, since Pillow cannot read 16-bit colours.
 
-    Some at a time: each call goes through the file from its start.
+    Many pages are read per call, since each call goes through the file from its start.
     """
-    start, at_once = 0, 1
-    while start < count:
+    start, num_per_call = 0, 1
+    while start < num_pages:
         with image_faults(path):
-            _, pages = cv2.imreadmulti(path, start, at_once, flags=cv2.IMREAD_UNCHANGED)
+            _, pages = cv2.imreadmulti(path, start, num_per_call, flags=cv2.IMREAD_UNCHANGED)
             pages = [of_whole_numbers(in_colour(page)) for page in pages]
             if not pages:
                 raise ValueError('no page')
         yield from pages
         start += len(pages)
-        at_once = max(1, min(256, TIFF_BYTES // pages[0].nbytes))
+        num_per_call = max(1, min(256, TIFF_BYTES // pages[0].nbytes))
 
 
 def open_images(path: str, on_damage: str) -> FrameSource:
-    """An image file as a video: its pages, or itself as the only frame."""
+    """Opens an image file as a video: its pages are the frames, or the image is the only one."""
     if Path(path).suffix.lower() in PAGED_SUFFIXES:
         paged = PagedImage(path, on_damage)
         if paged.num_frames != 1:

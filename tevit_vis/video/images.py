@@ -1,4 +1,4 @@
-"""Image files, read: sizes, orientation, depth, faults.
+"""Reading of image files: size, orientation, bit depth, faults.
 
 Data sets and videos read their frames here, so that all agree on what an image shows.
 """
@@ -19,9 +19,9 @@ from PIL import Image
 from tevit_vis.utils.errors import InputError
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
-DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # that may have more than 8 bits
-ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height change places
-# White of the depths that cameras have.
+DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # formats that may have more than 8 bits
+ORIENTATION = 0x0112  # EXIF tag; values from 5 on swap width and height
+# The highest values of the bit depths that cameras have.
 WHITES = (255, 1023, 4095, 16383, 65535)
 # What Pillow, OpenCV and mmcv raise on files that are damaged or something else.
 NOT_AN_IMAGE = (
@@ -32,14 +32,28 @@ LOGGER = logging.getLogger('tevit_vis')
 
 
 def in_colour(image: np.ndarray) -> np.ndarray:
-    """An image that OpenCV read as it is stored as [H, W, 3]."""
+    """Returns an image of any number of channels, as OpenCV reads it, as [H, W, 3].
+
+    Grey is repeated, and an alpha channel is dropped.
+
+    Example:
+        >>> in_colour(np.zeros((2, 4), np.uint8)).shape
+        (2, 4, 3)
+    """
     if image.ndim == 2:
         return np.repeat(image[:, :, None], 3, axis=2)
     return np.repeat(image[:, :, :1], 3, axis=2) if image.shape[2] < 3 else image[:, :, :3]
 
 
 def of_whole_numbers(image: np.ndarray) -> np.ndarray:
-    """An image of uint8 or uint16 as it is; one of other numbers, 0 to 1 or 0 to 255, as uint8."""
+    """Returns an image of uint8 or uint16 unchanged, and one of other numbers as uint8.
+
+    Other numbers, such as floats, run from 0 to 1 or from 0 to 255.
+
+    Example:
+        >>> of_whole_numbers(np.array([[0.0, 1.0]])).tolist()
+        [[0, 255]]
+    """
     if image.dtype in (np.uint8, np.uint16):
         return image
     values = np.nan_to_num(image.astype(np.float32))
@@ -47,12 +61,13 @@ def of_whole_numbers(image: np.ndarray) -> np.ndarray:
 
 
 class Depth:
-    """Scales deep images to 8 bits, by the depth that their values ask for.
+    """Scales images of 16 bits to 8 bits.
 
-    Cameras of 10, 12 or 14 bits put their values into files of 16, where they look black.
+    Cameras of 10, 12 or 14 bits store their values in files of 16 bits, where they would look
+    black. So the highest value of the images decides the depth that they are scaled from.
 
     Args:
-        brightest: gives the highest value; called at the first deep image.
+        brightest: returns the highest value; it is called at the first image of 16 bits.
         origin: names the images in messages.
     """
 
@@ -62,14 +77,14 @@ class Depth:
         self.white = 0  # not known yet
 
     def to_8_bits(self, image: np.ndarray) -> np.ndarray:
-        """An image of uint8 or uint16 as uint8."""
+        """Returns an image of uint8 or uint16 as uint8."""
         if image.dtype == np.uint8:
             return image
         if not self.white:
             self._choose(self.brightest())
         if (highest := int(image.max())) > self.white:
             LOGGER.warning(
-                '%s: an image has values up to %d: all are darker from there on',
+                '%s: an image has values up to %d: from here on all images are scaled darker',
                 *(self.origin, highest),
             )
             self._choose(highest)
@@ -78,6 +93,7 @@ class Depth:
         return (image * (255 / self.white) + 0.5).astype(np.uint8)
 
     def _choose(self, highest: int) -> None:
+        """Sets the white level to that of the smallest depth that holds the highest value."""
         self.white = next(white for white in WHITES if white >= highest)
         if self.white < WHITES[-1]:
             LOGGER.warning(
@@ -87,19 +103,19 @@ class Depth:
 
 
 def read_image(path: str) -> np.ndarray:
-    """An image file as [H, W, 3] BGR of uint8.
+    """Reads an image file as [H, W, 3] BGR of uint8.
 
     Raises:
         InputError: the file is absent or is no image.
     """
     with image_faults(path):
         image = mmcv.imread(path)
-        image.shape  # noqa: B018  (OpenCV answers None to a file that is no image)
+        image.shape  # noqa: B018  (OpenCV returns None for a file that is no image)
     return image
 
 
 def read_deep_image(path: str) -> np.ndarray:
-    """An image file as [H, W, 3] BGR of uint8, or of uint16 where it has more than 8 bits.
+    """Reads an image file as [H, W, 3] BGR of uint8, or of uint16 where it has more than 8 bits.
 
     Raises:
         InputError: the file is absent or is no image.
@@ -130,24 +146,25 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def _is_turned(image: Image.Image) -> bool:
-    """Whether an image's EXIF orientation lets width and height change places."""
+    """Whether an image's EXIF orientation swaps width and height."""
     if image.format == 'PNG' and 'exif' not in image.info:
-        return False  # Pillow would decode the image to look for it at its end
+        return False  # Pillow would decode the whole image to find EXIF data at its end
     return bool(image.getexif().get(ORIENTATION, 1) >= 5)
 
 
-def turned_hint(path: str, wanted: tuple[int, int]) -> str:
-    """Returns words for an image whose stored size is the wanted (W, H), and its displayed one not.
+def turned_hint(path: str, expected_size: tuple[int, int]) -> str:
+    """Returns a hint for an image that has the expected (W, H) only before it is turned upright.
 
-    A file says how it is to be turned (EXIF orientation), and it is read so everywhere.
+    All images are turned by their EXIF orientation when they are read. The hint is empty where
+    this does not explain the size.
     """
     try:
         with Image.open(path) as image:
-            turned = _is_turned(image)
-            stored = image.size
+            is_turned = _is_turned(image)
+            stored_size = image.size
     except (OSError, ValueError, SyntaxError):
         return ''
-    if turned and stored == wanted:
+    if is_turned and stored_size == expected_size:
         return ': it is stored so, but its EXIF orientation turns it'
     return ''
 

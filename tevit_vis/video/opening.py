@@ -1,4 +1,4 @@
-"""What a user calls a video, opened."""
+"""Opens whatever a user may give as a video."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ VIDEO_SUFFIXES = {
 
 
 def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
-    """Opens what frames come from.
+    """Opens a video as a source of frames.
 
     Args:
         video: a video file, also a TIFF of several pages or an animated WebP or PNG; a folder of
             images, in natural order; a list of image files; an array or tensor [T, H, W, 3]
             (uint8, BGR); a list or generator of arrays [H, W, 3] or Pillow images; the URL of a
             stream (rtsp://, http://, ...); the number of a camera, or a ``cv2.VideoCapture``; or a
-            source, which is given back.
-        on_damage: of files and images: ``keep``, ``skip`` or ``stop``, see ``VideoFile``.
+            source, which is returned as it is.
+        on_damage: what to do with damaged files and images: ``keep``, ``skip`` or ``stop``, see
+            ``VideoFile``.
 
     Raises:
-        InputError: it is none of these, or has no frame.
+        InputError: the video is none of these, or has no frame.
 
     Example:
         >>> open_source(np.zeros((5, 4, 6, 3), np.uint8)).num_frames
@@ -67,6 +68,7 @@ def open_source(video: VideoInput, on_damage: str = 'keep') -> FrameSource:
 
 
 def _open_path(path: Path, on_damage: str) -> FrameSource:
+    """Opens a video file, an image file or a folder of images."""
     if os.path.isdir(path):
         files = list_images(path)
         if len(files) == 1:
@@ -76,17 +78,18 @@ def _open_path(path: Path, on_damage: str) -> FrameSource:
         return open_images(str(path), on_damage)
     source = VideoFile(str(path), on_damage)
     if path.suffix.lower() == '.gif' and source.num_packets < (source.num_frames or 0):
-        return PagedImage(str(path), on_damage)  # without control blocks, ffmpeg sees one frame
+        # ffmpeg finds only one frame in a GIF that has no control blocks.
+        return PagedImage(str(path), on_damage)
     return source
 
 
 def expand_inputs(names: Sequence[str]) -> list[str | int]:
-    """Returns the videos that a command line names: each by a name, or by its camera's number.
+    """Returns the videos that arguments of a command line name: paths, URLs, camera numbers.
 
-    A folder of videos stands for each of them, and so does a pattern such as ``clips/*.mp4``.
+    A folder of videos and a pattern such as ``clips/*.mp4`` give one path for each video.
 
     Raises:
-        InputError: a pattern or folder without any.
+        InputError: a pattern matches no file.
 
     Example:
         >>> expand_inputs(['a.mp4', '0', 'rtsp://host/1'])
@@ -101,18 +104,17 @@ def expand_inputs(names: Sequence[str]) -> list[str | int]:
         elif name.isdecimal():
             inputs.append(int(name))
         elif glob.has_magic(name):
-            found = [path for path in glob.glob(name, recursive=True) if '.unfinished' not in path]
-            matches = sorted(found, key=natural_key)
-            if not matches:
+            paths = [path for path in glob.glob(name, recursive=True) if '.unfinished' not in path]
+            if not paths:
                 raise InputError(f'{name}: must match at least one file, but matches none')
-            inputs += matches
+            inputs += sorted(paths, key=natural_key)
         else:
             inputs.append(name)
     return inputs
 
 
 def _videos_of(folder: str) -> list[str]:
-    """The folder itself where it has images, else the videos in it."""
+    """Returns the video files of a folder, or the folder itself if it has images or no videos."""
     if list_images(Path(folder)):
         return [folder]
     videos = [

@@ -9,7 +9,12 @@ from av.filter import Graph
 
 
 def palette_graph(width: int, height: int, ticks: Fraction) -> Graph:
-    """A filter that gives each frame of a GIF the 256 colours that suit it."""
+    """Returns a filter that gives each frame of a GIF its own palette of 256 colours.
+
+    Args:
+        width, height: size of the frames in pixels.
+        ticks: units of the frames' times per second.
+    """
     graph = Graph()
     source = graph.add_buffer(
         width=width, height=height, format=av.VideoFormat('bgr24'), time_base=1 / ticks
@@ -28,11 +33,11 @@ def palette_graph(width: int, height: int, ticks: Fraction) -> Graph:
 
 
 def through(graph: Graph, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
-    """The frames that come out of a filter when one is put in; None ends it."""
+    """Puts a frame into a filter and returns the frames that come out; None ends the input."""
     graph.push(frame)
-    ready = []
+    frames = []
     while True:
         try:
-            ready.append(graph.pull())
+            frames.append(graph.pull())
         except (av.error.BlockingIOError, av.error.EOFError):
-            return ready
+            return frames

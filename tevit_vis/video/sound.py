@@ -1,4 +1,4 @@
-"""Sound that goes along with a video, copied as it is."""
+"""Copies the sound of a video, without encoding it again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOGGER = logging.getLogger('tevit_vis')
 
 
 class SoundCopy:
-    """Copies the sound of a file into a video that is being written, without encoding it anew.
+    """Copies the sound of a file into a video that is being written, without encoding it again.
 
     Args:
         origin: file or URL that has the sound.
-        container: of the video, before its first packet.
-        path: of the video, for errors.
+        container: container of the video, before its first packet is written.
+        path: path of the video, for errors.
 
     Raises:
         InputError: the container cannot hold this sound.
@@ -41,28 +41,29 @@ class SoundCopy:
         stream = self.input.streams.best('audio')
         if stream is None or stream.codec_context is None:
             self.input.close()
-            raise InputError(f'{name}: sound must be of a kind that is known, but is not')
-        sound = stream.codec_context
-        names = {sound.name.split('_')[0], sound.codec.name}
-        # Broadcasts say in each packet of AAC what MP4 has once.
-        is_broadcast = sound.name == 'aac' and not sound.extradata
-        is_held = bool(names & set(container.supported_codecs))
-        if not is_held or (is_broadcast and container.format.name in ('mp4', 'mov')):
+            raise InputError(f'{name}: sound must be of a known codec, but is not')
+        codec = stream.codec_context
+        codec_names = {codec.name.split('_')[0], codec.codec.name}
+        # Each AAC packet of a broadcast carries the header that MP4 stores once per file.
+        is_broadcast = codec.name == 'aac' and not codec.extradata
+        is_supported = bool(codec_names & set(container.supported_codecs))
+        if not is_supported or (is_broadcast and container.format.name in ('mp4', 'mov')):
             self.input.close()
             raise InputError(
                 f'{path}: must be a kind of file that holds the sound of {name} '
-                f'({sound.name}{" of a broadcast" if is_broadcast else ""}), but is not: '
+                f'({codec.name}{" of a broadcast" if is_broadcast else ""}), but is not: '
                 f'{"name it .mkv" if container.format.name != "matroska" else "name it otherwise"}'
                 ', or leave the sound out'
             )
         self.stream = container.add_stream_from_template(stream)
         self.start = (self.input.start_time or 0) / av.time_base
         self.packets = self._packets(stream)
-        self.waiting: av.Packet | None = None
-        self.last: int | None = None  # time stamp that was written
-        self.has_turned = False
+        self.next_packet: av.Packet | None = None  # read, but not due yet
+        self.last_dts: int | None = None  # of the last packet that was written
+        self.has_warned = False
 
     def _packets(self, stream: av.audio.stream.AudioStream) -> Iterator[av.Packet]:
+        """Yields the packets that have time stamps."""
         try:
             for packet in self.input.demux(stream):
                 if packet.dts is not None and packet.pts is not None:
@@ -71,28 +72,28 @@ class SoundCopy:
             return
 
     def copy_until(self, time: float) -> None:
-        """Write the sound up to a time in seconds from the start of the video.
+        """Copies the sound up to a time in seconds from the start of the video.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: the sound cannot be written.
         """
         while True:
-            packet = self.waiting or next(self.packets, None)
+            packet = self.next_packet or next(self.packets, None)
             if packet is None:
                 return
-            self.waiting = packet
+            self.next_packet = packet
             if float(packet.pts * packet.time_base) - self.start > time:
                 return
-            self.waiting = None
+            self.next_packet = None
             shift = round(self.start / packet.time_base)
             packet.pts -= shift
             packet.dts -= shift
-            if self.last is not None and packet.dts <= self.last:
-                if not self.has_turned:
+            if self.last_dts is not None and packet.dts <= self.last_dts:
+                if not self.has_warned:
                     LOGGER.warning('%s: its sound ends where its clock is set anew', self.path)
-                self.has_turned = True
+                self.has_warned = True
                 continue
-            self.last = packet.dts
+            self.last_dts = packet.dts
             packet.stream = self.stream
             try:
                 self.container.mux(packet)
@@ -101,5 +102,5 @@ class SoundCopy:
                 raise InputError(f'{self.path}: sound cannot be written: {reason}') from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Closes the file that the sound is read from."""
         self.input.close()

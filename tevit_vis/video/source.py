@@ -29,7 +29,7 @@ class TimedFrame(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoLook:
-    """How a video's pixels are meant, so that what is written looks like what was read.
+    """How a video's pixels are meant, so that a written copy looks like what was read.
 
     Args:
         pixel_aspect: width of a pixel over its height, after the frame was turned upright.
@@ -44,14 +44,17 @@ class VideoLook:
 
 
 class FrameSource(ABC):
-    """Frames that may be gone through more than once, unless the source is live or passes once.
+    """A source of frames, which can be iterated over.
+
+    It can be gone through any number of times, unless ``passes_once`` is set.
 
     Attributes:
-        live: whether frames come in their own time, perhaps without end.
+        live: whether frames come at their own pace, perhaps without end.
         passes_once: whether frames can be gone through once only.
         fps: frames per second, None where the source does not know.
-        num_frames: where the source knows; a video file's header may be wrong.
-        look: see ``VideoLook``.
+        num_frames: number of frames, None where the source does not know. It may be wrong where a
+            video file's header is.
+        look: how the pixels are meant.
         sound: file or URL that has the sound, or None.
     """
 
@@ -64,7 +67,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def timed(self) -> Iterator[TimedFrame]:
-        """Gives the frames with their times; the source is closed when the consumer stops."""
+        """Yields the frames with their times; the source is closed when the consumer stops."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for frame in self.timed():
@@ -74,24 +77,28 @@ class FrameSource(ABC):
 VideoInput = Union[str, int, os.PathLike, Sequence, Iterable, np.ndarray, FrameSource, Any]
 
 
-def check_same_size(image: np.ndarray, first: tuple[int, ...], where: str) -> None:
-    """Check that a frame has the size of the first one.
+def check_same_size(image: np.ndarray, first_shape: tuple[int, ...], where: str) -> None:
+    """Checks that a frame has the size of the first one; ``where`` names it in errors.
 
     Raises:
-        InputError: it has another.
+        InputError: the frame has another size.
     """
-    if image.shape != first:
+    if image.shape != first_shape:
         raise InputError(
-            f'{where}: frame must be {first[1]}x{first[0]} like the first one, '
+            f'{where}: frame must be {first_shape[1]}x{first_shape[0]} like the first one, '
             f'but it is {image.shape[1]}x{image.shape[0]}'
         )
 
 
 def check_on_damage(on_damage: str) -> str:
-    """Returns the policy.
+    """Returns a policy for damage after checking that it is one of ``ON_DAMAGE``.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not.
+
+    Example:
+        >>> check_on_damage('skip')
+        'skip'
     """
     if on_damage not in ON_DAMAGE:
         raise InputError(f'on_damage: must be {", ".join(ON_DAMAGE)}, but got {on_damage!r}')
@@ -99,25 +106,31 @@ def check_on_damage(on_damage: str) -> str:
 
 
 class Limited(FrameSource):
-    """The first frames of a source.
+    """The first frames of another source.
 
     Args:
-        source: of the frames.
-        most: how many.
+        source: source that the frames come from.
+        max_frames: number of frames after which this source ends.
+
+    Example:
+        >>> from tevit_vis.video import open_source
+        >>> video = open_source(np.zeros((5, 4, 6, 3), np.uint8))
+        >>> len(list(Limited(video, 2)))
+        2
     """
 
-    def __init__(self, source: FrameSource, most: int) -> None:
+    def __init__(self, source: FrameSource, max_frames: int) -> None:
         self.source = source
-        self.most = most
+        self.max_frames = max_frames
         self.live, self.fps, self.sound = source.live, source.fps, source.sound
         self.passes_once = source.passes_once
-        self.num_frames = min(most, source.num_frames) if source.num_frames else None
+        self.num_frames = min(max_frames, source.num_frames) if source.num_frames else None
 
     @property
     def look(self) -> VideoLook:  # type: ignore[override]
-        """See ``FrameSource``."""
+        """How the pixels are meant; it is read from the source only when needed."""
         return self.source.look
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
-        return islice(self.source.timed(), self.most)
+        """Yields the first frames with their times."""
+        return islice(self.source.timed(), self.max_frames)

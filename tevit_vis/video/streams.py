@@ -1,4 +1,4 @@
-"""Streams by URL, decoded by PyAV (ffmpeg)."""
+"""Streams that are read from a URL, decoded by PyAV (ffmpeg)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .decode import (
 )
 from .source import FrameSource, TimedFrame, VideoLook, check_on_damage
 
-PATIENCE = 10.0  # seconds without an answer after which a server is given up
+PATIENCE = 10.0  # seconds to wait for an answer of a server
 LOGGER = logging.getLogger('tevit_vis')
 # Names in the query of a URL whose values may be shown.
 HARMLESS = {
@@ -30,8 +30,10 @@ HARMLESS = {
 
 
 def public_url(url: str) -> str:
-    """Returns a URL without what may be secret: its user and password, its fragment, and the
-    values of its query but for a few names.
+    """Returns a URL with ``***`` in place of what may be secret.
+
+    That is its user and password, its fragment, and the values of its query; those of a few
+    harmless names stay.
 
     Example:
         >>> public_url('rtsp://me:hunter2@camera/1?token=abc&fps=5')
@@ -39,33 +41,34 @@ def public_url(url: str) -> str:
     """
     scheme, separator, rest = url.partition('://')
     rest, hash_sign, _ = rest.partition('#')
-    place, slash, path = rest.partition('/')
-    _, at, host = place.rpartition('@')
-    start, question, query = path.partition('?')
+    authority, slash, path_and_query = rest.partition('/')
+    _, at, host = authority.rpartition('@')
+    path, question, query = path_and_query.partition('?')
     pairs = [pair.partition('=') for pair in query.split('&')]
-    shown = [
+    public_pairs = [
         f'{name}{equals}{value if name.lower() in HARMLESS else "***" if equals else ""}'
         for name, equals, value in pairs
     ]
     return (
-        f'{scheme}{separator}{"***" if at else ""}{at}{host}{slash}{start}{question}'
-        f'{"&".join(shown)}{"#***" if hash_sign else ""}'
+        f'{scheme}{separator}{"***" if at else ""}{at}{host}{slash}{path}{question}'
+        f'{"&".join(public_pairs)}{"#***" if hash_sign else ""}'
     )
 
 
 class VideoStream(FrameSource):
-    """A stream by URL. One without a known length is live: its frames can be gone through once.
+    """A stream that is read from a URL.
 
-    When it breaks off, stalls or changes its size, it has ended: a warning says so, and how many
+    A stream without a known length is live: its frames can be gone through once. A stream ends
+    where it breaks off, stalls or changes the size of its frames. Warnings say so, and how many
     packets could not be decoded.
 
     Args:
         url: rtsp://, rtmp://, http://, ...
-        patience: seconds without an answer after which it has ended.
+        patience: seconds without an answer after which the stream ends.
         on_damage: see ``VideoFile``; ``stop`` ends a stream at its first damage.
 
     Raises:
-        InputError: it cannot be opened, or has no video.
+        InputError: the stream cannot be opened, or has no video.
     """
 
     def __init__(self, url: str, patience: float = PATIENCE, on_damage: str = 'keep') -> None:
@@ -78,7 +81,7 @@ class VideoStream(FrameSource):
         self.fps = float(stream.average_rate) if stream.average_rate else None
         self.live = self.passes_once = container.duration is None
         self.sound = url if container.streams.audio and not self.live else None
-        self.opened: InputContainer | None = container
+        self.opened: InputContainer | None = container  # for the first pass over the frames
 
     def _open(self) -> InputContainer:
         try:
@@ -89,34 +92,35 @@ class VideoStream(FrameSource):
 
     @cached_property
     def look(self) -> VideoLook:  # type: ignore[override]
-        """See ``FrameSource``; of what is live, that of players that know nothing."""
+        """How the pixels are meant: unspecified for a live stream, else as its first frame says."""
         if self.live:
             return VideoLook(matrix=UNSPECIFIED)
         with self._open() as container:
             return look_of(container, video_stream(container, self.name))
 
     def timed(self) -> Iterator[TimedFrame]:
-        """See ``FrameSource``."""
+        """Yields the frames with their times, until the stream ends."""
         if self.opened is None and self.live:
             raise InputError(f'{self.name}: a live stream can be gone through once only')
         container, self.opened = self.opened or self._open(), None
-        damage, why = Damage(), ''
+        damage, reason = Damage(), ''
         with container:
             stream = video_stream(container, self.name)
             stream.thread_type = 'SLICE' if self.live else 'AUTO'  # AUTO holds frames back
             try:
                 yield from upright_frames(container, stream, self.name, damage, self.on_damage)
-            except InputError as error:  # another size
-                why = str(error)
+            except InputError as error:  # a frame of another size, or a damaged one
+                reason = str(error)
         if damage.broke_off is not None:
-            stalled = isinstance(damage.broke_off, (av.error.ExitError, av.error.TimeoutError))
-            why = f'nothing came for {self.patience:g} s' if stalled else _reason(damage.broke_off)
-        if why:
-            LOGGER.warning('%s: ended after %d frames: %s', self.name, damage.num_given, why)
+            reason = _reason(damage.broke_off)
+            if isinstance(damage.broke_off, (av.error.ExitError, av.error.TimeoutError)):
+                reason = f'nothing came for {self.patience:g} s'
+        if reason:
+            LOGGER.warning('%s: ended after %d frames: %s', self.name, damage.num_given, reason)
         if damage.num_lost:
             LOGGER.warning('%s: %d packets could not be decoded', self.name, damage.num_lost)
 
 
 def _reason(error: Exception) -> str:
-    """What ffmpeg says, without the address that it may repeat."""
+    """Returns ffmpeg's message, without the URL that it may repeat."""
     return getattr(error, 'strerror', None) or str(error).split("'")[0]

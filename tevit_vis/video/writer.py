@@ -1,4 +1,4 @@
-"""Frames to a video file."""
+"""Writes frames to a video file."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ from .palette import palette_graph, through
 from .sound import SoundCopy
 from .source import VideoLook
 
-REWRITTEN = 1 << 30  # bytes up to which a file is written anew with its index first
-MOST_REPEATED = 3000  # times that a frame is repeated where a file has no times
-TICKS = Fraction(90_000)  # per second, of times
-MPEG_RANGE = 1  # numbers of ffmpeg
+MAX_REWRITTEN = 1 << 30  # bytes; larger files are not rewritten with their index first
+MAX_REPEATS = 3000  # times that a frame is repeated where a file has no times
+TICKS = Fraction(90_000)  # units of frame times per second
+MPEG_RANGE = 1  # ffmpeg's number for limited range: black is 16, white 235
 BT601, BT709 = 6, 1  # matrices of ITU-T H.273
-WIDE_MATRICES = (BT709, 9, 10)  # that are written as BT.709: 9 and 10 are BT.2020
-HD_HEIGHT = 720  # frames that were never YUV are BT.709 from here on
+WIDE_MATRICES = (BT709, 9, 10)  # written as BT.709; 9 and 10 are BT.2020
+HD_HEIGHT = 720  # frames that were never YUV are written as BT.709 from this height on
 # Flags of the MP4 muxer.
 FRAGMENTED = ('frag_keyframe', 'delay_moov', 'default_base_moof', 'hybrid_fragmented')
 LOGGER = logging.getLogger('tevit_vis')
 
 
 class VideoWriter:
-    """Writes a video file; a context manager. Its suffix decides on the kind of file.
+    """Writes frames to a video file, as a context manager.
 
-    The file appears under its name when it is complete; what an error cut off is removed, unless
-    it ``keeps_begun`` and can be played. While it grows, what was written can be played when
-    the process is killed (``<path>.<token>.unfinished<suffix>``). Odd sizes are extended by one
-    pixel of the border, since codecs want even ones.
+    The suffix of the path decides the kind of file. The file gets its name when it is complete.
+    Until then it is ``<path>.<token>.unfinished<suffix>``, which stays and can be played if the
+    process is killed. After an error it is removed, unless ``keeps_begun`` is set and it can be
+    played. Frames of odd size are extended by one pixel of the border, since codecs need even
+    sizes.
 
     Args:
         path: file to write: .mp4, .m4v, .mov, .mkv, .webm, .avi or .gif.
-        fps: frames per second, of frames without times.
-        endless: for a video that may have no end: it is not written anew at its end to have its
-            index first.
-        keeps_begun: whether what was written before an error stays.
+        fps: frames per second, for frames that are written without a time.
+        endless: whether the video may have no end. Then what was written before an error is kept,
+            and the file is not rewritten with its index first.
+        keeps_begun: whether what was written before an error is kept.
         style: codec, quality and speed.
-        look: of the video that the frames come from.
-        sound: file or URL whose sound goes along.
+        look: how the pixels of the frames are meant.
+        sound: file or URL whose sound is copied.
 
     Raises:
-        InputError: the file cannot be written, or frames per second that cannot be.
+        InputError: the file cannot be written, or no video can have this frame rate.
 
     Example:
         >>> import os, tempfile
@@ -83,8 +84,8 @@ class VideoWriter:
         self.codec = codec_of(self.path, self.style)
         self.endless = endless
         self.keeps_begun = keeps_begun or endless
-        self.has_dropped = False
-        self.failed = False  # then nothing may be muxed any more
+        self.has_warned = False  # of dropped frames
+        self.failed = False  # after a failure nothing more may be muxed
         self.look = look or VideoLook()
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream: Any = None  # of PyAV, from the first frame on
@@ -99,7 +100,7 @@ class VideoWriter:
         self.file = UnfinishedFile(self.path, suffix=Path(self.path).suffix, alone=True)
         options = {}
         if self.kind.is_fragmented:
-            # In pieces, each on the disk when it is whole; at the end one whole file of them.
+            # The file is written in pieces, each flushed when complete; the end joins them.
             options = {'movflags': '+'.join(FRAGMENTED), 'flush_packets': '1'}
         try:
             self.container = av.open(
@@ -114,36 +115,36 @@ class VideoWriter:
         return self
 
     def write(self, image: np.ndarray, time: float | None = None) -> None:
-        """Append a frame.
+        """Appends a frame.
 
         Args:
             image: [H, W, 3] (uint8, BGR).
-            time: in seconds from the start of the video; None is one frame after the last.
+            time: seconds from the start of the video; None is one frame after the last one.
 
         Raises:
-            InputError: the disk is full, or a size that the codec cannot hold.
+            InputError: the disk is full, or the codec cannot encode frames of this size.
         """
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
         try:
             if self.stream is None:
-                self._begin(*image.shape[:2])
+                self._open_encoder(*image.shape[:2])
             if self.kind.has_times:
                 self._encode(image, self._tick(time))
             else:
                 self._encode_at_one_rate(image, time)
             if self.sound is not None:
                 self.sound.copy_until(float(self.last_tick / self.ticks))
-        except InputError:  # of the sound
+        except InputError:  # the sound cannot be written
             self.failed = True
             raise
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self.failed = True
             raise self._fault(error, image.shape) from error
 
-    def _begin(self, height: int, width: int) -> None:
-        """Open the encoder: the size of the frames is known."""
+    def _open_encoder(self, height: int, width: int) -> None:
+        """Opens the encoder for frames of a size, which is known from the first frame on."""
         stream = self.container.add_stream(self.codec.encoder, rate=self.rate)
         stream.height, stream.width = height, width
         stream.pix_fmt = 'pal8' if self.codec.encoder == 'gif' else 'yuv420p'
@@ -152,7 +153,8 @@ class VideoWriter:
         context.time_base = 1 / self.ticks
         if self.kind.is_fragmented:
             context.gop_size = max(1, round(2 * self.rate))
-        # Frames stand in the order in which they are shown: times begin at 0 in pieces as well.
+        # Without B-frames, frames are stored in the order in which they are shown, so that times
+        # start at 0 in files of pieces, too.
         context.max_b_frames = 0
         if self.codec.encoder == 'gif':
             self.graph = palette_graph(width, height, self.ticks)
@@ -162,11 +164,11 @@ class VideoWriter:
         self.stream = stream
 
     def _tag_colours(self, context: av.VideoCodecContext, height: int) -> None:
-        """Say what the pixels mean, as far as what was read said so."""
+        """Tells the encoder what the pixels mean, as far as the source said so."""
         look = self.look
         self.matrix = BT709 if look.matrix in WIDE_MATRICES else BT601
         context.color_range = MPEG_RANGE
-        if look.matrix is None:  # images, which have to be given some meaning
+        if look.matrix is None:  # the frames come from images: a matrix has to be chosen
             self.matrix = BT709 if height >= HD_HEIGHT else BT601
             context.colorspace = self.matrix
         elif look.matrix != UNSPECIFIED:
@@ -177,13 +179,14 @@ class VideoWriter:
             context.sample_aspect_ratio = look.pixel_aspect
 
     def _tick(self, time: float | None) -> int:
-        """When a frame is shown, after the one before it."""
+        """Returns the tick at which a frame is shown, which is later than the last one."""
         step = max(1, round(self.ticks / self.rate))
         if time is None:
             return self.last_tick + step if self.last_tick >= 0 else 0
         return max(round(time * self.ticks), self.last_tick + 1)
 
     def _encode(self, image: np.ndarray, tick: int) -> None:
+        """Encodes and writes a frame that is shown at a tick."""
         self.last_tick = tick
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
         if self.graph is None:
@@ -199,20 +202,20 @@ class VideoWriter:
 
     def _mux(self, packets: Sequence[av.Packet]) -> None:
         for packet in packets:
-            # Of the last one in a file or piece, whose end no other tells.
+            # Needed for the last packet of a file or piece, since no other one tells its end.
             packet.duration = max(packet.duration or 0, round(1 / self.rate / packet.time_base))
             self.container.mux(packet)
 
     def _encode_at_one_rate(self, image: np.ndarray, time: float | None) -> None:
-        """Show a frame until the next one's time, by repeating it."""
+        """Repeats the last frame up to the time of the new one, then encodes that one."""
         tick = self.last_tick + 1 if time is None else round(time * self.rate)
-        tick = min(tick, self.last_tick + MOST_REPEATED)
+        tick = min(tick, self.last_tick + MAX_REPEATS)
         while self.last_image is not None and self.last_tick + 1 < tick:
             self._encode(self.last_image, self.last_tick + 1)
         if tick > self.last_tick:
             self._encode(image, self.last_tick + 1)
-        elif not self.has_dropped:
-            self.has_dropped = True
+        elif not self.has_warned:
+            self.has_warned = True
             LOGGER.warning(
                 '%s: frames that come faster than %g a second are left out: such a file has one '
                 'rate (give a higher --fps, or another suffix)',
@@ -221,7 +224,7 @@ class VideoWriter:
         self.last_image = image
 
     def _fault(self, error: Exception, shape: tuple[int, ...]) -> InputError:
-        """What kept a frame from being written."""
+        """Returns the error for a frame that could not be written."""
         reason = getattr(error, 'strerror', None) or str(error)
         if isinstance(error, (av.error.ExternalError, ValueError)):
             return InputError(
@@ -234,12 +237,11 @@ class VideoWriter:
         fault = self._finish(exc_type is None or self.keeps_begun)
         if exc_type is None and fault is None:
             self.file.publish()
-            stays = self.endless or os.path.getsize(self.path) > REWRITTEN
-            if self.last_tick >= 0 and self.kind.is_fragmented and not stays:
+            is_rewritten = not self.endless and os.path.getsize(self.path) <= MAX_REWRITTEN
+            if self.last_tick >= 0 and self.kind.is_fragmented and is_rewritten:
                 put_index_first(self.path, self.kind.muxer, 1 / self.rate)
             return
-        kept = self.keeps_begun and has_frames(self.file.path)
-        if kept:
+        if self.keeps_begun and has_frames(self.file.path):
             self.file.publish()
             LOGGER.warning('%s: what was written before is kept', self.path)
         else:
@@ -248,8 +250,10 @@ class VideoWriter:
             raise fault if isinstance(fault, InputError) else self._fault(fault, (0, 0)) from fault
 
     def _finish(self, complete: bool) -> Exception | None:
-        """Write what encoder and filter still hold, and close the file; returns what kept it from
-        that.
+        """Writes what filter and encoder still hold, and closes the file.
+
+        Returns:
+            The error that prevented this, or None.
         """
         fault: Exception | None = None
         try:

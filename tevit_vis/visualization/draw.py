@@ -1,4 +1,4 @@
-"""SeededIndex the instances of a video into its frames.
+"""Draws the instances of a video into its frames.
 
 Frames are arrays [H, W, 3] of uint8 in BGR.
 """
@@ -21,7 +21,12 @@ GOLDEN_RATIO = 0.618034
 
 
 def track_color(index: int) -> tuple[int, int, int]:
-    """BGR colour of a track: neighbours in number lie far apart in hue."""
+    """Returns the BGR colour of a track; tracks with neighbouring numbers differ much in hue.
+
+    Example:
+        >>> track_color(0)
+        (38, 207, 255)
+    """
     hue = (0.13 + index * GOLDEN_RATIO) % 1.0
     value = (1.0, 0.8)[index // 8 % 2]
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
@@ -36,23 +41,23 @@ def draw_frame(
     zoom: int = 1,
     tracks: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """A copy of a frame with masks, boxes, classes and scores.
+    """Returns a copy of a frame with masks, boxes, classes and scores drawn.
 
     Args:
         image: [H, W, 3].
         instances: drawn with the first on top; a track keeps its colour through the video.
-        index: of the frame.
-        class_names: by label.
-        zoom: enlarge small frames this often, so that labels can be read.
-        tracks: numbers of the instances, for their colours; the default is their order.
+        index: number of the frame.
+        class_names: name of each label.
+        zoom: factor that enlarges small frames, so that labels can be read.
+        tracks: track numbers of the instances, for their colours; the default is their order.
 
     Returns:
         [zoom * H, zoom * W, 3].
     """
     canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-    found = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
-    masks = {n: decode_rle(instances.segmentations[n][index]) for n in found}
-    visible = [n for n in found if masks[n].any()]
+    annotated = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
+    masks = {n: decode_rle(instances.segmentations[n][index]) for n in annotated}
+    visible = [n for n in annotated if masks[n].any()]
     colors = {n: track_color(n if tracks is None else tracks[n]) for n in visible}
     for n in reversed(visible):
         _draw_mask(canvas, _enlarged(masks[n], zoom), colors[n])
@@ -63,7 +68,7 @@ def draw_frame(
 
 
 def _enlarged(mask: np.ndarray, zoom: int) -> np.ndarray:
-    """A mask [H, W] (bool) enlarged, its edge smooth."""
+    """Returns a mask [H, W] (bool) enlarged, with a smooth edge."""
     if zoom == 1:
         return mask
     return cv2.resize(mask.astype(np.float32), None, fx=zoom, fy=zoom) >= 0.5
@@ -72,10 +77,10 @@ def _enlarged(mask: np.ndarray, zoom: int) -> np.ndarray:
 def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> None:
     mask = mask.view(np.uint8)
     left, top, width, height = cv2.boundingRect(mask)
-    window = slice(top, top + height), slice(left, left + width)
+    region = slice(top, top + height), slice(left, left + width)
     tint = np.full((height, width, 3), color, np.uint8)
-    tinted = cv2.addWeighted(canvas[window], 1 - MASK_OPACITY, tint, MASK_OPACITY, 0)
-    canvas[window][mask[window] > 0] = tinted[mask[window] > 0]
+    tinted = cv2.addWeighted(canvas[region], 1 - MASK_OPACITY, tint, MASK_OPACITY, 0)
+    canvas[region][mask[region] > 0] = tinted[mask[region] > 0]
     outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(canvas, outlines, -1, color, 1, cv2.LINE_AA)
 

@@ -1,7 +1,7 @@
-"""Labels in any script.
+"""Draws labels in any script.
 
-OpenCV draws ASCII alone. Other names are drawn by Pillow with a font of this machine that has
-their characters: that of TEVIT_VIS_FONT, or the first one found.
+OpenCV draws ASCII only. Other names are drawn by Pillow with a font of this machine that has their
+characters: the font of TEVIT_VIS_FONT, or the first suitable one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 FONT_VARIABLE = 'TEVIT_VIS_FONT'
-# Families that have many scripts, looked at first.
+# Font families with many scripts, which are tried first.
 FAMILIES = ('notosans', 'noto sans', 'wqy', 'wenquanyi', 'droid', 'unifont', 'arialuni', 'pingfang')
 NO_GLYPH = '\U0010fffe'  # a character that no font has
 CV_FONT, CV_PIXELS = cv2.FONT_HERSHEY_SIMPLEX, 22  # height of its capitals at scale 1
@@ -24,11 +24,11 @@ LOGGER = logging.getLogger('tevit_vis')
 
 
 def text_size(text: str, scale: float) -> tuple[int, int, int]:
-    """Returns width, height and depth below the line of a text in pixels.
+    """Returns the width of a text and its heights above and below the baseline, in pixels.
 
     Args:
-        text: of any script.
-        scale: of OpenCV's font; 1 is capitals of 22 pixels.
+        text: text in any script.
+        scale: scale of OpenCV's font; at 1, capitals are 22 pixels high.
     """
     if text.isascii():
         (width, height), below = cv2.getTextSize(text, CV_FONT, scale, 1)
@@ -40,27 +40,27 @@ def text_size(text: str, scale: float) -> tuple[int, int, int]:
 def draw_text(
     canvas: np.ndarray, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
 ) -> None:
-    """SeededIndex a text into a canvas.
+    """Draws a text into a canvas.
 
     Args:
-        canvas: [H, W, 3] (uint8, BGR), changed.
-        text: of any script.
-        origin: x and y of its left end on the line that it stands on.
+        canvas: [H, W, 3] (uint8, BGR), changed in place.
+        text: text in any script.
+        origin: (x, y) of the left end of its baseline.
         scale: see ``text_size``.
-        ink: BGR.
+        ink: BGR colour.
     """
     if text.isascii():
         cv2.putText(canvas, text, origin, CV_FONT, scale, ink, 1, cv2.LINE_AA)
         return
     width, height, below = text_size(text, scale)
     left, top = max(0, origin[0]), max(0, origin[1] - height)
-    window = canvas[top : origin[1] + below, left : left + width]
-    if not window.size:
+    region = canvas[top : origin[1] + below, left : left + width]
+    if not region.size:
         return
-    image = Image.fromarray(np.ascontiguousarray(window))
+    image = Image.fromarray(np.ascontiguousarray(region))
     place = (origin[0] - left, origin[1] - top)
-    ImageDraw.SeededIndex(image).text(place, text, fill=ink, font=_font(text, scale), anchor='ls')
-    window[:] = np.asarray(image)
+    ImageDraw.Draw(image).text(place, text, fill=ink, font=_font(text, scale), anchor='ls')
+    region[:] = np.asarray(image)
 
 
 def _font(text: str, scale: float) -> ImageFont.FreeTypeFont:
@@ -75,14 +75,15 @@ def _load(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def font_for(characters: str) -> str:
-    """Returns the file of a font that has some characters; else of the one that has most of them,
-    with a warning.
+    """Returns the file of a font that has all of some characters.
+
+    If there is none, returns the font that has most of them and logs a warning.
     """
-    own = os.environ.get(FONT_VARIABLE)
-    paths = [own] if own else known_fonts()
-    if own and _num_missing(own, characters) > len(characters):
-        LOGGER.warning('%s: must be a font file, but %s is none', FONT_VARIABLE, own)
-        paths = known_fonts()
+    user_font = os.environ.get(FONT_VARIABLE)
+    paths = [user_font] if user_font else system_fonts()
+    if user_font and _num_missing(user_font, characters) > len(characters):
+        LOGGER.warning('%s: must be a font file, but %s is none', FONT_VARIABLE, user_font)
+        paths = system_fonts()
     missing = {path: _num_missing(path, characters) for path in paths[:1]}
     for path in paths[1:]:
         if min(missing.values()) == 0:
@@ -99,7 +100,7 @@ def font_for(characters: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def known_fonts() -> list[str]:
+def system_fonts() -> list[str]:
     """Returns the fonts of this machine, those with many scripts first."""
     paths = font_manager.findSystemFonts() + [font_manager.findfont('DejaVu Sans')]
 
@@ -112,10 +113,10 @@ def known_fonts() -> list[str]:
 
 
 def _num_missing(path: str, characters: str) -> int:
-    """How many of the characters a font draws as the box of those that it lacks."""
+    """Returns how many of the characters a font draws as its box for missing characters."""
     try:
         font = _load(path, 20)
         box = bytes(font.getmask(NO_GLYPH))
         return sum(bytes(font.getmask(character)) == box for character in characters)
-    except (OSError, ValueError):  # no font, or one of another kind
+    except (OSError, ValueError):  # no font file, or one of an unknown kind
         return len(characters) + 1

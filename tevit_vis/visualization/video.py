@@ -1,4 +1,4 @@
-"""A video with its instances drawn."""
+"""Writes videos with their instances drawn."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tevit_vis.video.formats import FASTEST, SLOWEST
 
 from .draw import draw_frame
 
-IMAGES_FPS = 10.0  # of sources that are images and know no rate
+IMAGES_FPS = 10.0  # for sources of images, which have no frame rate
 
 
 def usable_rate(fps: float | None) -> float:
-    """Returns a rate for a writer from that of a source, which may know none or a strange one.
+    """Returns a frame rate that a writer accepts, for that of a source: it may be None or extreme.
 
-    Frames that have times keep them whatever the rate.
+    Frames that have times of their own keep them, whatever the rate is.
 
     Example:
         >>> usable_rate(None), usable_rate(0.005)
@@ -36,15 +36,15 @@ def draw_video(
     zoom: int = 1,
     on_frame: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write a video of the frames with masks, boxes, classes and scores.
+    """Writes a video of the frames with masks, boxes, classes and scores drawn.
 
     Args:
-        source: the frames that ``instances`` were found in; gone through once.
+        source: the frames of the instances; they are read once.
         instances: the first is drawn on top.
-        class_names: by label.
+        class_names: name of each label.
         path: video file to write; its suffix decides on its kind.
         fps: frames per second; the default is the source's pace.
-        zoom: enlarge small frames this often.
+        zoom: factor that enlarges small frames.
         on_frame: called after each frame.
 
     Raises:
@@ -64,16 +64,16 @@ def draw_stream(
     score_thr: float = 0.3,
     keep_pace: bool = True,
 ) -> int:
-    """Write a video of frames that come with their tracks, as they come.
+    """Writes a video of frames with their tracks drawn, while the frames come.
 
-    Ctrl-C ends it; then, as after an error, what an endless writer wrote stays, and is a whole
-    file.
+    Ctrl-C ends the video. What an ``endless`` writer has written by then stays and can be played,
+    also after an error.
 
     Args:
-        frames: [H, W, 3] of uint8 in BGR, and the tracks in them.
-        class_names: by label.
-        writer: of the video; it is closed at the end.
-        score_thr: least score of a track that is drawn.
+        frames: frames [H, W, 3] of uint8 in BGR, each with the tracks in it.
+        class_names: name of each label.
+        writer: writer of the video; it is closed at the end.
+        score_thr: smallest score of a track that is drawn.
         keep_pace: show each frame at its own time, where it has one.
 
     Returns:
@@ -85,10 +85,10 @@ def draw_stream(
     count = 0
     with writer:
         try:
-            for image, found in frames:
-                tracks, instances = found.above(score_thr)
+            for image, frame_instances in frames:
+                tracks, instances = frame_instances.to_video_instances(score_thr)
                 drawn = draw_frame(image, instances, 0, class_names, tracks=tracks)
-                writer.write(drawn, found.time if keep_pace else None)
+                writer.write(drawn, frame_instances.time if keep_pace else None)
                 count += 1
         except KeyboardInterrupt:
             if not count:

@@ -1,10 +1,11 @@
 """Show what training sees: clips after sampling and augmentation, with their annotations.
 
-    python tools/data/browse_dataset.py CONFIG --out clips.png [--clips 8]
-    python tools/data/browse_dataset.py CONFIG --out clips.mp4
+An image has one row per clip, with the frames in the order in which the network gets them. A
+video shows one clip after the other.
 
-An image has a row per clip, frames in the order in which the network takes them; a video shows
-one clip after the other.
+Examples:
+    python tools/data/browse_dataset.py tevit/tevit_msgshift --out clips.png --clips 8
+    python tools/data/browse_dataset.py synthetic/tevit_tiny --out clips.mp4 --fps 5
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.cli import add_config_arguments, positive, run_tool, seed_number, tool_parser
 from tevit_vis.utils.config import build, load_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, write_beside
+from tevit_vis.utils.files import check_writable, write_atomically
 from tevit_vis.utils.seeds import mixed_seed
 from tevit_vis.video import VideoWriter
 from tevit_vis.visualization.draw import draw_frame
@@ -33,14 +34,20 @@ def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     add_config_arguments(parser)
     parser.add_argument('--out', required=True, help='image (.png, .jpg) or video (.mp4)')
-    parser.add_argument('--clips', type=positive, default=8, help='default: %(default)s')
-    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
-    parser.add_argument('--fps', type=float, default=2.0, help='of a video (default: 2)')
+    parser.add_argument(
+        '--clips', type=positive, default=8, help='clips to show (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--seed', type=seed_number, default=0, help='chooses the clips (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--fps', type=float, default=2.0, help='frames per second of a video (default: 2)'
+    )
     return parser.parse_args()
 
 
 def clip_images(clip: TrainClip) -> list:
-    """The frames as images [H, W, 3] (uint8, BGR), normalisation undone."""
+    """Returns the frames as images [H, W, 3] (uint8, BGR), with normalisation undone."""
     images = []
     for img, meta in zip(clip.img, clip.img_metas):
         norm = meta['img_norm_cfg']
@@ -51,7 +58,7 @@ def clip_images(clip: TrainClip) -> list:
 
 
 def clip_instances(clip: TrainClip) -> VideoInstances:
-    """The annotations of a clip, a track for each id."""
+    """Returns the annotations of a clip as one track for each id."""
     ids = sorted({int(i) for frame in clip.gt_ids for i in frame})
     num_frames = len(clip.img)
     tracks = [[None] * num_frames for _ in ids]
@@ -59,14 +66,16 @@ def clip_instances(clip: TrainClip) -> VideoInstances:
     labels = np.zeros(len(ids), np.int64)
     for t in range(num_frames):
         rles = encode_masks(torch.from_numpy(clip.gt_masks[t].masks.astype(bool)))
-        for i, rle, box, label in zip(clip.gt_ids[t], rles, clip.gt_bboxes[t], clip.gt_labels[t]):
-            n = ids.index(int(i))
+        gt = zip(clip.gt_ids[t], rles, clip.gt_bboxes[t], clip.gt_labels[t])
+        for gt_id, rle, box, label in gt:
+            n = ids.index(int(gt_id))
             tracks[n][t], boxes[n, t], labels[n] = rle, box.numpy(), int(label)
     size = tuple(clip.img.shape[-2:])
     return VideoInstances(labels, np.ones(len(ids), np.float32), boxes, tracks, size)
 
 
 def drawn_clip(clip: TrainClip, class_names: tuple) -> list:
+    """Returns the frames of a clip with their annotations drawn, enlarged where they are small."""
     instances = clip_instances(clip)
     zoom = -(-SMALLEST_HEIGHT // clip.img.shape[2])
     return [
@@ -76,7 +85,7 @@ def drawn_clip(clip: TrainClip, class_names: tuple) -> list:
 
 
 def sheet(clips: list) -> np.ndarray:
-    """A row of frames for each clip."""
+    """Returns one image that has a row of frames for each clip."""
     height = max(image.shape[0] for clip in clips for image in clip) + GAP
     width = max(image.shape[1] for clip in clips for image in clip) + GAP
     canvas = np.full((height * len(clips), width * max(map(len, clips)), 3), 255, np.uint8)
@@ -96,10 +105,10 @@ def main() -> None:
     config = load_config(args.config, args.cfg_options)
     dataset = build('data.train', lambda: build_dataset(config.data.train))
     rng = np.random.default_rng(args.seed)
-    chosen = rng.permutation(len(dataset))[: args.clips].tolist()
+    indices = rng.permutation(len(dataset))[: args.clips].tolist()
     clips = [
         drawn_clip(dataset[SeededIndex(index, mixed_seed(args.seed, index))], dataset.CLASSES)
-        for index in chosen
+        for index in indices
     ]
     if suffix == '.mp4':
         with VideoWriter(args.out, args.fps) as writer:
@@ -111,7 +120,7 @@ def main() -> None:
                 writer.write(cv2.copyMakeBorder(image, *border, value=(255, 255, 255)))
     else:
         content = cv2.imencode(suffix, sheet(clips))[1].tobytes()
-        write_beside(args.out, lambda unfinished: Path(unfinished).write_bytes(content))
+        write_atomically(args.out, lambda unfinished: Path(unfinished).write_bytes(content))
     print(f'{args.out}: {len(clips)} clips of {len(dataset)}')
 
 

@@ -1,9 +1,11 @@
-"""Check a data set in YouTube-VIS or COCO layout: every fault with its entry, and a summary.
+"""Check a data set in YouTube-VIS or COCO layout: print every fault with its entry, and a summary.
 
-    python tools/data/check_dataset.py ANN.json [ROOT]
+An image of COCO counts as a video of one frame. Without ROOT the images are not checked. The exit
+code is 1 if there are faults.
 
-An image of COCO counts as a video of one frame. Without ROOT the images are left out. Ends with
-exit code 1 where there are faults.
+Examples:
+    python tools/data/check_dataset.py train.json train/JPEGImages
+    python tools/data/check_dataset.py train.json train/JPEGImages --headers-only
 """
 
 import argparse
@@ -20,22 +22,26 @@ from tevit_vis.utils.errors import InputError
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('annotations', metavar='ANN.json')
-    parser.add_argument('root', nargs='?', help='folder that file_names are relative to')
+    parser.add_argument('annotations', metavar='ANN.json', help='annotation file')
+    parser.add_argument(
+        'root', nargs='?', metavar='ROOT', help='image folder, to which file_names are relative'
+    )
     parser.add_argument(
         '--headers-only',
         action='store_true',
         help='do not decode images: faster, but a damaged one passes',
     )
-    parser.add_argument('--shown', type=int, default=50, help='lines of each kind (default: 50)')
+    parser.add_argument(
+        '--shown', type=int, default=50, help='faults, and warnings, that are printed (default: 50)'
+    )
     return parser.parse_args()
 
 
-def show(kind: str, lines: list, most: int) -> None:
-    for line in lines[:most]:
+def show(kind: str, lines: list, max_shown: int) -> None:
+    for line in lines[:max_shown]:
         print(f'{kind}: {line}')
-    if len(lines) > most:
-        print(f'{kind}: ... and {len(lines) - most} more (--shown {len(lines)})')
+    if len(lines) > max_shown:
+        print(f'{kind}: ... and {len(lines) - max_shown} more (--shown {len(lines)})')
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Make a synthetic data set in YouTube-VIS layout: cut-outs of photographs that move and cross.
 
-    python tools/data/make_synthetic.py OUT --videos 100 --seed 0
+Writes OUT/annotations.json and OUT/JPEGImages/. The same arguments give the same files; with more
+--videos, the first ones stay the same.
 
-writes OUT/annotations.json and OUT/JPEGImages/. The same arguments give the same files, and more
-videos change none of the first ones.
+Examples:
+    python tools/data/make_synthetic.py data/synthetic/train --videos 1500 --seed 0
+    python tools/data/make_synthetic.py data/synthetic/val --videos 40 --seed 1000
 """
 
 import argparse
@@ -17,13 +19,19 @@ from tevit_vis.utils.files import check_writable
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('out', type=Path, help='folder')
-    parser.add_argument('--videos', type=positive, default=100, help='default: %(default)s')
-    parser.add_argument('--frames', type=positive, default=20, help='per video (default: 20)')
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder to write')
+    parser.add_argument(
+        '--videos', type=positive, default=100, help='number of videos (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--frames', type=positive, default=20, help='frames per video (default: %(default)s)'
+    )
     parser.add_argument(
         '--size', type=frame_size, default=(160, 96), help='of the frames (default: 160x96)'
     )
-    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
+    parser.add_argument(
+        '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
+    )
     return parser.parse_args()
 
 

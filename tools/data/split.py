@@ -1,6 +1,7 @@
-"""Set a share of a data set's videos aside, with a fair share of every category.
+"""Split a data set by its videos into two files, each with a fair share of every category.
 
-python tools/data/split.py ANN.json --share 0.1 --out train.json val.json
+Examples:
+    python tools/data/split.py all.json --share 0.1 --out train.json val.json
 """
 
 import argparse
@@ -15,11 +16,19 @@ from tevit_vis.utils.json_files import write_json_set
 
 def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
-    parser.add_argument('annotations', metavar='ANN.json')
-    parser.add_argument('--share', type=float, default=0.1, help='of videos (default: 0.1)')
-    parser.add_argument('--seed', type=seed_number, default=0, help='default: %(default)s')
+    parser.add_argument('annotations', metavar='ANN.json', help='annotation file')
     parser.add_argument(
-        '--out', nargs=2, required=True, metavar=('REST', 'ASIDE'), help='the two files'
+        '--share', type=float, default=0.1, help='part of the videos to set aside (default: 0.1)'
+    )
+    parser.add_argument(
+        '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--out',
+        nargs=2,
+        required=True,
+        metavar=('REST', 'ASIDE'),
+        help='files to write: of the other videos, and of those set aside',
     )
     return parser.parse_args()
 
@@ -30,12 +39,12 @@ def main() -> None:
         check_writable(path, not_over=[args.annotations])
     check_writable(args.out[0], not_over=args.out[1:])
     content = read_annotation_file(args.annotations)
-    videos = {video.id for video in parse_videos(content, args.annotations)}
-    categories = file_categories(content, args.annotations)
-    seen: set = set()
+    video_ids = {video.id for video in parse_videos(content, args.annotations)}
+    category_ids = file_categories(content, args.annotations)
+    annotation_ids: set = set()  # filled by check_annotation, to find those that repeat
     for index, entry in enumerate(annotation_entries(content, args.annotations)):
         where = f'{args.annotations}: annotations[{index}]'
-        check_annotation(entry, where, videos, categories, seen)
+        check_annotation(entry, where, video_ids, category_ids, annotation_ids)
     parts = dict(zip(args.out, split_videos(content, args.share, args.seed)))
     write_json_set(parts)
     for path, part in parts.items():

@@ -1,4 +1,4 @@
-# Videos of tools/data/make_synthetic.py, 160x96; their file names the categories.
+# Videos of tools/data/make_synthetic.py, 160x96; the categories are those of the annotation file.
 _base_ = './youtube_vis_2019.py'
 
 data_root = 'data/synthetic/'

@@ -1,11 +1,11 @@
-# YouTube-VIS 2019, or any data in its layout (then set `categories`, or None to read the file's).
+# YouTube-VIS 2019, or any data in its layout: then set `categories` (None: those of the file).
 dataset_type = 'YouTubeVISDataset'
 data_root = 'data/youtubevis/'
 categories = 'ytvis2019'
 
 # Steps have names, so that a config which inherits these can change one of them alone, e.g.
 # data = dict(train=dict(pipeline=dict(resize=dict(img_scale=(960, 540))))). None or an empty dict
-# leaves a step out; the empty ones here are places for the steps of other recipes.
+# leaves a step out; the empty ones here are steps of other recipes, at the place where they run.
 load_image = dict(type='LoadImageFromFile')
 load_annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
 flip = dict(type='RandomFlip', flip_ratio=0.5)

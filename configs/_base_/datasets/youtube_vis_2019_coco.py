@@ -1,4 +1,4 @@
-# YouTube-VIS 2019 together with COCO's images of the categories that both have, as pseudo clips.
+# YouTube-VIS 2019, and as pseudo clips the images of COCO with categories that both have.
 _base_ = './youtube_vis_2019_short_side.py'
 
 coco_root = 'data/coco/'
@@ -22,7 +22,7 @@ data = dict(
                 ann_file=coco_root + 'annotations/instances_train2017.json',
                 img_prefix=coco_root + 'train2017/',
                 categories={{_base_.categories}},
-                category_map='ytvis2019',  # 'ytvis2019_official' has one category wrong
+                category_map='ytvis2019',  # 'ytvis2019_official' maps one category wrongly
                 clip_length={{_base_.data.train.clip_length}},
                 pipeline=[
                     {{_base_.load_image}},

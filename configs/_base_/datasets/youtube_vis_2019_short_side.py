@@ -1,5 +1,5 @@
-# YouTube-VIS 2019 as the Deformable DETR family reads it: resized by PIL to a short side, cropped
-# at times, categories by their id.
+# YouTube-VIS 2019 as the Deformable DETR family reads it: PIL resizes to a short side, some clips
+# are cropped first, and labels are category ids.
 _base_ = './youtube_vis_2019.py'
 
 categories = 'ytvis2019_by_id'
@@ -25,7 +25,8 @@ resize_or_crop = dict(
 train_pipeline = dict(
     resize=None,
     augment=resize_or_crop,
-    # Alike for all frames of a clip, so it may come after resizing, which takes whole numbers.
+    # The distortion is the same for all frames of a clip, so it may come after resizing, which
+    # needs integers.
     distort=dict(type='PhotoMetricDistortion'),
 )
 test_pipeline = dict(
@@ -34,7 +35,7 @@ test_pipeline = dict(
 data = dict(
     train=dict(
         categories=categories,
-        annotated_only=False,  # neighbours are those in the video
+        annotated_only=False,  # frames without annotations are neighbours, too
         clip_sampler=dict(type='seqformer'),
         pipeline=train_pipeline,
     ),

@@ -1,4 +1,4 @@
-# IFC on ResNet-50: frames that talk through memory tokens, windows joined to tracks.
+# IFC on ResNet-50: frames exchange information by memory tokens; windows are joined to tracks.
 channels = 256
 layer = dict(num_heads=8, feedforward_channels=2048, dropout=0.1)
 
@@ -47,7 +47,7 @@ model = dict(
     test_cfg=dict(
         windows=dict(length=5, stride=1),
         tracker=dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.01),
-        frames_per_pass=None,  # chosen for the device; it changes no result
+        frames_per_pass=None,  # None: as fits the device; results do not depend on it
     ),
 )
 del layer

@@ -1,4 +1,4 @@
-# SeqFormer on ResNet-50: Deformable DETR by frame, one query per instance of the clip.
+# SeqFormer on ResNet-50: Deformable DETR on each frame, with one query per instance of the clip.
 channels = 256
 attention = dict(type='DeformAttention', num_heads=8, num_levels=4, num_points=4)
 
@@ -20,7 +20,7 @@ model = dict(
     ),
     bbox_head=dict(
         type='SeqFormerHead',
-        num_classes=42,  # the category ids 1 to 40 of YouTube-VIS 2019; 0 and 41 are never seen
+        num_classes=42,  # labels are YouTube-VIS 2019's category ids 1 to 40; 0 and 41 stay unused
         embed_dims=channels,
         encoder=dict(
             num_layers=6,
@@ -58,11 +58,11 @@ model = dict(
     test_cfg=dict(
         max_per_img=10,
         drop_empty=True,  # instances without a pixel in any frame
-        min_mask_score=0.001,  # below it, an instance is listed without masks
-        # With length=5: the clip matching of SeqFormer's detectron2 port, for long videos.
+        min_mask_score=0.001,  # below it, instances are returned without masks
+        # length=5 gives the clip matching of SeqFormer's detectron2 port, for long videos.
         windows=dict(length=None, stride=1),
         tracker=dict(type='SoftIoUStitcher', min_iou=0.01, min_score=0.05),
-        frames_per_pass=None,  # chosen for the device; it changes no result
+        frames_per_pass=None,  # None: as fits the device; results do not depend on it
     ),
 )
 del attention

@@ -1,5 +1,5 @@
-# TeViT on ResNet-50: six QueryInst stages whose attention also runs along time. All stages are
-# alike, so that each part of them stands here once.
+# TeViT on ResNet-50: six QueryInst stages whose attention also runs along time. All stages have the
+# same parts, so each part is written once.
 channels = 256
 num_classes = 40
 
@@ -117,11 +117,11 @@ model = dict(
     test_cfg=dict(
         rpn=None,
         rcnn=dict(max_per_img=10, mask_thr_binary=0.5),
-        # With length=10: for streams and videos without end. A backbone that mixes frames runs
-        # anew for each window, so these overlap by a few frames only.
+        # length=10 suits streams and videos without end. A backbone that mixes frames runs again
+        # for each window, so windows overlap by a few frames only.
         windows=dict(length=None, stride=7),
         tracker=dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.05),
-        frames_per_pass=None,  # chosen for the device; they change no result
+        frames_per_pass=None,  # None: as fits the device; results depend on neither
         rois_per_pass=None,
     ),
 )

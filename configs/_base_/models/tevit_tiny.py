@@ -3,7 +3,7 @@ _base_ = './tevit_r50.py'
 
 channels = 64
 dynamic_conv = dict(in_channels=channels, feat_channels=32, out_channels=channels)
-# An instance of 14 to 28 pixels is looked up at stride 4.
+# Features of instances below 28 pixels are taken from stride 4, of larger ones from coarser levels.
 roi_extractor = dict(out_channels=channels, finest_scale=14)
 model = dict(
     backbone=dict(

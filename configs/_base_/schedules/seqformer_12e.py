@@ -13,7 +13,7 @@ optimizer = dict(
 )
 optimizer_config = dict(grad_clip=dict(max_norm=0.1, norm_type=2), cumulative_iters=1)
 auto_scale_lr = dict(base_batch_size=16)
-epochs = dict(total=12, lr_drops=[4, 10])  # in iterations, as soon as the data set is known
+epochs = dict(total=12, lr_drops=[4, 10])  # turned into iterations when the data set is known
 lr_config = dict(policy='step', step=None)
 runner = dict(type='ClipRunner', max_iters=None)
 checkpoint_config = dict(interval=None)

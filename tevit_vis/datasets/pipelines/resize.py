@@ -11,16 +11,17 @@ from mmdet.datasets.pipelines import Resize
 
 @PIPELINES.register_module()
 class ResizeShortSide(Resize):
-    """mmdet's ``Resize`` to a short side.
+    """Resizes a frame to a given length of its short side; extends mmdet's ``Resize``.
 
-    PIL's bilinear filter averages over what it shrinks; cv2's takes four pixels.
+    When it shrinks, PIL's bilinear filter averages over all pixels; cv2's looks at four only.
 
     Args:
-        short_sides: of which one is drawn, in pixels.
-        max_long_side: the short side gives way to it; None for no limit.
+        short_sides: lengths in pixels, of which one is drawn.
+        max_long_side: largest length of the long side; where it would be longer, the short side
+            becomes shorter than drawn. None for no limit.
         backend: ``pillow`` or ``cv2``.
-        round_long_side: round the long side, as detectron2 does; else fractions are cut off, as
-            DETR does.
+        round_long_side: whether the long side is rounded, as detectron2 does; otherwise fractions
+            are cut off, as DETR does.
     """
 
     def __init__(
@@ -36,23 +37,23 @@ class ResizeShortSide(Resize):
                 'ResizeShortSide: short_sides and max_long_side must be pixels >= 1, '
                 f'but got {list(short_sides)} and {max_long_side}'
             )
-        # mmdet wants a scale; each image brings its own.
+        # mmdet requires a scale; _random_scale replaces it by that of each image.
         super().__init__(img_scale=(1, 1), keep_ratio=False, backend=backend)
         self.short_sides = list(short_sides)
         self.max_long_side = max_long_side
         self.round_long_side = round_long_side
 
     def __call__(self, results: dict) -> dict:
-        """Resize, also what an earlier transform has resized."""
+        """Resizes a frame, even if an earlier transform has resized it already."""
         for key in ('scale', 'scale_factor'):
             results.pop(key, None)
         return super().__call__(results)
 
     def _random_scale(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
-        side = self.short_sides[np.random.randint(len(self.short_sides))]
+        short_side = self.short_sides[np.random.randint(len(self.short_sides))]
         results['scale'] = short_side_size(
-            width, height, side, self.max_long_side, self.round_long_side
+            width, height, short_side, self.max_long_side, self.round_long_side
         )
         results['scale_idx'] = None
 
@@ -64,7 +65,12 @@ def short_side_size(
     max_long_side: int | None = None,
     round_long_side: bool = False,
 ) -> tuple[int, int]:
-    """(width, height) after resizing to a short side; see ``ResizeShortSide``."""
+    """Returns (width, height) after resizing to a short side; see ``ResizeShortSide``.
+
+    Example:
+        >>> short_side_size(1280, 720, short_side=360)
+        (640, 360)
+    """
     short, long = sorted((width, height))
     too_long = max_long_side is not None and long / short * short_side > max_long_side
     if round_long_side:

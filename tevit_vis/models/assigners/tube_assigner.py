@@ -1,6 +1,6 @@
-"""One Hungarian assignment per clip: a query takes an instance in all frames at once.
+"""One Hungarian assignment per clip: a query is matched with an instance in all frames at once.
 
-All of the systems match so (TeViT, section 3.4; SeqFormer, section 3.4; IFC, section 3.3). They
+All systems match in this way (TeViT, section 3.4; SeqFormer, section 3.4; IFC, section 3.3). They
 differ in the costs, which a config lists.
 
 Letters: T frames, Q queries, N instances of the clip.
@@ -30,7 +30,7 @@ class TubeHungarianAssigner(BaseAssigner):
         costs: configs of costs in mmdet's MATCH_COST registry, see ``tube_costs.py``.
 
     Raises:
-        InputError: a cost that does not compare tubes, or none at all.
+        InputError: there is no cost, or one of them is not a cost of tubes.
 
     Example:
         >>> assigner = TubeHungarianAssigner(costs=[dict(type='ClassificationCost', weight=1.0)])
@@ -49,7 +49,7 @@ class TubeHungarianAssigner(BaseAssigner):
     def cost_matrix(self, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
         """Returns the cost [Q, N] of matching each query with each instance of a clip.
 
-        It is computed in fp32, whatever the network computes in: the area of a million pixels is
+        It is computed in fp32, whatever dtype the network uses: the area of a million pixels is
         infinite in fp16 and has three digits in bf16.
         """
         with full_precision(pred.cls_scores.device):
@@ -66,14 +66,14 @@ class TubeHungarianAssigner(BaseAssigner):
 def solve(cost_matrices: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the cheapest pairs of rows and columns of each cost matrix.
 
-    All matrices reach the host in one copy, so that a GPU is waited for once per iteration.
+    One copy brings all matrices to the host, which so waits for the GPU once per iteration.
 
     Args:
-        cost_matrices: matrices [Q, N] of any sizes on one device. What is not finite costs 1e4, or
-            -1e4 where it is minus infinity: a model that diverges is reported by its loss.
+        cost_matrices: matrices [Q, N] of any sizes on one device. Minus infinity counts as -1e4,
+            other values that are not finite as 1e4: the loss reports a model that diverges.
 
     Returns:
-        Rows and columns of the pairs of each matrix, [min(Q, N)] int64 each, rows in order.
+        Rows and columns of the pairs of each matrix, [min(Q, N)] int64 each, in order of the rows.
 
     Example:
         >>> ((rows, columns),) = solve([torch.tensor([[3.0, 1.0], [1.0, 3.0]])])

@@ -1,8 +1,8 @@
-"""What it costs to match a query with an instance in all frames of a clip.
+"""Costs of matching a query with an instance in all frames of a clip.
 
-Costs are built from mmdet's MATCH_COST registry. mmdet's own costs compare two arrays, and
-``cost_of`` hands each of them the arrays that it is made for. A cost that needs more than that is a
-``TubeCost``: it is handed the whole prediction and the whole ground truth of the clip.
+Costs are built from mmdet's MATCH_COST registry. mmdet's own costs compare two tensors, and
+``cost_of`` passes each of them the tensors that it compares. A cost that needs more is a
+``TubeCost``: it gets the whole prediction and the whole ground truth of the clip.
 
 Letters: T frames, Q queries, K classes, N instances of the clip, h and w cells of a mask.
 """
@@ -31,7 +31,7 @@ from tevit_vis.utils.errors import InputError
 
 
 class PredTubes(NamedTuple):
-    """What a layer predicts for the queries of one clip, as far as costs compare it."""
+    """The predictions of a layer for the queries of one clip that costs may compare."""
 
     cls_scores: torch.Tensor  # [F, Q, K] logits; F is T if each frame is classified, otherwise 1
     boxes: torch.Tensor | None = None  # [T, Q, 4] centre x y, width, height, relative to the image
@@ -56,7 +56,7 @@ class PredTubes(NamedTuple):
 
 
 class TubeCost(ABC):
-    """A cost of whole tubes."""
+    """The base class of costs that compare whole tubes: an instance in all frames of a clip."""
 
     compares: frozenset[str]  # of 'classes', 'boxes' and 'masks'
 
@@ -69,7 +69,7 @@ class TubeCost(ABC):
 class PresentFramesCost(TubeCost):
     """The mean of other costs over the frames in which an instance is present.
 
-    TeViT, section 3.4: an instance that appears late is not matched by its absence before.
+    TeViT, section 3.4: frames in which an instance is absent do not change its costs.
 
     Args:
         costs: configs of the costs, which are summed in each frame.
@@ -89,10 +89,10 @@ class PresentFramesCost(TubeCost):
 
 @MATCH_COST.register_module()
 class ClipBoxL2Cost(TubeCost):
-    """The distance between the boxes of a query and of an instance in all frames.
+    """The Euclidean distance between the boxes of a query and of an instance in all frames.
 
-    PARITY(SeqFormer): the Euclidean distance of all T * 4 numbers, neither L1 nor by frame; frames
-    in which an instance is absent count, with the box of ``GtTubes.relative_boxes``.
+    PARITY(SeqFormer): one distance of T * 4 numbers, not an L1 distance and not one per frame.
+    Frames in which an instance is absent count, with the box of ``GtTubes.relative_boxes``.
 
     Args:
         weight: factor of the cost.
@@ -115,8 +115,8 @@ class ClipBoxL2Cost(TubeCost):
 class ClipGIoUCost(TubeCost):
     """The negative GIoU of boxes, averaged over all frames of the clip.
 
-    PARITY(SeqFormer): frames in which an instance is absent count. The area of its box there is
-    below what mmdet's ``IoUCost`` takes for nothing, so ``eps`` can be set.
+    PARITY(SeqFormer): frames in which an instance is absent count. Its box there is smaller than
+    the fixed ``eps`` of mmdet's ``IoUCost``, so this cost has an ``eps`` of its own.
 
     Args:
         weight: factor of the cost.
@@ -140,7 +140,12 @@ class ClipGIoUCost(TubeCost):
 
 
 def compared_by(cost: Callable) -> frozenset[str]:
-    """Returns what a cost compares: ``classes``, ``boxes`` or ``masks``; nothing if unknown."""
+    """Returns what a cost compares, of 'classes', 'boxes' and 'masks'; nothing if it is unknown.
+
+    Example:
+        >>> compared_by(ClipBoxL2Cost())
+        frozenset({'boxes'})
+    """
     if isinstance(cost, TubeCost):
         return cost.compares
     if isinstance(cost, (DiceCost, CrossEntropyLossCost)) or getattr(cost, 'binary_input', False):
@@ -190,5 +195,5 @@ def cost_of(cost: Callable, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
         return cost(pred.cls_scores.mean(0), gt.labels)
     gt_boxes = bbox_cxcywh_to_xyxy(gt.relative_boxes)
     if isinstance(cost, BBoxL1Cost):
-        return cost(pred.boxes, gt_boxes).mean(0)  # mmdet takes centres against corners here
+        return cost(pred.boxes, gt_boxes).mean(0)  # it takes centres and corners
     return cost(bbox_cxcywh_to_xyxy(pred.boxes), gt_boxes).mean(0)

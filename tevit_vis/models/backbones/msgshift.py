@@ -1,4 +1,4 @@
-"""MsgShifT: mmdet's PVTv2 with messengers that carry news between frames.
+"""MsgShifT: mmdet's PVTv2 with messengers that carry information between frames.
 
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.2.
@@ -40,8 +40,8 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         num_msg_tokens: M; learned tokens in pixel space, repeated for each frame.
         shift_strides: frames that each group of messengers moves in even blocks.
         in_channels: of the frames.
-        frozen_stages: how many of the first stages are not trained, as mmdet's other backbones have
-            it; all of them keep the messengers as well.
+        frozen_stages: number of first stages that are not trained, as in mmdet's other backbones.
+            If all stages are frozen, the messengers are not trained either.
         kwargs: of ``PyramidVisionTransformerV2``; its ``init_cfg`` may name a PVTv2 checkpoint.
     """
 
@@ -75,10 +75,10 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         return self
 
     def init_weights(self) -> None:
-        """PVTv2's weights from ``init_cfg['checkpoint']``, or drawn; messengers are drawn.
+        """Loads PVTv2's weights from ``init_cfg['checkpoint']`` or draws them; draws messengers.
 
         Raises:
-            ValueError: a weight of PVTv2 is missing, left over or of another shape.
+            ValueError: a weight of PVTv2 is missing, unexpected or of another shape.
         """
         if self.init_cfg is None:
             super().init_weights()
@@ -110,8 +110,10 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         messengers = self.msg_tokens.expand(len(frames), -1, -1)
         maps = []
         for index, (embed, blocks, norm) in enumerate(self.layers):
+            # Embed the patches of the last stage's map; the messengers follow them.
             tokens, hw_shape = _embed(embed, feature_map, messengers, frames_per_pass)
             num_patches = hw_shape[0] * hw_shape[1]
+            # Run the blocks of the stage and shift the messengers after each of them.
             for depth, block in enumerate(blocks):
                 tokens = torch.cat(
                     [messenger_block(block, x, hw_shape) for x in tokens.split(frames_per_pass)]
@@ -121,6 +123,7 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
                     sign = -1 if depth % 2 else 1
                     strides = [sign * stride for stride in self.shift_strides]
                     tokens = _shift(tokens, num_patches, num_clips, strides)
+            # Separate the map of the stage from the messengers.
             tokens = norm(tokens)
             feature_map = tokens_to_map(tokens[:, :num_patches], hw_shape)
             messengers = tokens[:, num_patches:]
@@ -132,19 +135,21 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
 def _embed(
     embed: nn.Module, feature_map: torch.Tensor, messengers: torch.Tensor, frames_per_pass: int
 ) -> tuple[torch.Tensor, tuple[int, int]]:
-    """Patch embedding: [N, C, H, W] and [N, M, C] -> tokens [N, S' + M, C'] and (H', W')."""
+    """Embeds patches: [N, C, H, W] and [N, M, C] -> tokens [N, S' + M, C'] and (H', W')."""
     parts = []
-    for maps, news in zip(feature_map.split(frames_per_pass), messengers.split(frames_per_pass)):
-        projected = embed.projection(maps.contiguous(memory_format=torch.channels_last))
-        news = conv_of_constant(embed.projection, news)
-        parts.append(embed.norm(torch.cat([map_to_tokens(projected), news], dim=1)))
+    for part_map, part_messengers in zip(
+        feature_map.split(frames_per_pass), messengers.split(frames_per_pass)
+    ):
+        projected = embed.projection(part_map.contiguous(memory_format=torch.channels_last))
+        part_messengers = conv_of_constant(embed.projection, part_messengers)
+        parts.append(embed.norm(torch.cat([map_to_tokens(projected), part_messengers], dim=1)))
     return torch.cat(parts), tuple(projected.shape[2:])
 
 
 def _shift(
     tokens: torch.Tensor, num_patches: int, num_clips: int, strides: Sequence[int]
 ) -> torch.Tensor:
-    """Shift the messengers, which follow the patches in [N, S + M, C], along their clips."""
+    """Returns tokens [N, S + M, C] (patches, messengers) with messengers shifted along clips."""
     patches, messengers = tokens[:, :num_patches], tokens[:, num_patches:]
     shifted = fold_frames(shift_messengers(unfold_frames(messengers, num_clips), strides))
     return torch.cat([patches, shifted], dim=1)

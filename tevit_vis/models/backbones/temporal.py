@@ -1,4 +1,4 @@
-"""What a detector must know of a backbone whose frames talk to each other."""
+"""The base class of backbones that mix the frames of a clip."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The contract that every system fulfils: features of frames, then predictions of clips.
+"""The base class of all detectors: features of frames first, then predictions of clips.
 
-Letters: B clips, T frames, C channels.
+Letters: B clips, T frames, C channels, G annotations of a frame.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.devices import how_many_fit
 
-# Defaults of test_cfg.frames_per_pass: the fewest cost a CPU least; a GPU wants many.
+# Defaults of test_cfg.frames_per_pass: a CPU is fastest with few frames, a GPU with many.
 CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 2, 32
-COMPILED_FRAMES_PER_PASS = 8  # to which short clips and windows are filled up
-BYTES_PER_PIXEL = 2048  # of a frame's temporaries in backbone, neck and encoder, generously
-MEMORY_PART = 0.25  # of what a GPU has free, for the temporaries of a pass
+COMPILED_FRAMES_PER_PASS = 8  # short clips and windows are padded to so many frames
+BYTES_PER_PIXEL = 2048  # generous estimate of a frame's memory in backbone, neck and encoder
+MEMORY_PART = 0.25  # part of a GPU's free memory that one pass may use
 
 
 class ClipDetector(BaseDetector):
@@ -45,8 +45,8 @@ class ClipDetector(BaseDetector):
             *('max_per_img', 'mask_thr_binary'),
         )
     }
-    amp_dtype: torch.dtype | None = None  # number type of the network at inference, see `amp`
-    with_compiled_parts = False  # torch.compile: then parts of a clip are filled up to one size
+    amp_dtype: torch.dtype | None = None  # dtype of the network at inference, see ``amp``
+    with_compiled_parts = False  # whether torch.compile made kernels for parts of one fixed size
     supports_adversary = False  # whether it has train_outputs(), which an adversarial loss needs
 
     @property
@@ -56,10 +56,10 @@ class ClipDetector(BaseDetector):
 
     @property
     def inference_config(self) -> InferenceConfig:
-        """``test_cfg``, read anew each time, since callers may change it.
+        """The checked ``test_cfg``; it is read each time, since callers may change it.
 
         Raises:
-            InputError: a value that cannot be.
+            InputError: a value is not allowed.
         """
         return InferenceConfig.of(self.test_cfg)
 
@@ -76,8 +76,10 @@ class ClipDetector(BaseDetector):
         return min(chosen, COMPILED_FRAMES_PER_PASS) if self.with_compiled_parts else chosen
 
     def _chosen(self, name: str, pixels: int) -> int:
-        """A default for the device, chosen once for each size of frames: what is free of a GPU
-        shrinks with the first pass, since torch keeps it.
+        """Returns the default of ``test_cfg[name]``, chosen once for each frame size and device.
+
+        It is not chosen again, since a GPU has less free memory after the first pass: torch keeps
+        what it has used.
         """
         chosen = self.__dict__.setdefault('_chosen_defaults', {})
         device = next(self.parameters()).device
@@ -86,7 +88,7 @@ class ClipDetector(BaseDetector):
         return chosen[name, pixels, device]
 
     def _default(self, name: str, pixels: int, device: torch.device) -> int:
-        """The best ``test_cfg[name]`` for frames of so many pixels on a device."""
+        """Returns the default of ``test_cfg[name]`` for frames of ``pixels`` pixels on a device."""
         if device.type == 'cpu':
             return CPU_FRAMES_PER_PASS
         return how_many_fit(
@@ -94,7 +96,7 @@ class ClipDetector(BaseDetector):
         )
 
     def compile_parts(self) -> None:
-        """Let torch.compile make kernels for backbone and neck, for frames of fixed sizes."""
+        """Compiles backbone and neck with torch.compile, for frames of fixed sizes."""
         for part in (self.backbone, self.neck):
             part.compile(dynamic=False)
         self.with_compiled_parts = True
@@ -110,20 +112,21 @@ class ClipDetector(BaseDetector):
         """
         num_clips, num_frames = img.shape[:2]
         frames = fold_frames(img)
-        at_once = len(frames) if self.training else self.frames_per_pass(img.shape[3:])
+        frames_per_pass = len(frames) if self.training else self.frames_per_pass(img.shape[3:])
         if self.frames_are_independent:
             maps = by_parts(
                 lambda part: self._neck_maps(self.backbone(part)),
                 [frames],
-                at_once,
+                frames_per_pass,
                 fill=self.with_compiled_parts,
             )
         else:
-            maps = self.backbone(frames, num_frames, at_once)
-            maps = by_parts(lambda *part: self._neck_maps(part), maps, at_once)
+            maps = self.backbone(frames, num_frames, frames_per_pass)
+            maps = by_parts(lambda *part: self._neck_maps(part), maps, frames_per_pass)
         return tuple(unfold_frames(level, num_clips) for level in maps)
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns the neck's maps in the memory format that ``extract_roi_feats`` reads."""
         memory_format = roi_memory_format(maps[0].device)
         return [level.contiguous(memory_format=memory_format) for level in self.neck(maps)]
 
@@ -131,7 +134,7 @@ class ClipDetector(BaseDetector):
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:
-        """The instances of one clip.
+        """Returns the predicted instances of one clip.
 
         Args:
             features: [1, T, C, H_l, W_l] each, of ``extract_feat``.
@@ -160,7 +163,7 @@ class ClipDetector(BaseDetector):
         """
 
     def forward_test(self, *args, **kwargs):
-        """mmdet's entry for images, which says where clips go instead."""
+        """Raises an error that names the functions for clips; mmdet calls this for images."""
         raise NotImplementedError(
             f'{type(self).__name__} predicts clips by extract_feat and predict_clip; '
             'videos by tevit_vis.apis.inference_video'
@@ -172,17 +175,21 @@ class ClipDetector(BaseDetector):
 def by_parts(
     function: Callable, inputs: Sequence[torch.Tensor], frames_per_pass: int, fill: bool = False
 ) -> list[torch.Tensor]:
-    """Apply a per-frame function to a few frames at a time.
+    """Applies a per-frame function to a few frames at a time.
 
     Args:
-        function: takes the parts of ``inputs``, returns a sequence of tensors [n, ...].
+        function: takes n frames of each input and returns a sequence of tensors [n, ...].
         inputs: [N, ...] each.
-        frames_per_pass: n, at most.
-        fill: repeat the last frame until the last part is as long as the others.
+        frames_per_pass: the largest n.
+        fill: whether to repeat the last frame until the last part is as long as the others.
 
     Returns:
         What ``function`` would return for the whole ``inputs``; without gradient when N is more
         than ``frames_per_pass``.
+
+    Example:
+        >>> by_parts(lambda part: [part * 2], [torch.arange(3)], frames_per_pass=2)
+        [tensor([0, 2, 4])]
     """
     num_frames = len(inputs[0])
     if num_frames == frames_per_pass or (num_frames < frames_per_pass and not fill):
@@ -192,22 +199,22 @@ def by_parts(
         part = slice(start, min(start + frames_per_pass, num_frames))
         parts = [tensor[part] for tensor in inputs]
         if fill:
-            parts = [_filled(some, frames_per_pass) for some in parts]
+            parts = [_repeat_last_frame(tensor, frames_per_pass) for tensor in parts]
         results = function(*parts)
-        # Written in place: joined afterwards, the features of a long video would be held twice.
-        outputs = outputs or [_like_whole(result, num_frames) for result in results]
+        # Written in place: joining the parts would keep a long video's features in memory twice.
+        outputs = outputs or [_empty_for_all_frames(result, num_frames) for result in results]
         for output, result in zip(outputs, results):
             output[part] = result[: len(output[part])]
     return outputs
 
 
-def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
-    """[n, ...] with its last frame repeated: [count, ...]."""
-    return torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])
+def _repeat_last_frame(part: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Returns [num_frames, ...]: a part [n, ...] whose last frame is repeated."""
+    return torch.cat([part, part[-1:].expand(num_frames - len(part), *part.shape[1:])])
 
 
-def _like_whole(part: torch.Tensor, num_frames: int) -> torch.Tensor:
-    """Room for all frames in the memory format of a part [n, C, H, W]."""
+def _empty_for_all_frames(part: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Returns an empty tensor [num_frames, ...] in the memory format of a part [n, ...]."""
     channels_last = part.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return torch.empty(

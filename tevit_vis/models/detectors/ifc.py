@@ -20,7 +20,10 @@ from .clip_detector import ClipDetector
 
 @DETECTORS.register_module()
 class IFC(ClipDetector, SingleStageDetector):
-    """SingleStageDetector over clips: its constructor, its keys; ``IFCHead`` as head."""
+    """mmdet's SingleStageDetector over clips, with ``IFCHead`` as ``bbox_head``.
+
+    Its constructor and config keys are those of SingleStageDetector.
+    """
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
@@ -31,7 +34,7 @@ class IFC(ClipDetector, SingleStageDetector):
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number of classes that the model predicts."""
         return self.bbox_head.num_classes
 
     def predict_clip(

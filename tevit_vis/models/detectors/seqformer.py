@@ -20,7 +20,10 @@ from .clip_detector import ClipDetector
 
 @DETECTORS.register_module()
 class SeqFormer(ClipDetector, SingleStageDetector):
-    """SingleStageDetector over clips: its constructor, its keys; ``SeqFormerHead`` as head."""
+    """mmdet's SingleStageDetector over clips, with ``SeqFormerHead`` as ``bbox_head``.
+
+    Its constructor and config keys are those of SingleStageDetector.
+    """
 
     supports_adversary = True
 
@@ -29,7 +32,7 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         return self.train_outputs(img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids).losses
 
     def train_outputs(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids) -> TrainOutputs:
-        """Returns the losses of ``forward_train`` and what they compared.
+        """Returns the losses of ``forward_train`` and what they were computed from.
 
         Args:
             img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids: as of ``forward_train``.
@@ -42,7 +45,7 @@ class SeqFormer(ClipDetector, SingleStageDetector):
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number of classes that the model predicts."""
         return self.bbox_head.num_classes
 
     def predict_clip(
@@ -51,5 +54,7 @@ class SeqFormer(ClipDetector, SingleStageDetector):
         """See ``ClipDetector.predict_clip``."""
         geometry = FrameGeometry.of_clip(metas)
         padding = batch_padding([metas], geometry.padded, 1, features[0].device)
-        at_once = self.frames_per_pass(geometry.padded)
-        return self.bbox_head.predict(features, padding, geometry, at_once, self.inference_config)
+        frames_per_pass = self.frames_per_pass(geometry.padded)
+        return self.bbox_head.predict(
+            features, padding, geometry, frames_per_pass, self.inference_config
+        )

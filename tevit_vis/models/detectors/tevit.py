@@ -21,16 +21,17 @@ from tevit_vis.utils.devices import how_many_fit
 
 from .clip_detector import MEMORY_PART, ClipDetector
 
-# Defaults of test_cfg.rois_per_pass, and bytes of a RoI's temporaries, generously.
+# Defaults of test_cfg.rois_per_pass, and a generous estimate of the temporary memory of a RoI.
 CPU_ROIS_PER_PASS, GPU_ROIS_PER_PASS = 512, 8192
 BYTES_PER_ROI = 1 << 20
 
 
 @DETECTORS.register_module()
 class TeViT(ClipDetector, QueryInst):
-    """QueryInst over clips: its constructor, its keys, its parts; `TeViTRoIHead` as ``roi_head``.
+    """mmdet's QueryInst over clips, with ``TeViTRoIHead`` as ``roi_head``.
 
-    ``test_cfg.rois_per_pass`` RoIs at a time go through the heads: it bounds the memory of a long
+    Its constructor, config keys and parts are those of QueryInst. At inference
+    ``test_cfg.rois_per_pass`` RoIs go through the heads at a time. It bounds the memory of a long
     video and changes results by rounding only.
     """
 
@@ -42,13 +43,15 @@ class TeViT(ClipDetector, QueryInst):
     }
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Maps in fp32 for RoIAlign: bf16 has too few digits for its weights, and no kernel."""
+        """Returns maps in fp32: RoIAlign has no bf16 kernel, and its weights need more digits."""
         return [level.float() for level in super()._neck_maps(maps)]
 
     def proposals(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The learned boxes [B, T, Q, 4] in pixels and queries [B, T, Q, C], equal in all frames.
+        """Returns the learned boxes [B, T, Q, 4] and queries [B, T, Q, C], equal in all frames.
+
+        Boxes are x1 y1 x2 y2 in pixels of the network input.
 
         Args:
             features: [B, T, C, H_l, W_l] each.
@@ -62,7 +65,7 @@ class TeViT(ClipDetector, QueryInst):
     def stages(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> Iterator[StageOutput]:
-        """Run the stages on the features of ``B`` clips; arguments as for ``proposals``."""
+        """Yields the output of each stage for B clips; arguments as of ``proposals``."""
         boxes, queries = self.proposals(features, metas)
         img_shapes = [meta['img_shape'] for meta in metas[:: boxes.shape[1]]]
         return self.roi_head.stages(features, boxes, queries, img_shapes, self.rois_per_pass)
@@ -94,15 +97,15 @@ class TeViT(ClipDetector, QueryInst):
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number of classes that the model predicts."""
         return self.roi_head.bbox_head[-1].num_classes
 
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
-        *_, last = self.stages(features, metas)
+        *_, last_output = self.stages(features, metas)
         geometry = FrameGeometry.of_clip(metas)
         return self.roi_head.predict(
-            features, last, geometry, self.rois_per_pass, self.inference_config
+            features, last_output, geometry, self.rois_per_pass, self.inference_config
         )

@@ -1,4 +1,4 @@
-"""What heads share whose queries stand for an instance in all frames of a clip.
+"""The base class of heads whose queries stand for one instance in all frames of a clip.
 
 A head says what each decoder layer predicts (``LayerPrediction``) and on which cells masks are
 compared (``mask_targets``). Matching, losses, their names and their divisor are here.
@@ -35,8 +35,8 @@ class LayerPrediction(NamedTuple):
 
     cls_scores: torch.Tensor  # [B, Q, K] logits, or [B, Q, K + 1] where the last is no object
     boxes: torch.Tensor | None  # [B, T, Q, 4] centre x y, width, height, relative to the image
-    # The number of a clip and indices [N] of its queries -> logits [N, T, h, w]. A function, since
-    # most queries' masks are never looked at.
+    # (index of a clip, indices [N] of its queries) -> logits [N, T, h, w]. It is a function, since
+    # the masks of most queries are never needed.
     mask_logits: Callable[[int, torch.Tensor], torch.Tensor]
 
 
@@ -51,7 +51,7 @@ class MatchedQueries(NamedTuple):
 
 
 class ClipQueryHead(BaseModule):
-    """A head whose queries stand for an instance in all frames of a clip.
+    """A head whose queries stand for one instance in all frames of a clip.
 
     Args:
         num_classes: K.
@@ -61,7 +61,7 @@ class ClipQueryHead(BaseModule):
         test_cfg: for subclasses.
 
     Raises:
-        InputError: an assigner that compares what the head does not predict.
+        InputError: the assigner compares what the head does not predict.
     """
 
     predicts: ClassVar[frozenset[str]]  # of 'classes', 'boxes' and 'masks'
@@ -94,18 +94,18 @@ class ClipQueryHead(BaseModule):
         The losses are called ``loss_ce`` and so on in the last layer, ``loss_ce_0`` in the first.
 
         Args:
-            layers: what they predict.
+            layers: the predictions of each layer.
             gt_tubes: of each clip.
         """
         device = layers[0].cls_scores.device
         with full_precision(device):
-            count = mean_instance_count(gt_tubes, device)
+            num_instances = mean_instance_count(gt_tubes, device)
             gt_masks = [self.mask_targets(clip) for clip in gt_tubes]
             pairs_of_layers = self.match_layers(layers, gt_tubes, gt_masks)
             losses = []
             for layer, pairs in zip(layers, pairs_of_layers):
                 matched = self._gather_matched(layer, gt_tubes, gt_masks, pairs)
-                losses.append(self._losses_of_layer(layer, matched, count))
+                losses.append(self._losses_of_layer(layer, matched, num_instances))
         return name_layer_losses(losses), matched
 
     @torch.no_grad()
@@ -118,26 +118,26 @@ class ClipQueryHead(BaseModule):
         """Returns the matched queries and instances of each layer and clip.
 
         Args:
-            layers: what they predict.
+            layers: the predictions of each layer.
             gt_tubes: of each clip.
             gt_masks: of each clip, from ``mask_targets``.
         """
         assert self.assigner is not None
-        every_query = torch.arange(layers[0].cls_scores.shape[1], device=gt_masks[0].device)
+        all_queries = torch.arange(layers[0].cls_scores.shape[1], device=gt_masks[0].device)
         cost_matrices = []
         for layer in layers:
             for b, (clip, masks) in enumerate(zip(gt_tubes, gt_masks)):
                 pred = PredTubes(
                     cls_scores=layer.cls_scores[b][None],
                     boxes=None if layer.boxes is None else layer.boxes[b],
-                    masks=layer.mask_logits(b, every_query)
+                    masks=layer.mask_logits(b, all_queries)
                     if 'masks' in self.assigner.compares
                     else None,
                 )
                 cost_matrices.append(self.assigner.cost_matrix(pred, clip.with_masks(masks)))
-        solved = solve(cost_matrices)
-        sides = on_device([side for pair in solved for side in pair], gt_masks[0].device)
-        pairs = list(zip(sides[::2], sides[1::2]))
+        pairs_on_host = solve(cost_matrices)
+        indices = on_device([side for pair in pairs_on_host for side in pair], gt_masks[0].device)
+        pairs = list(zip(indices[::2], indices[1::2]))
         num_clips = len(gt_tubes)
         return [pairs[first : first + num_clips] for first in range(0, len(pairs), num_clips)]
 
@@ -170,38 +170,42 @@ class ClipQueryHead(BaseModule):
         )
 
     def _losses_of_layer(
-        self, layer: LayerPrediction, matched: MatchedQueries, count: torch.Tensor
+        self, layer: LayerPrediction, matched: MatchedQueries, num_instances: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Returns the losses of one layer; all but the class loss are divided by ``count``."""
-        losses = dict(loss_ce=self.class_loss(layer.cls_scores, matched.labels, count))
+        """Returns the losses of one layer; ``class_loss`` may have a divisor of its own."""
+        losses = dict(loss_ce=self.class_loss(layer.cls_scores, matched.labels, num_instances))
         if layer.boxes is not None:
-            count_of_boxes = count * layer.boxes.shape[1]
-            pred, gt = matched.pred_boxes, matched.gt_boxes
-            losses['loss_bbox'] = self.losses['bbox'](pred, gt, avg_factor=count_of_boxes)
+            num_boxes = num_instances * layer.boxes.shape[1]
+            pred_boxes, gt_boxes = matched.pred_boxes, matched.gt_boxes
+            losses['loss_bbox'] = self.losses['bbox'](pred_boxes, gt_boxes, avg_factor=num_boxes)
             losses['loss_giou'] = self.losses['giou'](
-                bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(gt), avg_factor=count_of_boxes
+                bbox_cxcywh_to_xyxy(pred_boxes),
+                bbox_cxcywh_to_xyxy(gt_boxes),
+                avg_factor=num_boxes,
             )
-        # PARITY(SeqFormer, IFC): the padded area has part in both mask losses, and an instance has
+        # PARITY(SeqFormer, IFC): the padded area counts in both mask losses, and an instance has
         # one dice coefficient over all of its frames.
-        pred, gt = (
-            torch.cat([masks.flatten(1) for masks in side])
-            for side in (matched.pred_masks, matched.gt_masks)
+        pred_masks, gt_masks = (
+            torch.cat([masks.flatten(1) for masks in clips])
+            for clips in (matched.pred_masks, matched.gt_masks)
         )
-        losses['loss_mask'] = self.losses['mask'](pred, gt, avg_factor=count)
-        losses['loss_dice'] = self.losses['dice'](pred, gt, avg_factor=count)
+        losses['loss_mask'] = self.losses['mask'](pred_masks, gt_masks, avg_factor=num_instances)
+        losses['loss_dice'] = self.losses['dice'](pred_masks, gt_masks, avg_factor=num_instances)
         return losses
 
     def class_loss(
-        self, cls_scores: torch.Tensor, labels: torch.Tensor, count: torch.Tensor
+        self, cls_scores: torch.Tensor, labels: torch.Tensor, num_instances: torch.Tensor
     ) -> torch.Tensor:
         """Returns the loss of the classes of all queries.
 
         Args:
             cls_scores: [B, Q, K] logits, or [B, Q, K + 1] where the last is no object.
             labels: [B, Q], K where a query has no instance.
-            count: instances, averaged over all processes.
+            num_instances: instances of the batch, averaged over all processes.
         """
-        return self.losses['ce'](cls_scores.flatten(0, 1), labels.flatten(), avg_factor=count)
+        return self.losses['ce'](
+            cls_scores.flatten(0, 1), labels.flatten(), avg_factor=num_instances
+        )
 
 
 def check_assigner(assigner: TubeHungarianAssigner, predicts: frozenset[str], head: str) -> None:

@@ -1,4 +1,4 @@
-"""Ground truth by frame, as the data loader gives it, gathered to the instances of a clip.
+"""Gathers ground truth from the data loader, which gives it by frame, into instances of clips.
 
 Letters: B clips, T frames, N instances of a clip, G_t annotations of a frame.
 """
@@ -25,10 +25,10 @@ def gather_gt_tubes(
     img_shape: Sequence[int],
     size: Sequence[int] | None,
 ) -> GtTubes:
-    """Gathers the annotations of a clip's frames to instances, in the order of their ids.
+    """Gathers the annotations of a clip's frames into instances, in the order of their ids.
 
-    PARITY(SeqFormer): where an instance is absent it is not left out, but has a box of 1e-6 and an
-    empty mask. Costs and losses that leave those frames out ask ``present``.
+    PARITY(SeqFormer): an instance also has an entry in frames where it is absent: a box of 1e-6 and
+    an empty mask. Costs and losses that leave those frames out read ``present``.
 
     Args:
         bboxes: T times [G_t, 4], x1 y1 x2 y2 in pixels of the network input.
@@ -36,8 +36,9 @@ def gather_gt_tubes(
         masks: T times G_t masks, padded like the clip.
         ids: T times [G_t], equal for an instance in all frames.
         img_shape: (H, W, ...) of the clip before padding.
-        size: (H, W) of the padded batch; None keeps the masks as large as they are.
+        size: (H, W) of the padded batch; None keeps the size of the masks.
     """
+    # Give each annotation its frame and its instance.
     device = bboxes[0].device
     num_instances, instance_on_host = number_instances(ids)
     frame_on_host = np.repeat(np.arange(len(ids)), [len(frame_ids) for frame_ids in ids])
@@ -47,6 +48,7 @@ def gather_gt_tubes(
     present = torch.zeros(len(ids), num_instances, dtype=torch.bool, device=device)
     present[frames, instances] = True
 
+    # Write labels and boxes to the entries of their instances.
     clip_labels = torch.zeros(num_instances, dtype=torch.long, device=device)
     clip_labels[instances] = torch.cat(list(labels))
 
@@ -57,16 +59,19 @@ def gather_gt_tubes(
     relative_boxes = torch.zeros_like(boxes)
     relative_boxes[frames, instances] = bbox_xyxy_to_cxcywh(torch.cat(list(bboxes))) / scale
 
+    # Join the masks on the host, so that they are copied to the device once.
     height, width = size or (masks[0].height, masks[0].width)
-    bits = np.zeros((num_instances, len(ids), height, width), bool)
+    clip_masks = np.zeros((num_instances, len(ids), height, width), bool)
     for t, frame_masks in enumerate(masks):
-        in_frame = instance_on_host[frame_on_host == t]
-        bits[in_frame, t, : frame_masks.height, : frame_masks.width] = frame_masks.masks
+        frame_instances = instance_on_host[frame_on_host == t]
+        clip_masks[frame_instances, t, : frame_masks.height, : frame_masks.width] = (
+            frame_masks.masks
+        )
     return GtTubes(
         labels=clip_labels,
         boxes=boxes,
         relative_boxes=relative_boxes.clamp(min=ABSENT),
-        masks=torch.from_numpy(bits).to(device, non_blocking=True),
+        masks=torch.from_numpy(clip_masks).to(device, non_blocking=True),
         present=present,
         present_on_host=present_on_host,
     )
@@ -79,16 +84,16 @@ def number_instances(ids: Sequence[torch.Tensor]) -> tuple[int, np.ndarray]:
         ids: T times [G_t], equal for an instance in all frames.
 
     Returns:
-        N, and of each annotation, frame after frame, its instance from 0 to N - 1 in the order of
-        the ids.
+        N, and the index of each annotation's instance, frame after frame: 0 to N - 1 in the order
+        of the ids.
 
     Example:
         >>> count, numbers = number_instances([torch.tensor([7, 3]), torch.tensor([7])])
         >>> count, numbers.tolist()
         (2, [1, 0, 1])
     """
-    known, numbers = np.unique(torch.cat(list(ids)).cpu().numpy(), return_inverse=True)
-    return len(known), numbers.reshape(-1)
+    instance_ids, numbers = np.unique(torch.cat(list(ids)).cpu().numpy(), return_inverse=True)
+    return len(instance_ids), numbers.reshape(-1)
 
 
 def gather_batch(
@@ -103,7 +108,7 @@ def gather_batch(
 
     Args:
         img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids: as of ``ClipDetector.forward_train``.
-        size: (H, W) of the padded batch; None keeps each clip's masks as large as they are.
+        size: (H, W) of the padded batch; None keeps the size of each clip's masks.
     """
     img_shapes = [metas[0]['img_shape'] for metas in img_metas]
     return [
@@ -130,8 +135,8 @@ def batch_padding(
 def mean_instance_count(gt_tubes: Sequence[GtTubes], device: torch.device) -> torch.Tensor:
     """Returns the number of instances in a batch, averaged over all processes, at least 1.
 
-    PARITY(SeqFormer, IFC): losses are divided by it, and an instance counts once, in one frame or
-    in many.
+    PARITY(SeqFormer, IFC): losses are divided by this number. An instance counts once, in however
+    many frames it is present.
     """
     count = torch.full((), float(sum(map(len, gt_tubes))), device=device)
     return reduce_mean(count).clamp(min=1)

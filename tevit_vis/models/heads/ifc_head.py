@@ -37,21 +37,21 @@ from tevit_vis.structures import ClipPrediction
 from .clip_query_head import ClipQueryHead, LayerPrediction
 
 TARGET_STRIDE = 4  # of the masks that are compared in training, in pixels of the network input
-FEATURE_STRIDE = 8  # of mask features and logits
-ENCODER_STRIDE = 32  # of the cells that the encoder sees
+FEATURE_STRIDE = 8  # of mask features and mask logits
+ENCODER_STRIDE = 32  # of the cells that the encoder takes
 
 
 class IFCOutputs(NamedTuple):
-    """What the network computes for a batch of clips."""
+    """The outputs of encoder, decoder and classifier for a batch of clips."""
 
-    features: torch.Tensor  # [B, T, C, H, W] of masks
+    features: torch.Tensor  # [B, T, C, H, W] mask features
     queries: list[torch.Tensor]  # [B, Q, C] after each layer
-    cls_scores: list[torch.Tensor]  # [B, Q, K + 1] logits of each layer, the last: no object
+    cls_scores: list[torch.Tensor]  # [B, Q, K + 1] logits of each layer; class K is no object
 
 
 @HEADS.register_module()
 class IFCHead(ClipQueryHead):
-    """Queries that stand for an instance in all frames of a clip.
+    """IFC's head: each query stands for one instance in all frames of a clip.
 
     Args:
         num_classes: K.
@@ -59,7 +59,7 @@ class IFCHead(ClipQueryHead):
         encoder: arguments of ``MemoryBusEncoder``, without ``embed_dims``.
         decoder: arguments of ``ClipQueryDecoder``, without ``embed_dims``.
         losses: configs by name: ``ce`` of classes, ``mask`` and ``dice`` of masks.
-        no_object_weight: of queries without an instance in ``ce``.
+        no_object_weight: weight of queries without an instance in ``ce``.
         train_cfg: ``assigner``.
         test_cfg: not used here.
     """
@@ -91,7 +91,7 @@ class IFCHead(ClipQueryHead):
         self.mask_weights = mlp(embed_dims, embed_dims, num_layers=3)
 
     def forward(self, levels: Sequence[torch.Tensor], padding: ClipPadding) -> IFCOutputs:
-        """Run encoder and decoder.
+        """Returns the outputs of encoder, decoder and classifier.
 
         Args:
             levels: [B, T, C, H_l, W_l] of strides 8, 16 and 32.
@@ -99,28 +99,34 @@ class IFCHead(ClipQueryHead):
         """
         finest, middle, coarsest = levels
         num_clips, num_frames = coarsest.shape[:2]
+        # Encode the cells of the coarsest level.
         position = self.position(fold_frames(padding.mask).int())  # [B*T, C, H_32, W_32]
         position = unfold_frames(position.flatten(2).transpose(1, 2), num_clips)
         cells = coarsest.flatten(3).transpose(2, 3)  # [B, T, S, C]
-        hidden = padding.mask.flatten(2) if padding.is_any else None
-        memory = self.encoder(cells, position, hidden)
+        cell_padding = padding.mask.flatten(2) if padding.is_any else None  # [B, T, S]
+        memory = self.encoder(cells, position, cell_padding)
+        # Decode the queries from the cells and memory tokens of all frames.
         token_position = self.encoder.token_position.expand_as(memory.tokens)
-        queries = self.decoder(
+        memory_padding = None
+        if cell_padding is not None:  # memory tokens are no padding
+            num_tokens = num_frames * memory.tokens.shape[2]
+            memory_padding = F.pad(cell_padding.flatten(1), (0, num_tokens))
+        layer_queries = self.decoder(
             torch.cat([memory.cells.flatten(1, 2), memory.tokens.flatten(1, 2)], 1),
             torch.cat([position.flatten(1, 2), token_position.flatten(1, 2)], 1),
-            None
-            if hidden is None
-            else F.pad(hidden.flatten(1), (0, num_frames * memory.tokens.shape[2])),
+            memory_padding,
         )
+        # Merge the encoded cells with the finer levels into mask features.
         encoded = memory.cells.transpose(2, 3).unflatten(3, coarsest.shape[3:])
         features = self.mask_features(*map(fold_frames, (encoded, middle, finest)))
-        queries = [layer.float() for layer in queries]
+        # Classify the queries of each layer.
+        layer_queries = [queries.float() for queries in layer_queries]
         with full_precision(features.device):
-            cls_scores = [self.class_branch(layer) for layer in queries]
-        return IFCOutputs(unfold_frames(features, num_clips), queries, cls_scores)
+            cls_scores = [self.class_branch(queries) for queries in layer_queries]
+        return IFCOutputs(unfold_frames(features, num_clips), layer_queries, cls_scores)
 
     def mask_logits(self, features: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """[B, N, T, H, W] for the mask features [B, T, C, H, W] of queries [B, N, C]."""
+        """Returns mask logits [B, N, T, H, W] of queries [B, N, C] on features [B, T, C, H, W]."""
         with full_precision(features.device):
             weights = self.mask_weights(queries.float())
             return torch.einsum('bnc,btchw->bnthw', weights, features.float())
@@ -152,13 +158,13 @@ class IFCHead(ClipQueryHead):
 
     def mask_targets(self, gt_tubes: GtTubes) -> torch.Tensor:
         """Returns the masks at stride 4: [N, T, h, w], 0 to 1."""
-        # PARITY(IFC): resized bilinearly, borders stay soft.
+        # PARITY(IFC): masks are resized bilinearly and are not binary at their borders.
         return resize_masks(gt_tubes.masks.float(), target_size(gt_tubes))
 
     def class_loss(
-        self, cls_scores: torch.Tensor, labels: torch.Tensor, count: torch.Tensor
+        self, cls_scores: torch.Tensor, labels: torch.Tensor, num_instances: torch.Tensor
     ) -> torch.Tensor:
-        """See ``ClipQueryHead.class_loss``. It is divided by the weights of all queries."""
+        """See ``ClipQueryHead.class_loss``; divided by the sum of the queries' weights instead."""
         weights = torch.where(labels < self.num_classes, 1.0, self.no_object_weight).flatten()
         return self.losses['ce'](
             cls_scores.flatten(0, 1), labels.flatten(), weight=weights, avg_factor=weights.sum()
@@ -180,21 +186,21 @@ class IFCHead(ClipQueryHead):
         """
         outputs = self(levels, padding)
         probabilities = outputs.cls_scores[-1][0].softmax(-1)
-        kept = (probabilities.argmax(-1) < self.num_classes).nonzero()[:, 0]
-        class_scores = probabilities[kept, :-1]
+        queries = (probabilities.argmax(-1) < self.num_classes).nonzero()[:, 0]
+        class_scores = probabilities[queries, :-1]
         features = geometry.crop_to_image(outputs.features, FEATURE_STRIDE)
-        logits = self.mask_logits(features, outputs.queries[-1][:, kept])[0]
+        logits = self.mask_logits(features, outputs.queries[-1][:, queries])[0]
         scores, labels = class_scores.max(1)
         cells = geometry.cells(logits, FEATURE_STRIDE)
         masks = ResizedMasks(logits, geometry.original, config.mask_threshold, cells)
         return ClipPrediction(
-            queries=kept,
+            queries=queries,
             labels=labels,
             scores=scores,
             class_scores=class_scores,
             boxes=mask_extents(logits > masks.threshold_logit, geometry.original, cells),
             masks=masks,
-            embeddings=outputs.queries[-1][0, kept],
+            embeddings=outputs.queries[-1][0, queries],
         )
 
 
@@ -205,7 +211,12 @@ def target_size(gt_tubes: GtTubes) -> tuple[int, int]:
 
 
 def resize_masks(masks: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Masks [N, T, h, w], of any number N, resized bilinearly to [N, T, *size]."""
-    if not len(masks):  # the sum keeps nothing in the graph that the other processes have there
+    """Returns masks [N, T, h, w] resized bilinearly to [N, T, *size]; N may be 0.
+
+    Example:
+        >>> resize_masks(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]), (1, 1)).tolist()
+        [[[[0.5]]]]
+    """
+    if not len(masks):  # the empty sum keeps the weights in the graph, as other processes expect
         return masks.new_zeros(*masks.shape[:2], *size) + masks.sum()
     return F.interpolate(masks, tuple(size), mode='bilinear', align_corners=False)

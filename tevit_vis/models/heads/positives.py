@@ -1,7 +1,7 @@
-"""Which queries of a RoI stage have an instance in which frame, and the ground truth there.
+"""The positive queries of a RoI stage in each frame, and the ground truth by frame.
 
-Letters: B clips, T frames, Q queries, N instances of a clip, E = sum of T * N over the clips (a
-place for every instance in every frame), P positive queries.
+Letters: B clips, T frames, Q queries, N instances of a clip, E = sum of T * N over the clips (one
+entry for every instance in every frame), P positive queries.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tevit_vis.layers.clip_ops import constant, on_device
 class Positives(NamedTuple):
     """The P positive queries of a stage among the B*T*Q queries of all frames, in order."""
 
-    rows: torch.Tensor  # [P] numbers of the queries
-    instances: torch.Tensor  # [P] places in ``GtByFrame``
-    rows_on_host: np.ndarray  # ``rows``
-    instances_on_host: np.ndarray  # ``instances``
-    per_clip: list[int]  # B
+    rows: torch.Tensor  # [P] indices of the queries, 0 to B*T*Q - 1
+    instances: torch.Tensor  # [P] indices of their instances in ``GtByFrame``, 0 to E - 1
+    rows_on_host: np.ndarray  # ``rows`` as an array
+    instances_on_host: np.ndarray  # ``instances`` as an array
+    per_clip: list[int]  # the number of positive queries in each of the B clips
 
 
 def gather_positives(
@@ -33,7 +33,7 @@ def gather_positives(
     num_queries: int,
     device: torch.device,
 ) -> list[Positives]:
-    """Returns the queries that the matches of each stage make positive.
+    """Returns the positive queries of each stage.
 
     A query that is matched with an instance is background in the frames that lack the instance.
 
@@ -47,19 +47,19 @@ def gather_positives(
     stages = []
     for start in range(0, len(pairs), num_clips):
         rows, instances, first_row, first_instance = [], [], 0, 0
-        for (queries, matched), gt in zip(pairs[start : start + num_clips], gt_tubes):
+        for (queries, matched_gt), gt in zip(pairs[start : start + num_clips], gt_tubes):
             num_frames = len(gt.present_on_host)
-            query_of = np.full(len(gt), -1)  # -1: there are more instances than queries
-            query_of[matched] = queries
-            frames, numbers = np.nonzero(gt.present_on_host & (query_of >= 0))
-            clip_rows = first_row + frames * num_queries + query_of[numbers]
+            query_of_gt = np.full(len(gt), -1)  # -1: unmatched, as there are too few queries
+            query_of_gt[matched_gt] = queries
+            frames, gt_indices = np.nonzero(gt.present_on_host & (query_of_gt >= 0))
+            clip_rows = first_row + frames * num_queries + query_of_gt[gt_indices]
             order = np.argsort(clip_rows)
             rows.append(clip_rows[order])
-            instances.append((first_instance + frames * len(gt) + numbers)[order])
+            instances.append((first_instance + frames * len(gt) + gt_indices)[order])
             first_row += num_frames * num_queries
             first_instance += num_frames * len(gt)
         stages.append((np.concatenate(rows), np.concatenate(instances), list(map(len, rows))))
-    tensors = on_device([side for stage in stages for side in stage[:2]], device)
+    tensors = on_device([indices for stage in stages for indices in stage[:2]], device)
     return [
         Positives(*pair, *stage) for pair, stage in zip(zip(tensors[::2], tensors[1::2]), stages)
     ]
@@ -77,10 +77,10 @@ class GtByFrame(NamedTuple):
     def of_clips(
         cls, gt_tubes: Sequence[GtTubes], img_shapes: Sequence[Sequence[int]]
     ) -> GtByFrame:
-        """Returns the instances of the clips.
+        """Returns the instances of all clips, frame by frame.
 
         Args:
-            gt_tubes: of each clip; masks as large as the data loader padded the clip.
+            gt_tubes: of each clip; masks have the size to which the data loader padded the clip.
             img_shapes: (H, W, ...) of each clip before padding.
         """
         sizes = [
@@ -97,19 +97,19 @@ class GtByFrame(NamedTuple):
     def masks_in_boxes(
         self, boxes: torch.Tensor, positives: Positives, size: tuple[int, int]
     ) -> torch.Tensor:
-        """Returns the masks of positive queries' instances, cut out by the predicted boxes.
+        """Returns the ground-truth masks of positive queries, cropped to their predicted boxes.
 
-        The same as mmdet's ``mask_target``, for all frames of a clip at once and on the device.
+        It computes mmdet's ``mask_target`` for all frames of a clip at once and on the device.
 
         Args:
-            boxes: [P, 4], x1 y1 x2 y2 in pixels of the network input.
+            boxes: [P, 4], the predicted boxes, x1 y1 x2 y2 in pixels of the network input.
             positives: of the stage, at least one.
             size: (h, w) cells of a mask.
 
         Returns:
             [P, h, w], 0 to 1.
         """
-        masks_of_clips, first = [], 0
+        masks_of_clips, first_instance = [], 0
         for masks, clip_boxes, instances in zip(
             self.masks,
             boxes.split(positives.per_clip),
@@ -117,15 +117,21 @@ class GtByFrame(NamedTuple):
         ):
             height, width = masks.shape[2:]
             corners = constant((width, height) * 2, boxes.dtype, boxes.device)
-            inside = clip_boxes.minimum(corners).clamp(min=0)
-            rois = torch.cat([(instances - first)[:, None].to(boxes.dtype), inside], 1)
-            if len(rois):  # a kernel cannot be launched for none
+            clipped_boxes = clip_boxes.minimum(corners).clamp(min=0)
+            mask_indices = (instances - first_instance)[:, None].to(boxes.dtype)
+            rois = torch.cat([mask_indices, clipped_boxes], 1)
+            if len(rois):  # the kernel cannot run on zero RoIs
                 masks_of_clips.append(roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0])
-            first += len(masks)
+            first_instance += len(masks)
         return torch.cat(masks_of_clips)
 
 
 def image_size(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
-    """Returns (width, height, width, height) of an image of shape (H, W, ...)."""
+    """Returns (width, height, width, height) of an image of shape (H, W, ...).
+
+    Example:
+        >>> image_size((4, 6, 3), torch.device('cpu')).tolist()
+        [6.0, 4.0, 6.0, 4.0]
+    """
     height, width = img_shape[:2]
     return constant((width, height, width, height), torch.float32, device)

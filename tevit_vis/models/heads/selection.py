@@ -1,4 +1,4 @@
-"""Which (query, class) pairs of a clip are output."""
+"""The choice of the (query, class) pairs that a clip outputs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ def best_pairs(
 
     Args:
         probabilities: [Q, K].
-        config: ``max_instances`` says how many, and there may be fewer; in windows a query is
-            output under its best class alone.
+        config: ``max_instances`` limits the number of pairs; with ``one_per_query`` a query is
+            output with its best class only.
+
+    Example:
+        >>> config = InferenceConfig.of(dict(max_per_img=2))
+        >>> _, queries, labels = best_pairs(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), config)
+        >>> queries.tolist(), labels.tolist()
+        ([0, 1], [1, 0])
     """
     num_classes = probabilities.shape[1]
     if config.one_per_query:
         best_scores, best_labels = probabilities.max(1)
-        scores, queries = best_scores.topk(_count(config, len(best_scores)))
+        scores, queries = best_scores.topk(_num_pairs(config, len(best_scores)))
         return scores, queries, best_labels[queries]
-    scores, pairs = probabilities.flatten().topk(_count(config, probabilities.numel()))
+    scores, pairs = probabilities.flatten().topk(_num_pairs(config, probabilities.numel()))
     return scores, pairs // num_classes, pairs % num_classes
 
 
-def _count(config: InferenceConfig, most: int) -> int:
-    return most if config.max_instances is None else min(config.max_instances, most)
+def _num_pairs(config: InferenceConfig, num_candidates: int) -> int:
+    """Returns the number of pairs that are output."""
+    if config.max_instances is None:
+        return num_candidates
+    return min(config.max_instances, num_candidates)

@@ -41,32 +41,34 @@ from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
 FEATURE_STRIDE = 8  # of mask features
-NUM_MAPS = 3  # levels that are features of masks, of strides 8, 16 and 32
+NUM_MAPS = 3  # the first levels, of strides 8, 16 and 32, which give the mask features
 
 
 class SeqFormerOutputs(NamedTuple):
-    """What the network computes for a batch of clips."""
+    """The outputs of encoder, decoder and classifier for a batch of clips."""
 
-    memory: ClipTokens  # encoded
+    memory: ClipTokens  # with encoded features
     layers: list[LayerQueries]
     cls_scores: list[torch.Tensor]  # [B, Q, K] logits of each layer
 
 
 @HEADS.register_module()
 class SeqFormerHead(ClipQueryHead):
-    """Queries that stand for an instance in all frames of a clip.
+    """SeqFormer's head: each query stands for one instance in all frames of a clip.
 
     Args:
         num_classes: K.
         embed_dims: C.
-        encoder: arguments of ``DeformEncoder``, without ``embed_dims``. Of its levels the first
-            three have strides 8, 16 and 32.
+        encoder: arguments of ``DeformEncoder``, without ``embed_dims``. Its first three levels must
+            have strides 8, 16 and 32.
         decoder: arguments of ``ClipDecoder``, without ``embed_dims``.
-        with_coordinates: masks also see where cells lie relative to the instance.
+        with_coordinates: whether the mask convolutions also get the position of each cell relative
+            to the instance.
         losses: configs by name: ``ce`` of classes, ``bbox`` and ``giou`` of boxes, ``mask`` and
             ``dice`` of masks.
         train_cfg: ``assigner``.
-        test_cfg: ``max_per_img`` (query, class) pairs that are output, or queries of a window.
+        test_cfg: ``max_per_img``, the most (query, class) pairs that are output for a clip,
+            or of queries for a window.
     """
 
     predicts = frozenset({'classes', 'boxes', 'masks'})
@@ -98,7 +100,7 @@ class SeqFormerHead(ClipQueryHead):
         self.controller = mlp(embed_dims, self.mask_convs.num_parameters, num_layers=3)
 
     def init_weights(self) -> None:
-        """Classes begin unlikely; the rest as each part draws."""
+        """Initialises each part; all classes start with a probability of 0.01."""
         super().init_weights()
         for branch in self.class_branches:
             nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
@@ -109,7 +111,7 @@ class SeqFormerHead(ClipQueryHead):
     def forward(
         self, levels: Sequence[torch.Tensor], padding: ClipPadding, frames_per_pass: int
     ) -> SeqFormerOutputs:
-        """Run encoder and decoder.
+        """Returns the outputs of encoder, decoder and classifier.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
@@ -128,7 +130,7 @@ class SeqFormerHead(ClipQueryHead):
         gt_tubes: Sequence[GtTubes],
         img_shapes: Sequence[Sequence[int]],
     ) -> TrainOutputs:
-        """Returns the losses of all layers, see ``layer_losses``, and what they compared.
+        """Returns the losses of all layers, see ``layer_losses``, and their inputs.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
@@ -159,11 +161,11 @@ class SeqFormerHead(ClipQueryHead):
 
     def mask_targets(self, gt_tubes: GtTubes) -> torch.Tensor:
         """Returns every fourth pixel of the masks: [N, T, h, w] float, 0 or 1."""
-        first = MASK_STRIDE // 2
-        return gt_tubes.masks[:, :, first::MASK_STRIDE, first::MASK_STRIDE].float()
+        start = MASK_STRIDE // 2
+        return gt_tubes.masks[:, :, start::MASK_STRIDE, start::MASK_STRIDE].float()
 
     def _mask_feature_maps(self, memory: ClipTokens) -> torch.Tensor:
-        """[B, T, F, H, W] in fp32 at stride 8."""
+        """Returns the mask features [B, T, F, H, W] in fp32 at stride 8."""
         maps = [fold_frames(level) for level in memory.maps(NUM_MAPS)]
         return unfold_frames(self.mask_features(maps).float(), len(memory.features))
 
@@ -179,7 +181,7 @@ class SeqFormerHead(ClipQueryHead):
         Args:
             features: [T, F, H, W] at stride 8.
             instances: [N, C] queries.
-            references: [T, N, 2] that their layer started from, as shares of the image.
+            references: [T, N, 2] box centres that their layer refined, relative to the image.
             img_shape: (H, W, ...) in pixels before padding.
         """
         height, width = img_shape[:2]
@@ -197,7 +199,7 @@ class SeqFormerHead(ClipQueryHead):
         frames_per_pass: int,
         config: InferenceConfig,
     ) -> ClipPrediction:
-        """The best (query, class) pairs of one clip, and masks for their queries alone.
+        """Returns the best (query, class) pairs of one clip, with the masks of their queries.
 
         Args:
             levels: [1, T, C, H_l, W_l] each.
@@ -206,24 +208,28 @@ class SeqFormerHead(ClipQueryHead):
             frames_per_pass: frames worked on at a time.
             config: which pairs are output, and the threshold of masks.
         """
+        # Run the network and choose the pairs.
         outputs = self(levels, padding, frames_per_pass)
-        last = outputs.layers[-1]
+        last_layer = outputs.layers[-1]
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
         scores, queries, labels = best_pairs(probabilities, config)
-        distinct, which = queries.unique(return_inverse=True)
+        # Compute the mask of each chosen query once, for a few frames at a time.
+        mask_queries, mask_of_pair = queries.unique(return_inverse=True)
         logits = [
             self._mask_logits(
-                geometry.crop_to_image(self._mask_feature_maps(some)[0], FEATURE_STRIDE),
-                last.instances[0, distinct],
-                references[:, distinct],
+                geometry.crop_to_image(self._mask_feature_maps(part)[0], FEATURE_STRIDE),
+                last_layer.instances[0, mask_queries],
+                references[:, mask_queries],
                 geometry.resized,
             )
-            for some, references in zip(
-                outputs.memory.split(frames_per_pass), last.references[0].split(frames_per_pass)
+            for part, references in zip(
+                outputs.memory.split(frames_per_pass),
+                last_layer.references[0].split(frames_per_pass),
             )
         ]
-        maps = torch.cat(logits, 1)[which]
-        boxes = bbox_cxcywh_to_xyxy(last.boxes[0][:, queries])  # [T, N, 4]
+        logits = torch.cat(logits, 1)[mask_of_pair]  # [N, T, h, w]
+        # Convert boxes and masks from the network input to the original frames.
+        boxes = bbox_cxcywh_to_xyxy(last_layer.boxes[0][:, queries])  # [T, N, 4]
         return ClipPrediction(
             queries=queries,
             labels=labels,
@@ -231,10 +237,10 @@ class SeqFormerHead(ClipQueryHead):
             class_scores=probabilities[queries],
             boxes=geometry.relative_boxes_to_frame(boxes).transpose(0, 1),
             masks=ResizedMasks(
-                logits=maps,
+                logits=logits,
                 size=geometry.original,
                 threshold=config.mask_threshold,
-                cells=geometry.cells(maps, MASK_STRIDE),
+                cells=geometry.cells(logits, MASK_STRIDE),
             ),
-            embeddings=last.instances[0, queries],
+            embeddings=last_layer.instances[0, queries],
         )

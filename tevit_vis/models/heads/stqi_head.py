@@ -20,20 +20,20 @@ from tevit_vis.layers.precision import FullPrecisionLinear
 
 @HEADS.register_module()
 class STQIHead(DIIHead):
-    """A DIIHead whose one attention module serves twice: among queries, then among frames.
+    """A DIIHead that uses its attention module twice: within each frame, then along time.
 
-    A caller runs ``attend_within_frames`` on all queries and then ``forward`` on any part of
-    them, since from there on queries do not meet.
+    A caller runs ``attend_within_frames`` on all queries and then ``forward`` on all or some of
+    them, since ``forward`` treats each query separately.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        # Under the same names; what they return stays in fp32 when the rest runs in less.
+        # The names stay, since checkpoints use them. The outputs are in fp32 also under autocast.
         self.fc_cls = FullPrecisionLinear.of(self.fc_cls)
         self.fc_reg = FullPrecisionLinear.of(self.fc_reg)
 
     def attend_within_frames(self, queries: torch.Tensor) -> torch.Tensor:
-        """Self-attention over the queries of each frame: [B, T, Q, C] -> [B, T, Q, C]."""
+        """Returns queries [B, T, Q, C] after self-attention within each frame."""
         num_clips = len(queries)
         sequence = fold_frames(queries).transpose(0, 1)  # [B,T,Q,C] -> [Q,B*T,C]
         attended = self.attention_norm(self.attention(sequence))
@@ -42,10 +42,10 @@ class STQIHead(DIIHead):
     def forward(
         self, roi_feats: torch.Tensor, queries: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Attention along time, dynamic convolution with the RoI features, class and box.
+        """Returns classes, boxes and features after attention along time and dynamic convolution.
 
-        To DIIHead each query's track through the frames looks like an image with T proposals,
-        so its own forward does all of this, with the same weights as ``attend_within_frames``.
+        DIIHead attends among the proposals of an image. Here it is given a query's T frames as the
+        proposals, so that it attends along time, with the weights of ``attend_within_frames``.
 
         Args:
             roi_feats: [B*Q*T, C, h, w], frames varying fastest.
@@ -64,7 +64,7 @@ class STQIHead(DIIHead):
     def forward_frames(
         self, roi_feats: torch.Tensor, queries: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """DIIHead on each frame by itself, as in QueryInst: its attention serves once.
+        """Applies DIIHead to each frame separately, as in QueryInst, without attention along time.
 
         Args:
             roi_feats: [B*Q*T, C, h, w], frames varying fastest.
@@ -80,7 +80,7 @@ class STQIHead(DIIHead):
         return tuple(unfold_frames(out, num_clips) for out in outputs)
 
     def class_probabilities(self, cls_score: torch.Tensor) -> torch.Tensor:
-        """Logits [..., K], or [..., K + 1] with a softmax loss, as probabilities [..., K]."""
+        """Returns probabilities [..., K] of logits [..., K], or of [..., K + 1] with softmax."""
         if self.loss_cls.use_sigmoid:
             return cls_score.sigmoid()
         return cls_score.softmax(-1)[..., :-1]
@@ -93,36 +93,38 @@ class STQIHead(DIIHead):
         gt_boxes: torch.Tensor,
         gt_labels: torch.Tensor,
         sizes: torch.Tensor,
-        count: torch.Tensor,
+        num_positives: torch.Tensor,
         positive_weight: float,
     ) -> dict[str, torch.Tensor]:
-        """DIIHead's losses for positives that are known by number, so that nothing is searched.
+        """Returns DIIHead's losses, given the indices of the positive queries.
 
         Args:
             cls_score: [N, K] logits of the queries of all frames.
             boxes: [N, 4], x1 y1 x2 y2 in pixels of the network input.
-            rows: [P] numbers of the positive queries.
-            gt_boxes, gt_labels: [P, 4] and [P], what they are matched to.
+            rows: [P] indices of the positive queries.
+            gt_boxes, gt_labels: [P, 4] and [P], the ground truth of the positive queries.
             sizes: [P, 4] width, height, width, height of their images.
-            count: positives, the mean over all processes.
-            positive_weight: of positives in the class loss; 1 where it is not above 0.
+            num_positives: number of positive queries, the mean over all processes.
+            positive_weight: weight of positives in the class loss; 0 or less means 1.
         """
         labels = rows.new_full((len(cls_score),), self.num_classes)
         labels[rows] = gt_labels
         weights = cls_score.new_ones(len(cls_score))
         if positive_weight > 0:
             weights[rows] = positive_weight
-        # Without a positive in any process each divides by its part of 1, not by nearly 0.
-        divisor = torch.where(count > 0, count, 1 / get_dist_info()[1])
+        # Without a positive in any process the divisor is 1 over all processes, not nearly 0.
+        divisor = torch.where(num_positives > 0, num_positives, 1 / get_dist_info()[1])
         losses = dict(
             loss_cls=self.loss_cls(cls_score, labels, weights, avg_factor=divisor),
             pos_acc=accuracy(cls_score[rows], gt_labels),
         )
         if not len(rows):
             return dict(losses, loss_bbox=boxes.sum() * 0, loss_iou=boxes.sum() * 0)
-        matched = boxes[rows]
-        return dict(  # without weights, for which mmdet's GIoULoss would ask the device
+        pred_boxes = boxes[rows]
+        return dict(  # weights are left out, since mmdet's GIoULoss would wait for the device
             losses,
-            loss_bbox=self.loss_bbox(matched / sizes, gt_boxes / sizes, avg_factor=count),
-            loss_iou=self.loss_iou(matched, gt_boxes, avg_factor=count),
+            loss_bbox=self.loss_bbox(
+                pred_boxes / sizes, gt_boxes / sizes, avg_factor=num_positives
+            ),
+            loss_iou=self.loss_iou(pred_boxes, gt_boxes, avg_factor=num_positives),
         )

@@ -1,4 +1,4 @@
-"""TeViT's six stages of boxes, and masks for the instances that are output.
+"""TeViT's head: six stages that refine boxes, and masks for the instances that are output.
 
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.3; built on QueryInst (Fang et al., ICCV 2021).
@@ -36,7 +36,7 @@ from .selection import best_pairs
 
 
 class StageOutput(NamedTuple):
-    """What one stage says of all queries in all frames."""
+    """The predictions of one stage for all queries in all frames."""
 
     cls_score: torch.Tensor  # [B, T, Q, K] logits
     boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
@@ -46,13 +46,13 @@ class StageOutput(NamedTuple):
 
 @HEADS.register_module()
 class TeViTRoIHead(SparseRoIHead):
-    """SparseRoIHead over clips: `STQIHead` stages, one choice of classes for the whole clip.
+    """SparseRoIHead over clips, with ``STQIHead`` stages and one class score for the whole clip.
 
     Args:
-        with_time: False leaves out the attention along time: QueryInst on each frame, with one
-            assignment per clip.
-        num_classes: K of all stages, so that a config need not change each of them; None leaves
-            what ``bbox_head`` and ``mask_head`` say.
+        with_time: whether queries attend along time; without it the head is QueryInst on each
+            frame, with one assignment per clip.
+        num_classes: K of all stages, so that a config need not change each of them; None keeps
+            the numbers in ``bbox_head`` and ``mask_head``.
         kwargs: of ``SparseRoIHead``.
     """
 
@@ -73,13 +73,13 @@ class TeViTRoIHead(SparseRoIHead):
         img_shapes: Sequence[tuple[int, ...]],
         rois_per_pass: int,
     ) -> Iterator[StageOutput]:
-        """Run the stages one after the other.
+        """Yields the output of each stage; a stage starts from the boxes of the stage before.
 
         Args:
             levels: [B, T, C, H_l, W_l] each.
             boxes: [B, T, Q, 4], x1 y1 x2 y2 in pixels of the network input.
             queries: [B, T, Q, C].
-            img_shapes: (H, W, ...) of each clip before padding; clipped boxes end there.
+            img_shapes: (H, W, ...) of each clip before padding, to which boxes are clipped.
             rois_per_pass: RoIs worked on at a time, which bounds temporaries.
         """
         frame_levels = [fold_frames(level) for level in levels]
@@ -97,28 +97,31 @@ class TeViTRoIHead(SparseRoIHead):
         img_shapes: Sequence[tuple[int, ...]],
         rois_per_pass: int,
     ) -> StageOutput:
+        """Returns the output of one stage, computed for some queries at a time."""
+        # Attend within frames, which needs all queries at once.
         head = self.bbox_head[stage]
         num_clips, num_frames, num_queries = boxes.shape[:3]
         if self.with_time:
             queries = head.attend_within_frames(queries)
-            run, queries_per_pass = head, max(1, rois_per_pass // (num_clips * num_frames))
+            run_head, queries_per_pass = head, max(1, rois_per_pass // (num_clips * num_frames))
         else:
-            run, queries_per_pass = head.forward_frames, num_queries
+            run_head, queries_per_pass = head.forward_frames, num_queries
+        # Run the rest of the head on some queries at a time.
         parts = []
-        for some_boxes, some_queries in zip(
+        for part_boxes, part_queries in zip(
             boxes.split(queries_per_pass, dim=2), queries.split(queries_per_pass, dim=2)
         ):
-            rois = boxes_to_rois(some_boxes)
+            rois = boxes_to_rois(part_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
-            cls_score, deltas, object_feats, attn_feats = run(roi_feats, some_queries)
-            cls_score, deltas = cls_score.float(), deltas.float()  # whatever autocast made of them
-            refined = [
-                head.bbox_coder.decode(clip.flatten(0, 1), change.flatten(0, 1), max_shape=shape)
-                for clip, change, shape in zip(some_boxes, deltas, img_shapes)
+            cls_score, deltas, object_feats, attn_feats = run_head(roi_feats, part_queries)
+            cls_score, deltas = cls_score.float(), deltas.float()  # fp32 also under autocast
+            refined_boxes = [
+                head.bbox_coder.decode(clip.flatten(0, 1), delta.flatten(0, 1), max_shape=shape)
+                for clip, delta, shape in zip(part_boxes, deltas, img_shapes)
             ]
-            refined = torch.stack(refined).view_as(some_boxes)
-            parts.append((cls_score, refined, object_feats, attn_feats))
-        return StageOutput(*(torch.cat(part, dim=2) for part in zip(*parts)))
+            refined_boxes = torch.stack(refined_boxes).view_as(part_boxes)
+            parts.append((cls_score, refined_boxes, object_feats, attn_feats))
+        return StageOutput(*(torch.cat(field, dim=2) for field in zip(*parts)))
 
     def forward_train(
         self,
@@ -139,20 +142,24 @@ class TeViTRoIHead(SparseRoIHead):
             img_metas: B lists of T dicts with ``img_shape``.
             gt_tubes: of the B clips.
         """
-        # PARITY(TeViT): the size of a clip's first frame stands for all of them.
+        # PARITY(TeViT): the size of a clip's first frame is used for all of its frames.
         img_shapes = [metas[0]['img_shape'] for metas in img_metas]
+        # Run all stages and match their queries.
         outputs = list(self.stages(levels, boxes, queries, img_shapes, rois_per_pass=boxes.numel()))
         with full_precision(boxes.device):
             gt = GtByFrame.of_clips(gt_tubes, img_shapes)
             positives = self.match_stages(outputs, img_shapes, gt_tubes)
             counts = [float(len(stage.rows_on_host)) for stage in positives]
-            counts = reduce_mean(torch.tensor(counts).to(boxes.device, non_blocking=True))
+            num_positives = reduce_mean(torch.tensor(counts).to(boxes.device, non_blocking=True))
+        # Compute the losses of each stage.
         losses = {}
         for stage, output in enumerate(outputs):
             with full_precision(boxes.device):
-                stage_losses = self._box_losses(stage, output, positives[stage], counts[stage], gt)
+                stage_losses = self._box_losses(
+                    stage, output, positives[stage], num_positives[stage], gt
+                )
             stage_losses['loss_mask'] = self._mask_loss(
-                stage, levels, output, positives[stage], counts[stage], gt
+                stage, levels, output, positives[stage], num_positives[stage], gt
             )
             for name, value in stage_losses.items():
                 losses[f'stage{stage}_{name}'] = value * self.stage_loss_weights[stage]
@@ -180,7 +187,7 @@ class TeViTRoIHead(SparseRoIHead):
         stage: int,
         output: StageOutput,
         positives: Positives,
-        count: torch.Tensor,
+        num_positives: torch.Tensor,
         gt: GtByFrame,
     ) -> dict[str, torch.Tensor]:
         """Returns the losses of classes and boxes of a stage."""
@@ -191,7 +198,7 @@ class TeViTRoIHead(SparseRoIHead):
             gt_boxes=gt.boxes[positives.instances],
             gt_labels=gt.labels[positives.instances],
             sizes=gt.image_sizes[positives.instances],
-            count=count,
+            num_positives=num_positives,
             positive_weight=float(self.train_cfg[stage].pos_weight),
         )
 
@@ -201,14 +208,16 @@ class TeViTRoIHead(SparseRoIHead):
         levels: Sequence[torch.Tensor],
         output: StageOutput,
         positives: Positives,
-        count: torch.Tensor,
+        num_positives: torch.Tensor,
         gt: GtByFrame,
     ) -> torch.Tensor:
         """Returns the mask loss of the positive queries of a stage."""
         head, rows = self.mask_head[stage], positives.rows
         if not len(rows) and not has_synchronised_norm(head):
-            # Every weight has part in this 0, as other processes expect; batch norm cannot run.
-            return sum(part.sum() * 0 for part in (output.attn_feats, *head.parameters()))
+            # This 0 depends on every weight, as other processes expect. The head itself cannot run,
+            # since batch norm needs a sample.
+            return sum(tensor.sum() * 0 for tensor in (output.attn_feats, *head.parameters()))
+        # Predict the masks of the positive queries.
         boxes = finite_boxes(output.boxes.detach()).flatten(0, 2)[rows]
         frames = (rows // output.boxes.shape[2]).to(boxes.dtype)
         masks = self._mask_forward(
@@ -217,6 +226,7 @@ class TeViTRoIHead(SparseRoIHead):
             torch.cat([frames[:, None], boxes], 1),
             output.attn_feats.flatten(0, 2)[rows],
         )['mask_pred']
+        # Compare the masks of their classes with the ground truth in their boxes.
         with full_precision(boxes.device):
             labels = gt.labels[positives.instances]
             pred_masks = masks[torch.arange(len(rows), device=rows.device), labels]
@@ -226,7 +236,9 @@ class TeViTRoIHead(SparseRoIHead):
             gt_masks = gt.masks_in_boxes(boxes, positives, _pair(cfg.mask_size))
             if not cfg.get('soft_mask_target', False):
                 gt_masks = (gt_masks >= 0.5).to(boxes.dtype)
-            return head.loss_mask(pred_masks.sigmoid(), gt_masks, avg_factor=count.clamp(min=1.0))
+            return head.loss_mask(
+                pred_masks.sigmoid(), gt_masks, avg_factor=num_positives.clamp(min=1.0)
+            )
 
     def _mask_forward(
         self,
@@ -235,7 +247,7 @@ class TeViTRoIHead(SparseRoIHead):
         rois: torch.Tensor,
         attn_feats: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """SparseRoIHead's step with our RoI features."""
+        """Overrides SparseRoIHead's method, with the RoI features of ``extract_roi_feats``."""
         roi_feats = extract_roi_feats(self.mask_roi_extractor[stage], x, rois)
         return dict(mask_pred=self.mask_head[stage](roi_feats, attn_feats).float())
 
@@ -247,7 +259,7 @@ class TeViTRoIHead(SparseRoIHead):
         rois_per_pass: int,
         config: InferenceConfig,
     ) -> ClipPrediction:
-        """The best (query, class) pairs of one clip, and masks for them alone.
+        """Returns the best (query, class) pairs of one clip, with their masks.
 
         Args:
             levels: [1, T, C, H_l, W_l] each.
@@ -257,8 +269,8 @@ class TeViTRoIHead(SparseRoIHead):
             config: which pairs are output, and the threshold of masks.
         """
         probabilities = self.bbox_head[-1].class_probabilities(output.cls_score[0])
-        scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
-        best_scores, queries, labels = best_pairs(scores, config)
+        class_scores = probabilities.mean(0)  # [T,Q,K] -> [Q,K]
+        scores, queries, labels = best_pairs(class_scores, config)
         boxes = output.boxes[:, :, queries]
         logits = self._mask_logits(
             levels, boxes, output.attn_feats[:, :, queries], labels, rois_per_pass
@@ -273,8 +285,8 @@ class TeViTRoIHead(SparseRoIHead):
         return ClipPrediction(
             queries=queries,
             labels=labels,
-            scores=best_scores,
-            class_scores=scores[queries],
+            scores=scores,
+            class_scores=class_scores[queries],
             boxes=boxes,
             masks=masks,
             embeddings=output.object_feats[0, :, queries].transpose(0, 1),  # [N, T, C]
@@ -288,22 +300,27 @@ class TeViTRoIHead(SparseRoIHead):
         labels: torch.Tensor,
         rois_per_pass: int,
     ) -> torch.Tensor:
-        """Mask logits [T, N, h, w] of the chosen class, from boxes [1, T, N, 4]."""
+        """Returns mask logits [T, N, h, w] of classes ``labels`` in boxes [1, T, N, 4]."""
         frame_levels = [fold_frames(level) for level in levels]
         rois = boxes_to_rois(boxes)
         feats = attn_feats.transpose(1, 2).flatten(0, 2)  # [1,T,N,C] -> [N*T,C]
         labels = labels.repeat_interleave(boxes.shape[1])  # [N] -> [N*T]
-        last = self.num_stages - 1
+        last_stage = self.num_stages - 1
         logits = []
         for some_rois, some_feats, some_labels in zip(
             rois.split(rois_per_pass), feats.split(rois_per_pass), labels.split(rois_per_pass)
         ):
-            results = self._mask_forward(last, frame_levels, some_rois, some_feats)
+            results = self._mask_forward(last_stage, frame_levels, some_rois, some_feats)
             all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
 
 
 def has_synchronised_norm(module: nn.Module) -> bool:
-    """Whether other processes wait in a batch norm of the module, also for one without samples."""
+    """Whether the module has a batch norm in which the processes wait for each other.
+
+    Example:
+        >>> has_synchronised_norm(nn.SyncBatchNorm(8)), has_synchronised_norm(nn.BatchNorm2d(8))
+        (True, False)
+    """
     return any(isinstance(part, nn.SyncBatchNorm) for part in module.modules())

@@ -1,4 +1,4 @@
-"""Adversarial loss of foreground and background.
+"""Adversarial loss of foreground masks.
 
 Thawakar et al., "Video Instance Segmentation via Multi-scale Spatio-temporal Split Attention
 Transformer", ECCV 2022, section 3.3.
@@ -24,16 +24,16 @@ from tevit_vis.layers.discriminator import PatchDiscriminator
 
 @LOSSES.register_module()
 class AdversarialLoss(BaseModule):
-    """A discriminator's loss, and what a detector loses for masks that it sees through.
+    """The losses of a mask discriminator and of the detector that has to deceive it.
 
-    Both come from one forward, for one backward: the discriminator's has detached inputs, the
-    detector's sees the discriminator's weights detached, so each reaches its own weights alone.
-    Clips without an instance, and padding, have no part.
+    One forward computes both, and one backward serves both. The discriminator's loss sees detached
+    masks and features. The detector's loss sees detached weights of the discriminator. So each loss
+    trains its own network only. Clips without an instance and padding are left out.
 
     Args:
         feature_channels: of the detector's encoded features.
         block_channels: of ``PatchDiscriminator``.
-        loss_weight: of the detector's part.
+        loss_weight: weight of the detector's loss.
     """
 
     def __init__(
@@ -44,38 +44,46 @@ class AdversarialLoss(BaseModule):
         self.loss_weight = loss_weight
 
     def forward(self, img: torch.Tensor, outputs: TrainOutputs) -> dict[str, torch.Tensor]:
-        """``loss_adversarial`` of the detector and ``loss_discriminator``, means over patches.
+        """Returns the detector's ``loss_adversarial`` and ``loss_discriminator``, patch means.
 
         Args:
             img: [B, T, 3, H, W], normalised.
             outputs: of the detector, with the masks of its last decoder layer.
         """
+        # Resize frames and foreground masks to the finest features.
         maps = [fold_frames(level) for level in outputs.feature_maps]
         size, patches = maps[0].shape[2:], maps[-1].shape[2:]
         frames = F.adaptive_avg_pool2d(fold_frames(img), size)
-        true = foreground([clip.masks.to(img) for clip in outputs.gt_tubes], img, size)
-        soft = foreground([logits.to(img).sigmoid() for logits in outputs.pred_masks], img, size)
+        gt = foreground([clip.masks.to(img) for clip in outputs.gt_tubes], img, size)
+        pred = foreground([logits.to(img).sigmoid() for logits in outputs.pred_masks], img, size)
 
-        on_image = F.adaptive_avg_pool2d((~fold_frames(outputs.padding)[:, None]).to(img), patches)
-        occupied = torch.tensor([len(clip) > 0 for clip in outputs.gt_tubes], device=img.device)
-        in_clip = occupied.repeat_interleave(img.shape[1])[:, None, None, None]
-        counted = ((on_image > 0) & in_clip).to(img)
-        total = reduce_mean(counted.sum()).clamp(min=1)
+        # Weight 1 for patches that hold a part of the image, in clips with an instance, else 0.
+        image_part = F.adaptive_avg_pool2d(
+            (~fold_frames(outputs.padding)[:, None]).to(img), patches
+        )
+        has_instances = torch.tensor(
+            [len(clip) > 0 for clip in outputs.gt_tubes], device=img.device
+        )
+        has_instances = has_instances.repeat_interleave(img.shape[1])[:, None, None, None]
+        weights = ((image_part > 0) & has_instances).to(img)
+        num_patches = reduce_mean(weights.sum()).clamp(min=1)
 
-        def mean(losses: torch.Tensor) -> torch.Tensor:
-            return (losses * counted).sum() / total
+        def mean_over_patches(losses: torch.Tensor) -> torch.Tensor:
+            return (losses * weights).sum() / num_patches
 
-        detached = [level.detach() for level in maps]
-        on_true = self.discriminator(frames, true, detached).to(img)
-        on_soft = self.discriminator(frames, soft.detach(), detached).to(img)
-        fooled = self._judged(frames, soft, maps).to(img)
+        # Judge both masks for the discriminator, and the predicted one for the detector.
+        detached_maps = [level.detach() for level in maps]
+        gt_logits = self.discriminator(frames, gt, detached_maps).to(img)
+        pred_logits = self.discriminator(frames, pred.detach(), detached_maps).to(img)
+        detector_logits = self._judge_with_detached_weights(frames, pred, maps).to(img)
         return dict(
-            loss_adversarial=self.loss_weight * mean(F.softplus(-fooled)),
-            loss_discriminator=mean(F.softplus(-on_true) + F.softplus(on_soft)) / 2,
+            loss_adversarial=self.loss_weight * mean_over_patches(F.softplus(-detector_logits)),
+            loss_discriminator=mean_over_patches(F.softplus(-gt_logits) + F.softplus(pred_logits))
+            / 2,
         )
 
-    def _judged(self, *inputs) -> torch.Tensor:
-        """The discriminator's logits, whose gradient does not reach its weights."""
+    def _judge_with_detached_weights(self, *inputs) -> torch.Tensor:
+        """Returns the discriminator's logits, whose gradient does not reach its weights."""
         weights = {name: value.detach() for name, value in self.discriminator.named_parameters()}
         return functional_call(self.discriminator, weights, inputs)
 
@@ -83,7 +91,7 @@ class AdversarialLoss(BaseModule):
 def foreground(
     masks: Sequence[torch.Tensor], img: torch.Tensor, size: Sequence[int]
 ) -> torch.Tensor:
-    """The union of each clip's masks, as shares of larger cells: [B*T, 1, *size].
+    """Returns the union of each clip's masks, averaged over larger cells: [B*T, 1, *size].
 
     Args:
         masks: B times [N, T, h, w] in 0..1, N of any number.
@@ -92,7 +100,7 @@ def foreground(
     """
     unions = []
     for clip in masks:
-        nothing = clip.new_zeros(1, *clip.shape[1:])
-        union = torch.cat([nothing, clip]).amax(0)  # [T, h, w]
+        background = clip.new_zeros(1, *clip.shape[1:])  # the union of no instance
+        union = torch.cat([background, clip]).amax(0)  # [T, h, w]
         unions.append(F.adaptive_avg_pool2d(union[:, None], size))
     return torch.cat(unions)

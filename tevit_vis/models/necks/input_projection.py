@@ -1,4 +1,4 @@
-"""Backbone maps in the width of a transformer.
+"""A neck that projects backbone maps to the channels of a transformer.
 
 Zhu et al., "Deformable DETR", ICLR 2021, appendix A.1.
 """
@@ -15,15 +15,15 @@ from torch import nn
 
 @NECKS.register_module()
 class InputProjection(BaseModule):
-    """A convolution and a group norm per level; coarser levels are made of the last map.
+    """A convolution and a group norm per level; coarser levels are made from the last map.
 
-    mmdet's `ChannelMapper` leaves out the bias of a convolution before a norm, which checkpoints
-    of Deformable DETR's kin have.
+    mmdet's ``ChannelMapper`` has no bias in a convolution before a norm, but the checkpoints of
+    Deformable DETR and its successors have one.
 
     Args:
         in_channels: of each map.
         out_channels: of all levels.
-        num_outs: levels, at least as many as maps; each one more is half as large.
+        num_outs: number of levels, at least that of maps; each further level has half the size.
         num_groups: of the norms; None for none.
     """
 
@@ -51,13 +51,13 @@ class InputProjection(BaseModule):
             inputs = out_channels
 
     def init_weights(self) -> None:
-        """Xavier's uniform weights, biases zero."""
+        """Draws Xavier's uniform weights; biases are zero."""
         for conv, *_ in self.levels:
             nn.init.xavier_uniform_(conv.weight)
             nn.init.zeros_(conv.bias)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """[N, C, H_l, W_l] per level."""
+        """Returns one map [N, C, H_l, W_l] per level."""
         outputs = [level(inputs) for level, inputs in zip(self.levels, maps)]
         coarsest = maps[-1]
         for level in self.levels[len(maps) :]:
