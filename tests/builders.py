@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from manifest import override
 
 import tevit_vis  # noqa: F401  (it must come before mmcv)
 
@@ -72,6 +73,14 @@ TINY_IFC = {
     **TINY_SEQFORMER,
     'model.test_cfg.windows.length': 3,
 }
+
+
+def tiny_tevit_config() -> Config:
+    """Returns the config of tevit_msgshift with few channels, two stages and seven queries."""
+    config = load_config('tevit/tevit_msgshift')
+    for key, value in TINY_TEVIT.items():
+        override(config._cfg_dict, key.split('.'), value)
+    return config
 
 
 def collect_without_resize() -> list[dict]:

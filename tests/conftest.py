@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,14 @@ import torch
 from builders import (
     TINY_IFC,
     TINY_SEQFORMER,
-    TINY_TEVIT,
     annotation,
+    build_for_training,
     from_seqformer,
     moving_square,
     noise_frames,
+    tiny_tevit_config,
     write_frames,
 )
-from manifest import override
 from torch import nn
 
 from tevit_vis.apis import init_model
@@ -31,10 +33,7 @@ TOOLS = Path(__file__).parents[1] / 'tools'
 @pytest.fixture
 def tiny_config():
     """The config of tevit_msgshift with few channels, two stages and seven queries."""
-    config = load_config('tevit/tevit_msgshift')
-    for key, value in TINY_TEVIT.items():
-        override(config._cfg_dict, key.split('.'), value)
-    return config
+    return tiny_tevit_config()
 
 
 @pytest.fixture
@@ -49,20 +48,23 @@ def tiny_model(tiny_config):
     return model
 
 
-@pytest.fixture
-def tiny_files(tiny_config, tmp_path):
-    """A tiny config and a checkpoint that fits it, as files: (config path, checkpoint path)."""
-    from mmdet.models import build_detector
+@pytest.fixture(scope='session')
+def tiny_files_once(tmp_path_factory):
+    """The files of ``tiny_files``, which are made once for all tests."""
+    folder = tmp_path_factory.mktemp('tiny')
+    config = tiny_tevit_config()
+    config.dump(str(folder / 'tiny.py'))
+    model = build_for_training(config)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'tiny.pth')
+    return folder
 
-    torch.manual_seed(3)
-    config = tmp_path / 'tiny.py'
-    tiny_config.dump(str(config))
-    tiny_config.model.backbone.pop('init_cfg')
-    model = build_detector(dict(tiny_config.model, train_cfg=None))
-    model.init_weights()
-    checkpoint = tmp_path / 'tiny.pth'
-    torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
-    return config, checkpoint
+
+@pytest.fixture
+def tiny_files(tiny_files_once, tmp_path):
+    """A tiny config and a checkpoint that fits it, as files: (config path, checkpoint path)."""
+    return tuple(
+        Path(shutil.copy(tiny_files_once / name, tmp_path)) for name in ('tiny.py', 'tiny.pth')
+    )
 
 
 @pytest.fixture
@@ -204,5 +206,32 @@ def call_fails(call):
         with pytest.raises(SystemExit) as caught:
             call(tool, *arguments)
         return str(caught.value)
+
+    return run
+
+
+@dataclass
+class Finished:
+    """How a tool ended: its exit code and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Runs a Python file as a command, but in this process, which saves its imports."""
+
+    def run(path, *arguments):
+        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
+        capsys.readouterr()
+        code, message = 0, ''
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        except SystemExit as end:
+            code, message = (end.code or 0, '') if not isinstance(end.code, str) else (1, end.code)
+        printed = capsys.readouterr()
+        return Finished(code, printed.out, f'{printed.err}{message}\n' if message else printed.err)
 
     return run

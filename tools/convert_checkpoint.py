@@ -12,7 +12,7 @@ Examples:
 import argparse
 from pathlib import Path
 
-from tevit_vis.apis.build import bare_model
+from tevit_vis.apis.build import build_without_pretraining
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
@@ -58,7 +58,7 @@ def main() -> None:
         )
     if args.config:
         ours = weights if args.reverse else converted.weights
-        model = bare_model(load_config(args.config))
+        model = build_without_pretraining(load_config(args.config))
         load_weights(model, dict(state_dict=ours), f'{args.checkpoint} for {args.config}')
     result = {target: converted.weights, 'meta': {'converted_from': Path(args.checkpoint).name}}
     write_checkpoint(result, args.out)

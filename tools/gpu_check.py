@@ -20,13 +20,13 @@ import sys
 
 import torch
 
-from tevit_vis.apis.drawn import FULL, SMALL
 from tevit_vis.apis.gpu_check import (
     check_two_processes,
     compare_system,
     comparison_rows,
     describe_device,
 )
+from tevit_vis.apis.random_models import FULL_CONFIGS, SMALL_CONFIGS
 from tevit_vis.apis.speed import MODES, measure_speed, measure_training
 from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import run_tool, tool_parser
@@ -50,8 +50,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--systems',
         nargs='+',
-        choices=list(SMALL),
-        default=list(SMALL),
+        choices=list(SMALL_CONFIGS),
+        default=list(SMALL_CONFIGS),
         help='systems to check (default: all)',
     )
     parser.add_argument(
@@ -70,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
+def print_table(title: str, rows: list[dict], columns: dict[str, str]) -> None:
     """Prints a table.
 
     Args:
@@ -130,7 +130,7 @@ def main() -> None:
         row.system: max(r.difference / r.bound for r in comparisons if r.system == row.system)
         for row in comparisons
     }
-    show(
+    print_table(
         'Beyond the bound, against the CPU:' if failed_rows else 'Equal to the CPU.',
         failed_rows,
         columns,
@@ -145,7 +145,7 @@ def main() -> None:
     else:
         print(f'\nTwo processes against one, gradients: {report["two_processes"]}')
 
-    configs = SMALL if args.quick else FULL
+    configs = SMALL_CONFIGS if args.quick else FULL_CONFIGS
     modes = args.modes or (['fp32', 'bf16'] if args.quick and device.type == 'cpu' else list(MODES))
     lengths = args.frames or ([5] if args.quick else [5, 10, 36])
     repeats = 1 if args.quick else 3
@@ -157,7 +157,9 @@ def main() -> None:
     ]
     parts = {f'{part}_part': '.0%' for part in ('decoding', 'rle', 'drawing')}
     columns = dict(system='', mode='', frames='', fps='.1f', model_fps='.1f', **parts)
-    show('Videos of 640x360, frames per second:', report['speed'], dict(columns, peak_mb='.0f'))
+    print_table(
+        'Videos of 640x360, frames per second:', report['speed'], dict(columns, peak_mb='.0f')
+    )
 
     write_json(report, args.out)
     report['training'] = [
@@ -168,7 +170,7 @@ def main() -> None:
         if not (amp == 'fp16' and device.type == 'cpu')
     ]
     columns = dict(system='', mode='', frames='', seconds='.3f', peak_mb='.0f')
-    show('Training steps of one clip, seconds:', report['training'], columns)
+    print_table('Training steps of one clip, seconds:', report['training'], columns)
     write_json(report, args.out)
     print(f'\n{args.out}')
     differences = report['two_processes'] or {}

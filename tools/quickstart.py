@@ -48,8 +48,8 @@ CONFIGS = {
     'ifc': 'synthetic/ifc_tiny_brief',
     'ms_sts': 'synthetic/ms_sts_tiny_brief',
 }
-FRESH_VIDEOS, FRESH_SEED = 60, 2000
-HELD_OUT_VIDEOS, HELD_OUT_SEED = 30, 3000
+NUM_TRAIN_VIDEOS, TRAIN_SEED = 60, 2000
+NUM_VAL_VIDEOS, VAL_SEED = 30, 3000
 MIN_DRAWN_SCORE = 0.3
 MIN_NUM_DRAWN = 3  # instances that are drawn even if their scores are lower
 NUM_AVERAGED = 8  # losses in each point of the smoothed curve
@@ -143,10 +143,10 @@ def main() -> None:
     device = str(choose_device(args.device))
     suffix = '' if args.system == 'tevit' else f'_{args.system}'
     out = Path(args.out or f'outputs/quickstart{suffix}')
-    print(f'1/5 making videos: {FRESH_VIDEOS} to train on, {HELD_OUT_VIDEOS} to test on')
+    print(f'1/5 making videos: {NUM_TRAIN_VIDEOS} to train on, {NUM_VAL_VIDEOS} to test on')
     world = SyntheticWorld()
-    training = make_synthetic(out / 'data' / 'train', FRESH_VIDEOS, FRESH_SEED, world)
-    held_out = make_synthetic(out / 'data' / 'val', HELD_OUT_VIDEOS, HELD_OUT_SEED, world)
+    training = make_synthetic(out / 'data' / 'train', NUM_TRAIN_VIDEOS, TRAIN_SEED, world)
+    held_out = make_synthetic(out / 'data' / 'val', NUM_VAL_VIDEOS, VAL_SEED, world)
 
     config = load_config(CONFIGS[args.system])
     for part, (annotations, images) in (('train', training), ('test', held_out)):

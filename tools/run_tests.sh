@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run linter, type checker and tests: bash tools/run_tests.sh [--fast] [pytest options]
-# What they need is installed first. --fast leaves out tests marked slow (full-size models).
+# What they need is installed first. --fast leaves out tests marked slow: full-size models, several
+# processes, long fuzzing.
 # Tests run in two processes of one thread each; with -n 0 as a pytest option they run in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."

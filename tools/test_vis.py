@@ -86,7 +86,7 @@ def main() -> None:
             args.resume,
             workers,
             processes,
-            lambda instances: selection.of_video(instances, model.CLASSES),
+            lambda instances: selection.select_video(instances, model.CLASSES),
         )
     except (KeyboardInterrupt, RuntimeError) as error:
         reason = 'interrupted' if isinstance(error, KeyboardInterrupt) else device_fault(error)

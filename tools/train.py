@@ -62,7 +62,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def have_alone(work_dir: PathLock) -> None:
+def lock_work_dir(work_dir: PathLock) -> None:
     """Locks the work dir against other runs.
 
     Raises:
@@ -94,7 +94,7 @@ def main() -> None:
     log_file = os.path.join(work_dir, f'{timestamp}.log')
     check_writable(log_file)
     lock = PathLock(work_dir)
-    processes.from_first(lambda: have_alone(lock))
+    processes.run_on_first(lambda: lock_work_dir(lock))
     logger = get_root_logger(log_file=log_file, log_level=config.log_level)
     for handler in logger.handlers:  # the log gets warnings of the library, too
         logging.getLogger('tevit_vis').addHandler(handler)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
-from tevit_vis.apis.predict import Summary
+from tevit_vis.apis.predict import PredictionSummary
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.tracking import set_windows
 from tevit_vis.utils.cli import (
@@ -34,9 +34,9 @@ from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.values import check_fraction
-from tevit_vis.video import FrameSource, VideoStyle, expand_inputs, open_source, public_url
+from tevit_vis.video import FrameSource, VideoEncoding, expand_inputs, open_source, public_url
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate, codec_of
-from tevit_vis.video.source import ON_DAMAGE, Limited
+from tevit_vis.video.source import ON_DAMAGE, FirstFrames
 
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
 
@@ -155,7 +155,7 @@ def main() -> None:
             num_failed += 1
             print(f'error: {error}', file=sys.stderr)
             continue
-        if summary.interrupted and not source.live:
+        if summary.interrupted and not source.is_live:
             raise InputError(
                 f'{shown_name(name)}: interrupted after {summary.num_frames} frames: what was '
                 'found in them is kept'
@@ -171,7 +171,7 @@ def shown_name(name: str | int) -> str:
 
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
     """Returns the files to write for each input, after checking that none overwrites another."""
-    style = VideoStyle(args.codec, args.quality, args.speed)
+    style = VideoEncoding(args.codec, args.quality, args.speed)
     video = None if args.no_video else args.out
     if not args.out:
         raise InputError('--out: must have a name, but it is empty: --no-video writes none')
@@ -216,11 +216,11 @@ def predict(
     outputs: Outputs,
     selection: Selection,
     max_frames: int | None,
-) -> Summary:
+) -> PredictionSummary:
     """Finds the instances of one video and writes its outputs."""
     if max_frames is not None:
-        source = Limited(source, max_frames)
-    if source.live and model.inference_config.windows is None:
+        source = FirstFrames(source, max_frames)
+    if source.is_live and model.inference_config.windows is None:
         set_windows(model.test_cfg, LIVE_WINDOW, None)
     windows = model.inference_config.windows
     if windows:

@@ -89,5 +89,5 @@ def test_waiting_goes_by_the_patient_group(monkeypatch):
     )
     processes = Processes(0, 2, 0, group)
     processes.wait()
-    assert processes.from_first(lambda: 5) == 5
+    assert processes.run_on_first(lambda: 5) == 5
     assert seen == [group, (group, 5)]

@@ -41,7 +41,7 @@ def test_an_interrupted_run_is_not_lost_by_accident(tmp_path):
     journal = interrupted(tmp_path / 'r.json')
     with pytest.raises(InputError, match='holds 2 finished videos .* add --resume'):
         ResultsJournal(str(tmp_path / 'r.json'), {}).begin(resume=False)
-    assert len(journal.finished()) == 2
+    assert len(journal.read_finished()) == 2
 
 
 def test_another_checkpoint_does_not_continue_the_run(tmp_path):
@@ -99,7 +99,7 @@ def test_damaged_lines_are_no_videos(tmp_path):
     journal = interrupted(tmp_path / 'r.json')
     with open(journal.folder / '0.jsonl', 'ab') as file:
         file.write(b'\n\x00\xff\x00\n{"video_id": 9}\n[3]\n{"video_id": 4, "entries": []}\n')
-    assert journal.finished() == {7: [ENTRY], 3: [], 4: []}
+    assert journal.read_finished() == {7: [ENTRY], 3: [], 4: []}
 
 
 def test_a_linked_folder_is_cleaned_and_its_link_goes(tmp_path):

@@ -17,7 +17,7 @@ from tevit_vis.apis import (
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter
 from tevit_vis.video import VideoWriter, open_source
-from tevit_vis.video.source import Limited
+from tevit_vis.video.source import FirstFrames
 
 TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
 
@@ -49,7 +49,7 @@ def files(folder, *names):
 )
 def test_any_combination_of_files(model, clip, tmp_path, names):
     outputs = Outputs(**files(tmp_path, *names), score_thr=0.0)
-    summary = predict_to_files(model, Limited(open_source(clip), 7), outputs)
+    summary = predict_to_files(model, FirstFrames(open_source(clip), 7), outputs)
     assert summary.num_frames == 7
     assert sum(summary.shown.values()) > 0
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -57,7 +57,7 @@ def test_any_combination_of_files(model, clip, tmp_path, names):
         *(f'out.{"mp4" if name == "video" else name}' for name in names),
     }
     if 'video' in names:
-        drawn = [frame.time for frame in open_source(outputs.video).timed()]
+        drawn = [frame.time for frame in open_source(outputs.video).timed_frames()]
         assert drawn == pytest.approx(TIMES[:7], abs=1e-3)
     if 'json' in names:
         content = json.loads((tmp_path / 'out.json').read_text())

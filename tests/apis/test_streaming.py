@@ -37,7 +37,7 @@ class Endless(FrameSource):
         self.frames = frames
         self.num_read = 0
 
-    def timed(self):
+    def timed_frames(self):
         for number in count():
             self.num_read += 1
             time.sleep(self.pause)
@@ -101,7 +101,7 @@ def test_models_without_windows_cannot_stream(seqformer):
     with pytest.raises(InputError, match=r'windows.length: must be the frames of a window'):
         next(stream_video(seqformer, noise_frames(2, 48, 80)))
     source = Endless(noise_frames(2, 48, 80))
-    source.live = True
+    source.is_live = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, 'open_source', lambda video: video)
         with pytest.raises(InputError, match=r'windows.length: must be the frames of a window'):
@@ -119,7 +119,7 @@ def test_frames_without_an_object_come_out_all_the_same(ifc):
 
 def test_a_camera_that_is_too_fast_is_seen_now_and_then(ifc, monkeypatch):
     source = Endless(noise_frames(5, 48, 80))
-    source.live, source.pause = True, 1e-3
+    source.is_live, source.pause = True, 1e-3
     for _, found in islice(stream(ifc, source, monkeypatch), 5):
         assert found.frame < 5
     assert source.num_read > 5 + LENGTH

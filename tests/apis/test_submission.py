@@ -46,7 +46,7 @@ def test_scores_are_those_of_the_annotations(tmp_path, dataset):
     assert scores.stats['AR1'] == 0
     content['categories'][0]['name'] = 'newt'
     annotations.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="category 3 must be 'lizard' .* but is 'newt'"):
+    with pytest.raises(InputError, match="category 3 must be 'lizard', .* but is 'newt'"):
         has_ground_truth(dataset)
 
 

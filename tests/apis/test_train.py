@@ -34,7 +34,7 @@ from tevit_vis.apis.build import build_model
 from tevit_vis.apis.hooks import ValidationHook
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.runner import total_loss
-from tevit_vis.apis.schedule import fit_epochs
+from tevit_vis.apis.schedule import epochs_to_iters
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
 from tevit_vis.rle import mask_areas
 from tevit_vis.utils.config import load_config
@@ -449,17 +449,17 @@ def test_the_schedule_follows_the_batch_size():
 def test_epochs_become_iterations_where_none_are_set():
     config = load_config('seqformer/seqformer_r50_ytvis19')
     assert scale_schedule(config, 4) == 0.25  # leaves what epochs will fill
-    fit_epochs(config, batches=100)
+    epochs_to_iters(config, batches=100)
     assert config.runner.max_iters == 1200
     assert config.lr_config.step == [200, 1000]
     assert config.checkpoint_config.interval == config.evaluation.interval == 100
     mixed = load_config(
         'seqformer/seqformer_r50_joint', {'runner.max_iters': 50, 'lr_config.step': [40]}
     )
-    fit_epochs(mixed, batches=100)
+    epochs_to_iters(mixed, batches=100)
     assert (mixed.runner.max_iters, mixed.lr_config.step) == (50, [40])
     tevit = load_config('tevit/tevit_msgshift')
-    fit_epochs(tevit, batches=100)
+    epochs_to_iters(tevit, batches=100)
     assert tevit.runner.max_iters == 9200
     for epochs, message in (
         (dict(total=0, lr_drops=[1]), r'epochs.total: must be a whole number >= 1, but got 0'),
@@ -472,7 +472,7 @@ def test_epochs_become_iterations_where_none_are_set():
         config = load_config('seqformer/seqformer_r50_joint')
         config.epochs = epochs
         with pytest.raises(InputError, match=message):
-            fit_epochs(config, batches=100)
+            epochs_to_iters(config, batches=100)
 
 
 def test_seqformer_trains_jointly_for_epochs(seqformer_config, train_files, tmp_path):
@@ -502,7 +502,7 @@ from pathlib import Path
 from mmcv import Config
 import tevit_vis
 from tevit_vis.apis.distributed import Processes
-from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.apis.training import build_adversary
 from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.build import build_model
@@ -514,7 +514,7 @@ options = TrainOptions('')
 model = build_model(config, dataset.CLASSES, options, logging.getLogger())
 adversary = build_adversary(config, model, options)
 loader = build_train_loader(dataset, 2 // processes.count, 0, 7, processes.rank, processes.count)
-trained = TrainedModel(model, torch.device('cpu'), None, processes.count > 1, adversary)
+trained = TrainingModel(model, torch.device('cpu'), None, processes.count > 1, adversary)
 batches = iter(loader)
 losses = []
 for _ in range(3):
@@ -532,7 +532,7 @@ if processes.is_first:
     ('system', 'annotations'),
     [
         ('tevit', 'all'),
-        ('tevit', 'first video only'),
+        pytest.param('tevit', 'first video only', marks=pytest.mark.slow),
         pytest.param('ms_sts', 'all', marks=pytest.mark.slow),
     ],
 )
@@ -586,6 +586,7 @@ def processes_with(text):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='looks for processes in /proc')
+@pytest.mark.slow
 @pytest.mark.parametrize('to_all', [False, True], ids=['SIGTERM to the shell', 'Ctrl-C'])
 def test_processes_end_together(config, tmp_path, to_all):
     config.runner.max_iters = 10**6
@@ -611,6 +612,7 @@ def test_processes_end_together(config, tmp_path, to_all):
             os.kill(number, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_dist_train_trains(config, tmp_path):
     config.evaluation.interval = 2
     config.runner.max_iters = 2
@@ -671,12 +673,12 @@ def test_the_resumed_file_is_not_held_while_the_run_lasts(config, tmp_path):
 def test_validation_asks_one_disk_whether_it_is_due(config, tmp_path, monkeypatch):
     """The other processes of a run on several machines do not see its folder."""
     hook = ValidationHook.__new__(ValidationHook)
-    hook.interval, hook.scored, tested = 1, True, []
+    hook.interval, hook.has_annotations, tested = 1, True, []
     hook._test = lambda runner, finished: tested.append(finished)
     runner = SimpleNamespace(iter=3, max_iters=9, resumed=True, work_dir=str(tmp_path))
     for first_says, expected in ((True, [3]), (False, [])):
         tested.clear()
-        hook.processes = SimpleNamespace(from_first=lambda function, say=first_says: say)
+        hook.processes = SimpleNamespace(run_on_first=lambda function, say=first_says: say)
         hook.before_run(runner)
         assert tested == expected
 

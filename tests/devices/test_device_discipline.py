@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.hooks import ClipOptimizerHook, WeightAverageHook
 from tevit_vis.apis.options import TrainOptions
-from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.apis.training import build_adversary
 
 SYSTEMS = ['tevit', 'seqformer', 'ifc', 'ms_sts']
@@ -49,7 +49,7 @@ def trained(config):
     detector = build_detector(config.model)
     detector.init_weights()
     adversary = build_adversary(config, detector, TrainOptions(''))
-    model = TrainedModel(detector, torch.device('cpu'), None, False, adversary)
+    model = TrainingModel(detector, torch.device('cpu'), None, False, adversary)
     return model.train()
 
 

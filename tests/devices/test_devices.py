@@ -92,15 +92,15 @@ def test_frames_and_rois_per_pass_follow_the_device(tiny_model, seqformer, monke
         assert model.frames_per_pass(size) == 5
         model.test_cfg.frames_per_pass = None
         monkeypatch.setattr(devices, 'free_memory', lambda _: 80 << 30)
-        assert model._default('frames_per_pass', 384 * 640, CUDA) == 32
+        assert model._choose_default('frames_per_pass', 384 * 640, CUDA) == 32
         monkeypatch.setattr(devices, 'free_memory', lambda _: 8 << 30)
-        assert 2 <= model._default('frames_per_pass', 384 * 640, CUDA) < 8
+        assert 2 <= model._choose_default('frames_per_pass', 384 * 640, CUDA) < 8
         monkeypatch.setattr(devices, 'free_memory', lambda _: 1 << 20)
-        assert model._default('frames_per_pass', 384 * 640, CUDA) == 1
+        assert model._choose_default('frames_per_pass', 384 * 640, CUDA) == 1
     tiny_model.test_cfg.rois_per_pass = None
     assert tiny_model.rois_per_pass == 512
     monkeypatch.setattr(devices, 'free_memory', lambda _: 80 << 30)
-    assert tiny_model._default('rois_per_pass', 0, CUDA) == 8192
+    assert tiny_model._choose_default('rois_per_pass', 0, CUDA) == 8192
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,19 @@ def test_faults_of_a_device_have_a_remedy(error, words):
     ('raised', 'options', 'line', 'traceback'),
     [
         ('torch.OutOfMemoryError("CUDA out of memory")', [], 'error: the GPU is out of', False),
-        ('torch.OutOfMemoryError("CUDA out of memory")', ['--debug'], 'OutOfMemoryError', True),
-        ('InputError("x: must be y")', [], 'error: x: must be y', False),
+        pytest.param(
+            'torch.OutOfMemoryError("CUDA out of memory")',
+            ['--debug'],
+            'OutOfMemoryError',
+            True,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            'InputError("x: must be y")', [], 'error: x: must be y', False, marks=pytest.mark.slow
+        ),
         ('InputError("x: must be y")', ['--debug'], 'InputError: x: must be y', True),
         ('RuntimeError("a bug")', [], 'RuntimeError: a bug', True),
-        ('KeyError("a bug")', [], "KeyError: 'a bug'", True),
+        pytest.param('KeyError("a bug")', [], "KeyError: 'a bug'", True, marks=pytest.mark.slow),
     ],
 )
 def test_tools_end_on_a_line_or_with_the_traceback(raised, options, line, traceback):

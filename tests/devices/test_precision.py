@@ -14,7 +14,7 @@ from torch import nn
 from tevit_vis.apis import inference_video
 from tevit_vis.apis import runner as runner_module
 from tevit_vis.apis.hooks import MAX_SKIPPED_STEPS, ClipOptimizerHook, WeightAverageHook
-from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.apis.training import training_amp
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.models.assigners import TubeHungarianAssigner
@@ -254,7 +254,7 @@ def test_gradients_are_exchanged_at_steps_only(monkeypatch, seqformer_config):
             return self.module(**data)
 
     monkeypatch.setattr(runner_module, 'DistributedDataParallel', Parallel)
-    model = TrainedModel(build_detector(seqformer_config.model), CPU, None, distributed=True)
+    model = TrainingModel(build_detector(seqformer_config.model), CPU, None, distributed=True)
     hook = ClipOptimizerHook(cumulative_iters=3)
     runner = SimpleNamespace(model=model, iter=0, max_iters=5, _max_iters=5)
     for runner.iter in range(5):

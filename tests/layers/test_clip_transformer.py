@@ -7,11 +7,11 @@ import torch
 from mmcv.cnn.bricks.registry import ATTENTION
 from torch import nn
 
-from tevit_vis.layers.clip_decoder import ClipDecoder, refined_boxes
+from tevit_vis.layers.clip_decoder import ClipDecoder, refine_boxes
 from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.layers.deform_encoder import (
     DeformEncoder,
-    LevelTokens,
+    LevelTokenizer,
     cell_references,
     valid_ratio,
 )
@@ -40,7 +40,7 @@ def build(encoder_mixer=None, box_mixer=None):
     common = dict(
         embed_dims=CHANNELS, feedforward_channels=12, dropout=0.0, attention=ATTENTION_CFG
     )
-    tokens = LevelTokens(CHANNELS, 2)
+    tokens = LevelTokenizer(CHANNELS, 2)
     encoder = DeformEncoder(num_layers=2, mixer=encoder_mixer, **common)
     decoder = ClipDecoder(num_layers=2, num_queries=5, num_heads=2, box_mixer=box_mixer, **common)
     for part in (tokens, encoder, decoder):
@@ -154,7 +154,7 @@ def test_references_are_cell_centres_of_the_image_in_every_level():
 def test_boxes_move_from_their_reference_and_sizes_begin_anywhere():
     change = torch.tensor([[0.0, 0.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
     references = torch.tensor([[0.2, 0.7, 0.0, 0.0], [0.2, 0.7, 0.3, 0.4]])
-    found = refined_boxes(change, references)
+    found = refine_boxes(change, references)
     assert found[0].tolist() == pytest.approx([0.2, 0.7, 0.731059, 0.268941], abs=1e-5)
     assert found[1].tolist() == pytest.approx([0.2, 0.7, 0.3, 0.4], abs=1e-5)
 

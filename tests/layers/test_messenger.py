@@ -4,7 +4,7 @@ from torch import nn
 
 from tevit_vis.layers.messenger import (
     SHIFT_STRIDES,
-    conv_of_constant,
+    convolve_constant_images,
     multihead_attention,
     shift_messengers,
 )
@@ -17,7 +17,7 @@ def test_conv_of_constant_equals_the_inside_of_a_convolved_constant_image(groups
     tokens = torch.randn(2, 5, 8)
     images = tokens.flatten(0, 1)[:, :, None, None].expand(-1, -1, 5, 5)
     expected = conv(images)[:, :, 2, 2].view(2, 5, 16)
-    assert torch.allclose(conv_of_constant(conv, tokens), expected, atol=1e-6)
+    assert torch.allclose(convolve_constant_images(conv, tokens), expected, atol=1e-6)
 
 
 def test_shift_moves_four_groups_by_their_own_steps():

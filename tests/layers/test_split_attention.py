@@ -19,8 +19,8 @@ from tevit_vis.layers.split_attention import (
     SplitAttention,
     TemporalAttention,
     attend_by_parts,
-    on_finer_grids,
-    on_finer_grids_masked,
+    upsample_coarser_levels,
+    upsample_coarser_levels_masked,
 )
 
 MIXER = dict(type='SplitAttention', num_heads=2, head_dims=3, feedforward_channels=10, dropout=0.0)
@@ -180,14 +180,16 @@ def test_a_coarser_level_is_resized_between_cells_of_the_image():
     shapes = [(1, 4), (1, 2)]
     tokens = torch.tensor([10.0, 30.0]).view(1, 1, 2, 1)
     resized = [10, 15, 25, 30, 10, 30]
-    assert on_finer_grids(tokens, shapes).flatten().tolist() == resized
+    assert upsample_coarser_levels(tokens, shapes).flatten().tolist() == resized
     visible = torch.tensor([True, False]).view(1, 1, 2)
-    found, near = on_finer_grids_masked(tokens, visible, shapes)
+    found, near = upsample_coarser_levels_masked(tokens, visible, shapes)
     assert found.flatten().tolist() == [10, 10, 10, 0, 10, 0]
     assert near.flatten().tolist() == [True, True, True, False, True, False]
     everywhere = torch.ones_like(visible)
-    assert on_finer_grids_masked(tokens, everywhere, shapes)[0].flatten().tolist() == resized
-    assert on_finer_grids(tokens, [(1, 2)]).flatten().tolist() == [10, 30]
+    assert (
+        upsample_coarser_levels_masked(tokens, everywhere, shapes)[0].flatten().tolist() == resized
+    )
+    assert upsample_coarser_levels(tokens, [(1, 2)]).flatten().tolist() == [10, 30]
 
 
 def test_gradients_in_float64():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tevit_vis.ground_truth import GtTubes, TrainOutputs
-from tevit_vis.models.losses.adversarial_loss import AdversarialLoss, foreground
+from tevit_vis.models.losses.adversarial_loss import AdversarialLoss, foreground_maps
 
 CHANNELS, FRAMES = 6, 2
 HEIGHT, WIDTH = 64, 96
@@ -149,7 +149,7 @@ def test_patches_of_padding_do_not_count(adversary):
 def test_the_foreground_of_a_clip_is_the_union_of_its_masks():
     masks = torch.zeros(2, 1, 2, 4)
     masks[0, 0, 0, 0], masks[1, 0, 0, 0], masks[1, 0, 1, 3] = 0.5, 0.25, 1
-    found = foreground([masks, masks[:0]], torch.zeros(2, 1), (1, 2))
+    found = foreground_maps([masks, masks[:0]], (1, 2))
     assert found.flatten().tolist() == [0.125, 0.25, 0, 0]
 
 

@@ -7,7 +7,7 @@ from builders import batch, build_for_training, predict_clip, random_video
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis.inference import predict_video
-from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
@@ -191,7 +191,7 @@ def test_bf16_is_close_to_full_precision(training_model):
     clips = batch([[2, 2], [1, 1]])
     losses = {}
     for amp in (None, 'bf16'):
-        trained = TrainedModel(training_model, torch.device('cpu'), amp, distributed=False)
+        trained = TrainingModel(training_model, torch.device('cpu'), amp, distributed=False)
         losses[amp] = trained.train_step(clips)['log_vars']
     for name, value in losses[None].items():
         assert losses['bf16'][name] == pytest.approx(value, rel=0.05), name

@@ -8,7 +8,7 @@ import torch
 from builders import batch, from_seqformer, predict_clip, random_video
 
 from tevit_vis.apis import inference_video
-from tevit_vis.apis.build import bare_model, build_model
+from tevit_vis.apis.build import build_model, build_without_pretraining
 from tevit_vis.apis.options import TrainOptions
 from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.utils.config import load_config
@@ -90,5 +90,5 @@ def test_training_reaches_the_new_layers(ms_sts_config, counts):
 
 @pytest.mark.slow
 def test_the_published_number_of_parameters():
-    model = bare_model(load_config('ms_sts/ms_sts_r50_joint'))
+    model = build_without_pretraining(load_config('ms_sts/ms_sts_r50_joint'))
     assert sum(p.numel() for p in model.parameters()) == 50_657_613

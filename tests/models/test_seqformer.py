@@ -5,7 +5,7 @@ from builders import batch, build_for_training, make_metas, predict_clip, random
 from mmcv.runner import build_optimizer
 
 from tevit_vis.apis import inference_video, init_model
-from tevit_vis.apis.runner import TrainedModel
+from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
@@ -179,7 +179,7 @@ def test_bf16_is_close_to_full_precision(training_model):
     clips = batch([[2, 2], [1, 1]])
     losses = {}
     for amp in (None, 'bf16'):
-        trained = TrainedModel(training_model, torch.device('cpu'), amp, distributed=False)
+        trained = TrainingModel(training_model, torch.device('cpu'), amp, distributed=False)
         losses[amp] = trained.train_step(clips)['log_vars']
     for name, value in losses[None].items():
         assert losses['bf16'][name] == pytest.approx(value, rel=0.05), name

@@ -7,7 +7,7 @@ from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh
 
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.models.assigners import TubeHungarianAssigner
-from tevit_vis.models.assigners.tube_assigner import solve
+from tevit_vis.models.assigners.tube_assigner import solve_assignments
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.models.heads.gt_tubes import gather_gt_tubes
 from tevit_vis.models.heads.positives import gather_positives
@@ -58,7 +58,7 @@ def assign(assigner, boxes, gt_bboxes, gt_labels, gt_ids, scores=None):
     assert (positives.instances // max(1, len(known))).tolist() == [
         row // num_queries for row in positives.rows
     ]
-    assert positives.per_clip == [len(positives.rows)]
+    assert positives.num_per_clip == [len(positives.rows)]
     assert (np.diff(positives.rows_on_host) > 0).all()
     return assigned.reshape(num_frames, num_queries).tolist()
 
@@ -116,7 +116,7 @@ def test_positives_of_later_clips_and_stages():
     # Clip 0: query 0 has instance 1 (id 8), query 1 has instance 0 (id 5).
     assert first.rows.tolist() == [1, 2, 3, 5, 7]
     assert first.instances.tolist() == [0, 3, 2, 4, 6]
-    assert first.per_clip == [3, 2]
+    assert first.num_per_clip == [3, 2]
     assert second.rows.tolist() == [1, 3, 5, 6, 7]
     assert second.instances.tolist() == [0, 2, 4, 7, 6]
 
@@ -175,13 +175,13 @@ def test_ifc_adds_class_probability_and_dice():
 
 
 def test_more_instances_than_queries_and_costs_that_are_not_numbers():
-    first, empty, second = solve(
+    first, empty, second = solve_assignments(
         [torch.tensor([[3.0, 1.0, float('nan')]]), torch.zeros(4, 0), torch.tensor([[2.0], [1.0]])]
     )
     assert [side.tolist() for side in first] == [[0], [1]]
     assert [side.tolist() for side in empty] == [[], []]
     assert [side.tolist() for side in second] == [[1], [0]]
-    assert solve([]) == []
+    assert solve_assignments([]) == []
 
 
 @pytest.mark.parametrize(

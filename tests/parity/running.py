@@ -15,7 +15,7 @@ from mmcv import Config
 from report import Report
 
 from tevit_vis.apis import init_model
-from tevit_vis.apis.build import bare_model
+from tevit_vis.apis.build import build_without_pretraining
 from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.testing import write_submission
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
@@ -25,7 +25,7 @@ from tevit_vis.utils.weights import load_weights
 
 def build_for_training(config: Config, weights: dict) -> ClipDetector:
     """Returns the model of a config with converted weights, as training has it."""
-    model = bare_model(config)
+    model = build_without_pretraining(config)
     load_weights(model, weights, 'converted checkpoint')
     return model
 

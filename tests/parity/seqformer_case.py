@@ -22,7 +22,7 @@ from running import (
     stored_videos,
 )
 
-from tevit_vis.converters import TABLES, Converted, convert_checkpoint
+from tevit_vis.converters import TABLES, ConversionResult, convert_checkpoint
 from tevit_vis.models.heads.gt_tubes import batch_padding
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -129,7 +129,7 @@ def check(case: GoldenCase) -> Report:
 
 
 def compare_parameters(
-    report: Report, config: Config, case: GoldenCase, converted: Converted
+    report: Report, config: Config, case: GoldenCase, converted: ConversionResult
 ) -> None:
     """The official count has no frozen batch norms, and an unused layer of each encoder layer."""
     model = build_for_training(config, dict(state_dict=converted.weights))

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import re
 import zipfile
 from pathlib import Path
 
@@ -277,13 +278,22 @@ class RunsCode:
 @pytest.mark.parametrize(
     ('checkpoint', 'words'),
     [
-        ('http://x/y.pth', 'http://x/y.pth must be a file'),
-        ('torchvision://resnet50', 'torchvision://resnet50 must be a file'),
+        ('http://x/y.pth', 'http://x/y.pth must be a .*file'),
+        ('torchvision://resnet50', 'torchvision://resnet50 must be a .*file'),
         ('evil.pth', 'evil.pth: checkpoint holds Python objects'),
         ('none.pth', 'none.pth'),
     ],
 )
-@pytest.mark.parametrize('part', ['model.neck', 'model.roi_head', 'model.backbone', 'model'])
+@pytest.mark.parametrize(
+    'part',
+    [
+        'model.neck',
+        *(
+            pytest.param(part, marks=pytest.mark.slow)
+            for part in ('model.roi_head', 'model.backbone', 'model')
+        ),
+    ],
+)
 def test_first_weights_are_files_that_run_no_code(
     call_fails, train_config, tmp_path, monkeypatch, part, checkpoint, words
 ):
@@ -295,7 +305,7 @@ def test_first_weights_are_files_that_run_no_code(
     arguments = [train_config, '--work-dir', tmp_path / 'w', '--device', 'cpu']
     line = call_fails('train.py', *arguments, '--cfg-options', *options)
     logging.getLogger('mmdet').handlers.clear()
-    assert words in line
+    assert re.search(words, line)
     assert not (tmp_path / 'ran').exists()
 
 
@@ -318,6 +328,7 @@ def test_the_users_config_is_not_replaced_by_its_dump(call, train_config, tmp_pa
     assert 'max_iters=1' in dump.read_text()
 
 
+@pytest.mark.slow
 def test_auto_resume_takes_the_newest_checkpoint_that_can_be_read(
     call, call_fails, train_config, tmp_path, monkeypatch
 ):

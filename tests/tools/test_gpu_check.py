@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tevit_vis.apis import drawn
-from tevit_vis.apis.drawn import drawn_batch
+from tevit_vis.apis import random_models
 from tevit_vis.apis.gpu_check import BOUNDS, compare_system, relative
+from tevit_vis.apis.random_models import random_batch
 from tevit_vis.apis.speed import measure_speed, measure_training
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'gpu_check.py'
@@ -27,6 +27,7 @@ def call(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_one_command_ends_in_tables_and_a_report(call, tmp_path):
     out = tmp_path / 'gpu_check.json'
     options = ['--systems', 'IFC', '--frames', 2, '--modes', 'fp32']
@@ -47,7 +48,7 @@ def test_one_command_ends_in_tables_and_a_report(call, tmp_path):
 @pytest.mark.slow
 def test_all_systems_agree_with_the_cpu(call, tmp_path):
     printed = call('--quick', '--device', 'cpu', '--out', tmp_path / 'gpu_check.json')
-    for system in drawn.SMALL:
+    for system in random_models.SMALL_CONFIGS:
         assert f'{system}: the largest difference is 0% of its bound' in printed
 
 
@@ -60,7 +61,7 @@ def test_all_systems_agree_with_the_cpu(call, tmp_path):
 )
 def test_a_device_that_computes_something_else_is_found(monkeypatch, spoil, quantity):
     """The first model of each pair is the device's."""
-    build, built = drawn.init_model, []
+    build, built = random_models.init_model, []
 
     def spoiled(*args, **kwargs):
         model = build(*args, **kwargs)
@@ -70,7 +71,7 @@ def test_a_device_that_computes_something_else_is_found(monkeypatch, spoil, quan
         built.append(model)
         return model
 
-    monkeypatch.setattr(drawn, 'init_model', spoiled)
+    monkeypatch.setattr(random_models, 'init_model', spoiled)
     rows = compare_system('IFC', CPU)
     assert any(quantity in row.quantity for row in rows if not row.passed)
     assert all(row.passed for row in rows if row.quantity.startswith('features'))
@@ -97,7 +98,7 @@ def test_differences_are_relative_to_the_largest_value():
 
 
 def test_drawn_batches_have_moving_instances():
-    batch = drawn_batch(2, 3, (96, 160))
+    batch = random_batch(2, 3, (96, 160))
     assert batch['img'].shape == (2, 3, 3, 96, 160)
     first, last = batch['gt_bboxes'][0][0], batch['gt_bboxes'][0][2]
     assert (first != last).any()
@@ -109,7 +110,7 @@ def test_drawn_batches_have_moving_instances():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-@pytest.mark.parametrize('system', list(drawn.SMALL))
+@pytest.mark.parametrize('system', list(random_models.SMALL_CONFIGS))
 def test_the_gpu_gives_the_cpus_numbers(system):
     rows = compare_system(system, torch.device('cuda', 0))
     assert all(row.passed for row in rows), [row for row in rows if not row.passed]

@@ -25,7 +25,7 @@ def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch,
     spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')
     quickstart = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(quickstart)
-    quickstart.FRESH_VIDEOS, quickstart.HELD_OUT_VIDEOS = 2, 1
+    quickstart.NUM_TRAIN_VIDEOS, quickstart.NUM_VAL_VIDEOS = 2, 1
     arguments = [system, '--out', str(tmp_path), '--iters', '2', '--device', 'cpu']
     monkeypatch.setattr(sys, 'argv', ['quickstart.py', *arguments])
     quickstart.main()

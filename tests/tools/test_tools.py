@@ -29,6 +29,7 @@ def run(*command, **environment):
     )
 
 
+@pytest.mark.slow
 def test_test_vis_writes_the_same_with_one_process_and_with_two(
     tiny_files, video_dataset, tmp_path
 ):
@@ -60,12 +61,11 @@ def test_test_vis_writes_the_same_with_one_process_and_with_two(
     assert len(json.loads((tmp_path / 'two.json').read_text())) == 12
 
 
-def test_a_fault_is_one_line_and_leaves_no_results(tiny_files, video_dataset, tmp_path):
+def test_a_fault_is_one_line_and_leaves_no_results(run_here, tiny_files, video_dataset, tmp_path):
     config, checkpoint = tiny_files
     annotations, images = video_dataset
     (images / 'video_2' / '00001.png').unlink()
-    done = run(
-        sys.executable,
+    done = run_here(
         ROOT / 'tools/test_vis.py',
         config,
         checkpoint,
@@ -78,10 +78,9 @@ def test_a_fault_is_one_line_and_leaves_no_results(tiny_files, video_dataset, tm
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason='../shared/data is absent')
-def test_video_demo_draws_a_real_clip(tiny_files, tmp_path):
+def test_video_demo_draws_a_real_clip(run_here, tiny_files, tmp_path):
     config, checkpoint = tiny_files
-    done = run(
-        sys.executable,
+    done = run_here(
         ROOT / 'tools/video_demo.py',
         *(config, checkpoint, DATA / 'JPEGImages' / 'dog', '--score-thr', '0'),
         *('--out', tmp_path / 'a.mp4', '--json', tmp_path / 'a.json'),
@@ -97,12 +96,12 @@ def test_video_demo_draws_a_real_clip(tiny_files, tmp_path):
     assert np.ptp(drawn[0]) > 100
 
 
-def test_video_demo_streams_with_windows(tiny_files, tmp_path):
+def test_video_demo_streams_with_windows(run_here, tiny_files, tmp_path):
     config, checkpoint = tiny_files
     frames = write_frames(tmp_path / 'clip', noise_frames(9, 48, 80))
-    demo = [sys.executable, ROOT / 'tools/video_demo.py', config, checkpoint, frames[0].parent]
+    demo = [ROOT / 'tools/video_demo.py', config, checkpoint, frames[0].parent]
     windows = ['--window', 4, '--stride', 2, '--jsonl', tmp_path / 'a.jsonl', '--max-frames', 7]
-    done = run(*demo, *windows, '--score-thr', 0, '--out', tmp_path / 'a.mp4')
+    done = run_here(*demo, *windows, '--score-thr', 0, '--out', tmp_path / 'a.mp4')
     assert done.returncode == 0, done.stderr
     assert 'windows of 4 frames at stride 2: a frame is drawn when up to 5 more' in done.stdout
     assert 'clip: 7 frames, ' in done.stdout
@@ -116,21 +115,23 @@ def test_video_demo_streams_with_windows(tiny_files, tmp_path):
         assert len(list(container.decode(video=0))) == 7
 
 
-def test_video_demo_takes_several_videos(tiny_files, tmp_path):
+def test_video_demo_takes_several_videos(run_here, tiny_files, tmp_path):
     for name in ('2.mp4', '10.mp4'):
         with VideoWriter(str(tmp_path / 'in' / name), 10) as writer:
             for frame in noise_frames(3, 48, 80):
                 writer.write(frame)
     (tmp_path / 'in' / '3.mp4').write_bytes(b'no video' * 100)
-    demo = [sys.executable, ROOT / 'tools/video_demo.py', *tiny_files]
+    demo = [ROOT / 'tools/video_demo.py', *tiny_files]
     out, lines = tmp_path / 'out', tmp_path / 'lines'
-    done = run(*demo, tmp_path / 'in', '--out', out, '--jsonl', lines, '--score-thr', 0)
+    done = run_here(*demo, tmp_path / 'in', '--out', out, '--jsonl', lines, '--score-thr', 0)
     assert done.returncode == 1
     assert f'error: {tmp_path}/in/3.mp4: video cannot be decoded' in done.stderr
     assert 'error: 1 of 3 videos could not be done' in done.stderr
     assert sorted(path.name for path in out.iterdir()) == ['10.mp4', '2.mp4']
     assert sorted(path.name for path in lines.iterdir()) == ['10.jsonl', '2.jsonl']
-    pattern = run(*demo, tmp_path / 'in' / '1*.mp4', '--no-video', '--json', tmp_path / 'a.json')
+    pattern = run_here(
+        *demo, tmp_path / 'in' / '1*.mp4', '--no-video', '--json', tmp_path / 'a.json'
+    )
     assert pattern.returncode == 0, pattern.stderr
     assert json.loads((tmp_path / 'a.json').read_text())['length'] == 3
     assert '10.mp4: 3 frames, ' in pattern.stdout
@@ -159,14 +160,14 @@ def test_options_of_video_demo_that_cannot_be(
     assert re.match(f'error: .*{words}', line)
 
 
-def test_video_demo_names_a_file_that_is_no_video(tiny_files, tmp_path):
+def test_video_demo_names_a_file_that_is_no_video(run_here, tiny_files, tmp_path):
     (tmp_path / 'a.mp4').write_bytes(b'no video' * 100)
-    done = run(sys.executable, ROOT / 'tools/video_demo.py', *tiny_files, tmp_path / 'a.mp4')
+    done = run_here(ROOT / 'tools/video_demo.py', *tiny_files, tmp_path / 'a.mp4')
     assert done.returncode == 1
     assert f'error: {tmp_path}/a.mp4: video cannot be decoded' in done.stderr
 
 
-def test_check_case_fails_on_wrong_numbers(tmp_path):
+def test_check_case_fails_on_wrong_numbers(run_here, tmp_path):
     case = GOLDENS / 'tevit' / 'tiny_r50'
     for path in case.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -174,11 +175,11 @@ def test_check_case_fails_on_wrong_numbers(tmp_path):
     results = json.loads((case / 'results.json').read_text())
     results[0]['score'] += 0.01
     (tmp_path / 'results.json').write_text(json.dumps(results))
-    done = run(sys.executable, ROOT / 'tests/parity/check_case.py', tmp_path)
+    done = run_here(ROOT / 'tests/parity/check_case.py', tmp_path)
     assert done.returncode == 1
     assert 'results.json: score' in done.stdout
     assert 'FAIL' in done.stdout
-    absent = run(sys.executable, ROOT / 'tests/parity/check_case.py', tmp_path / 'absent')
+    absent = run_here(ROOT / 'tests/parity/check_case.py', tmp_path / 'absent')
     assert absent.returncode == 2
     assert absent.stderr.strip().splitlines()[-1].startswith('error: ')
 
@@ -197,10 +198,9 @@ def test_check_case_fails_on_wrong_numbers(tmp_path):
         (['--json', 'absent.json'], 'error: absent.json: annotation file must be there'),
     ],
 )
-def test_bad_options_are_one_line(tiny_files, video_dataset, tmp_path, options, message):
+def test_bad_options_are_one_line(run_here, tiny_files, video_dataset, tmp_path, options, message):
     annotations, images = video_dataset
-    done = run(
-        sys.executable,
+    done = run_here(
         ROOT / 'tools/test_vis.py',
         *tiny_files,
         *('--json', annotations, '--root', images, '--out', tmp_path / 'r.json', *options),
@@ -211,26 +211,26 @@ def test_bad_options_are_one_line(tiny_files, video_dataset, tmp_path, options, 
     assert not (tmp_path / 'r.json').exists()
 
 
-def test_video_demo_does_not_write_over_its_input(tiny_files, tmp_path):
+def test_video_demo_does_not_write_over_its_input(run_here, tiny_files, tmp_path):
     with VideoWriter(str(tmp_path / 'a.mp4'), 5) as writer:
         writer.write(noise_frames(1, 48, 80)[0])
     before = (tmp_path / 'a.mp4').read_bytes()
     demo = ROOT / 'tools/video_demo.py', *tiny_files, tmp_path / 'a.mp4'
-    done = run(sys.executable, *demo, '--out', tmp_path / 'a.mp4')
+    done = run_here(*demo, '--out', tmp_path / 'a.mp4')
     assert 'output must be another file than the input' in done.stderr
     assert (tmp_path / 'a.mp4').read_bytes() == before
 
 
 @pytest.mark.slow
-def test_convert_checkpoint_converts_there_and_back_and_refuses_others(tmp_path):
+def test_convert_checkpoint_converts_there_and_back_and_refuses_others(run_here, tmp_path):
     case = GOLDENS / 'seqformer' / 'tiny'
     official, ours, back = (tmp_path / name for name in ('official.pth', 'ours.pth', 'back.pth'))
     torch.save(GoldenCase(case).checkpoint(), official)
-    tool = (sys.executable, ROOT / 'tools/convert_checkpoint.py', 'seqformer')
-    there = run(*tool, official, ours)
+    tool = (ROOT / 'tools/convert_checkpoint.py', 'seqformer')
+    there = run_here(*tool, official, ours)
     assert there.returncode == 0, there.stderr
     assert '429 renamed, 16 dropped, 53 made, 0 missing' in there.stdout
-    again = run(*tool, ours, back, '--reverse', '--quiet')
+    again = run_here(*tool, ours, back, '--reverse', '--quiet')
     assert again.stdout.count('\n') == 2
     assert set(torch.load(back)['model']) == set(torch.load(official)['model'])
     for arguments, message in (
@@ -239,7 +239,7 @@ def test_convert_checkpoint_converts_there_and_back_and_refuses_others(tmp_path)
         ((official, official), 'output must be another file than the input'),
     ):
         back.unlink(missing_ok=True)
-        refused = run(*tool, *arguments)
+        refused = run_here(*tool, *arguments)
         assert refused.returncode == 1
         assert refused.stderr.count('\n') == 1
         assert message in refused.stderr

@@ -77,7 +77,7 @@ def times_of_ffprobe(path):
 
 
 def check_equal(path):
-    read = list(open_source(path).timed())
+    read = list(open_source(path).timed_frames())
     ours = np.stack([frame.image for frame in read]).astype(int)
     theirs = frames_of_ffmpeg(path, ours.shape[1:])
     assert len(ours) == len(theirs)
@@ -131,7 +131,7 @@ def test_joined_broadcasts_go_on(tmp_path, offset, caplog):
     ]
     joined = tmp_path / 'joined.ts'
     joined.write_bytes(b''.join(part.read_bytes() for part in parts))
-    times = np.array([frame.time for frame in open_source(joined).timed()])
+    times = np.array([frame.time for frame in open_source(joined).timed_frames()])
     assert len(times) >= 2 * RATE - 2
     np.testing.assert_allclose(np.diff(times), 1 / RATE, atol=1e-3)
     assert not caplog.records

@@ -169,7 +169,7 @@ def test_nothing_is_left_open_when_the_consumer_stops(tmp_path):
         links = [f'/proc/self/fd/{fd}' for fd in os.listdir('/proc/self/fd')]
         return [link for link in links if os.path.exists(link) and str(path) in os.readlink(link)]
 
-    frames = prefetch(lambda x: x, open_source(path).timed(), 2, ahead=4)
+    frames = prefetch(lambda x: x, open_source(path).timed_frames(), 2, ahead=4)
     next(frames)
     assert handles()
     frames.close()

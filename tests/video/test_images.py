@@ -62,7 +62,7 @@ def test_all_pages_are_frames(tmp_path, suffix):
     images[0].save(path, save_all=True, append_images=images[1:], **options)
     source = open_source(path)
     assert source.num_frames == 5
-    times = [frame.time for frame in source.timed()]
+    times = [frame.time for frame in source.timed_frames()]
     assert (np.stack(list(source)) == frames).all()
     assert times == ([None] * 5 if suffix == 'tif' else pytest.approx([0, 0.1, 0.2, 0.5, 0.6]))
     path.rename(tmp_path / f'only.{suffix}')
@@ -146,7 +146,7 @@ def test_pages_without_a_duration_have_times(tmp_path):
     images = [Image.fromarray(frame) for frame in noise_frames(3, 20, 30)]
     options = dict(save_all=True, append_images=images[1:], duration=[0, 50, 50], lossless=True)
     images[0].save(tmp_path / 'a.webp', **options)
-    times = [frame.time for frame in open_source(tmp_path / 'a.webp').timed()]
+    times = [frame.time for frame in open_source(tmp_path / 'a.webp').timed_frames()]
     assert times == pytest.approx([0, 0.1, 0.15])
 
 

@@ -195,7 +195,7 @@ def transport_stream(tmp_path):
 def test_a_stream_that_ends_has_given_all_frames(transport_stream, caplog):
     with server(transport_stream, stays=False) as url:
         source = open_source(url)
-        assert source.live
+        assert source.is_live
         assert source.num_frames is None
         assert [frame.shape for frame in source] == [(48, 80, 3)] * 30
     assert not caplog.records
@@ -203,20 +203,20 @@ def test_a_stream_that_ends_has_given_all_frames(transport_stream, caplog):
 
 def test_a_stream_that_stalls_ends_and_says_so(transport_stream, caplog):
     with server(transport_stream[: len(transport_stream) // 2], stays=True) as url:
-        frames = list(VideoStream(url, patience=0.5))
+        frames = list(VideoStream(url, timeout=0.5))
     assert 5 < len(frames) < 30
     assert f'ended after {len(frames)} frames: nothing came for 0.5 s' in caplog.text
 
 
 def test_a_stalled_stream_has_given_all_that_came(transport_stream):
     with server(transport_stream, stays=True) as url:
-        assert len(list(VideoStream(url, patience=0.5))) >= 29  # the last may wait for its end
+        assert len(list(VideoStream(url, timeout=0.5))) >= 29  # the last may wait for its end
 
 
 def test_a_stream_of_known_length_is_a_file(tmp_path):
     write_video(tmp_path / 'a.mp4', noise_frames(4, 48, 80))
     source = open_source(f'file://{tmp_path}/a.mp4')
-    assert not source.live
+    assert not source.is_live
     assert source.fps == pytest.approx(12)
     assert [len(list(source)), len(list(source))] == [4, 4]
 
@@ -261,7 +261,7 @@ class FakeCapture:
 def test_a_camera_is_read_until_it_ends(monkeypatch, caplog):
     monkeypatch.setattr('tevit_vis.video.camera.cv2.VideoCapture', FakeCapture)
     camera = open_source(0)
-    assert camera.live
+    assert camera.is_live
     assert camera.fps is None
     assert len(list(camera)) == 4
     assert camera.capture.released
@@ -294,7 +294,7 @@ def test_passwords_of_urls_are_not_shown(url, shown):
 )
 def test_a_stream_that_is_not_there_is_named_without_its_password(url, caplog):
     with pytest.raises(InputError, match='stream must be there') as caught:
-        VideoStream(url, patience=0.5)
+        VideoStream(url, timeout=0.5)
     assert 'localhost:1' in str(caught.value)
     assert 'hunter2' not in str(caught.value) + caplog.text
 
@@ -305,8 +305,10 @@ def test_a_capture_of_a_file_gives_all_frames(tmp_path):
     if not capture.isOpened():
         pytest.skip('this OpenCV reads no videos')
     source = open_source(capture)
-    assert (source.live, source.num_frames) == (False, 7)
-    assert [frame.time for frame in source.timed()] == pytest.approx([n / 12 for n in range(7)])
+    assert (source.is_live, source.num_frames) == (False, 7)
+    assert [frame.time for frame in source.timed_frames()] == pytest.approx(
+        [n / 12 for n in range(7)]
+    )
 
 
 def test_a_pipe_is_named(tmp_path):

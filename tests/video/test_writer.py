@@ -12,7 +12,7 @@ from builders import noise_frames
 from test_damage import make
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.video import VideoLook, VideoStyle, VideoWriter, open_source
+from tevit_vis.video import VideoEncoding, VideoLook, VideoWriter, open_source
 
 SMOOTH = [cv2.GaussianBlur(frame, (0, 0), 9) for frame in noise_frames(12, 64, 96)]
 
@@ -55,7 +55,7 @@ def test_what_is_no_video_by_name_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize('codec', ['h264', 'hevc', 'vp9', 'av1'])
 def test_codecs_are_chosen(tmp_path, codec):
-    path = write(tmp_path / 'a.mkv', style=VideoStyle(codec))
+    path = write(tmp_path / 'a.mkv', style=VideoEncoding(codec))
     with av.open(str(path)) as container:
         name = container.streams.video[0].codec_context.codec.canonical_name
         assert name == codec
@@ -66,7 +66,7 @@ def test_quality_makes_files_larger_and_better(tmp_path):
     sizes, errors = [], []
     frames = noise_frames(12, 64, 96)
     for quality in ('small', 'good', 'best'):
-        path = write(tmp_path / f'{quality}.mp4', frames, style=VideoStyle(quality=quality))
+        path = write(tmp_path / f'{quality}.mp4', frames, style=VideoEncoding(quality=quality))
         sizes.append(path.stat().st_size)
         errors.append(np.abs(np.stack(list(open_source(path))).astype(int) - frames).mean())
     assert sizes == sorted(sizes)
@@ -76,9 +76,13 @@ def test_quality_makes_files_larger_and_better(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'style', 'words'),
     [
-        ('a.webm', VideoStyle('h264'), 'a.webm: codec must be vp9 or av1 in such a file'),
-        ('a.mp4', VideoStyle(quality='nice'), "quality: must be small, good, best, but got 'nice'"),
-        ('a.mp4', VideoStyle(speed='x'), 'speed: must be fast, medium, slow'),
+        ('a.webm', VideoEncoding('h264'), 'a.webm: codec must be vp9 or av1 in such a file'),
+        (
+            'a.mp4',
+            VideoEncoding(quality='nice'),
+            "quality: must be small, good, best, but got 'nice'",
+        ),
+        ('a.mp4', VideoEncoding(speed='x'), 'speed: must be fast, medium, slow'),
     ],
 )
 def test_styles_that_cannot_be(tmp_path, name, style, words):
@@ -93,7 +97,7 @@ TIMES = [0.0, 0.04, 0.1, 0.5, 0.54, 0.6, 1.6, 1.7, 1.8, 1.9, 2.5, 3.2]
 @pytest.mark.parametrize('endless', [False, True])
 def test_frames_keep_their_times(tmp_path, suffix, endless):
     path = write(tmp_path / f'a{suffix}', times=TIMES, fps=25, endless=endless)
-    times = [frame.time for frame in open_source(path).timed()]
+    times = [frame.time for frame in open_source(path).timed_frames()]
     assert times == pytest.approx(TIMES, abs=0.011 if suffix == '.gif' else 0.0011)
     with av.open(str(path)) as container:
         assert container.duration / 1e6 == pytest.approx(3.24, abs=0.05)
@@ -160,7 +164,7 @@ def test_sound_goes_along(tmp_path):
     source = open_source(origin)
     path = tmp_path / 'a.mkv'
     with VideoWriter(str(path), 30, sound=source.sound) as writer:
-        for image, time in source.timed():
+        for image, time in source.timed_frames():
             writer.write(image, time)
     with av.open(str(path)) as copy, av.open(str(origin)) as before:
         assert copy.streams.audio[0].codec_context.name == 'aac'
@@ -212,7 +216,7 @@ from tevit_vis.video import VideoWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 rng = np.random.default_rng(0)
 try:
-    with VideoWriter(sys.argv[1], 10, keeps_begun=sys.argv[2] == 'kept') as writer:
+    with VideoWriter(sys.argv[1], 10, keeps_partial=sys.argv[2] == 'kept') as writer:
         for _ in range(200):
             writer.write(rng.integers(0, 255, (96, 128, 3), np.uint8))
 except InputError as error:
@@ -221,7 +225,7 @@ except InputError as error:
 
 
 @pytest.mark.parametrize('kind', ['kept', 'whole'])
-@pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
+@pytest.mark.parametrize('suffix', ['.mp4', pytest.param('.mkv', marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_line(tmp_path, kind, suffix):
     path = tmp_path / f'a{suffix}'
     command = [sys.executable, '-c', FULL_DISK, str(path), kind]
@@ -252,7 +256,7 @@ def test_sound_whose_clock_is_set_anew_ends_there(tmp_path, caplog):
     (tmp_path / 'joined.ts').write_bytes(part * 2)
     source = open_source(tmp_path / 'joined.ts')
     with VideoWriter(str(tmp_path / 'a.mkv'), 30, sound=source.sound) as writer:
-        for image, time in source.timed():
+        for image, time in source.timed_frames():
             writer.write(image, time)
     assert len(list(open_source(tmp_path / 'a.mkv'))) >= 115
     assert 'its sound ends where its clock is set anew' in caplog.text

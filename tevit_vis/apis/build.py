@@ -83,7 +83,7 @@ def init_model(
     model = build('model', lambda: build_detector(model_config))
     names = None
     if checkpoint is None:
-        draw_weights(model, trust_checkpoint)
+        init_random_weights(model, trust_checkpoint)
     else:
         content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
         load_weights(model, content, os.fspath(checkpoint))
@@ -115,7 +115,7 @@ def check_compiler(device: torch.device) -> None:
         raise InputError('compile: needs a C compiler for triton: install gcc, or leave it out')
 
 
-def draw_weights(model: BaseModule, trust_checkpoint: bool = False) -> None:
+def init_random_weights(model: BaseModule, trust_checkpoint: bool = False) -> None:
     """Calls ``init_weights`` of a model without mmcv's log line for each parameter.
 
     Args:
@@ -173,7 +173,7 @@ def config_class_names(config: Config, num_classes: int) -> tuple[str, ...]:
     return names if len(names) == num_classes else tuple(map(str, range(num_classes)))
 
 
-def bare_model(config: Config) -> ClipDetector:
+def build_without_pretraining(config: Config) -> ClipDetector:
     """Returns the model of a config without calling ``init_weights`` and without pretraining."""
     model_config = copy.deepcopy(config.model)
     model_config.backbone['init_cfg'] = None
@@ -210,7 +210,7 @@ def build_model(
             f'(--cfg-options model.{head}.num_classes={len(class_names)})'
         )
     model.CLASSES = tuple(class_names)
-    draw_weights(model, options.trust_checkpoint)
+    init_random_weights(model, options.trust_checkpoint)
     if load_from and not options.resume_from:
         content = read_checkpoint(load_from, options.trust_checkpoint)
         old_names = class_names_of(content)

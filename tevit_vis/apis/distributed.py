@@ -40,7 +40,7 @@ class Processes:
             slowest; None is the default group.
 
     Example:
-        >>> Processes().from_first(lambda: 5)  # a single process runs it itself
+        >>> Processes().run_on_first(lambda: 5)  # a single process runs it itself
         5
     """
 
@@ -83,7 +83,7 @@ class Processes:
         """Whether this process has rank 0."""
         return self.rank == 0
 
-    def from_first(self, function: Callable[[], Result]) -> Result:
+    def run_on_first(self, function: Callable[[], Result]) -> Result:
         """Runs ``function`` on the first process and returns its result on every process.
 
         Raises:

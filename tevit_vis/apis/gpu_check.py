@@ -21,8 +21,16 @@ from tevit_vis.utils.devices import free_memory
 from tevit_vis.video import open_source
 
 from .distributed import Processes
-from .drawn import SMALL, SMALL_SIZE, drawn_batch, drawn_model, noise, tf32, trained_model
 from .inference import inference_video, prepared_frames
+from .random_models import (
+    SMALL_CONFIGS,
+    SMALL_SIZE,
+    noise_video,
+    random_batch,
+    random_model,
+    random_training_model,
+    tf32,
+)
 from .runner import total_loss
 
 # Largest difference that rounding may cause, relative to the largest value.
@@ -90,7 +98,7 @@ def compare_system(system: str, device: torch.device) -> list[Comparison]:
     """Compares a small model on a device with the same model on the CPU, with TF32 off.
 
     Args:
-        system: a key of ``SMALL``.
+        system: a key of ``SMALL_CONFIGS``.
         device: the device to compare with the CPU.
 
     Example:
@@ -183,8 +191,10 @@ def _clip_outputs(
     system: str, device: torch.device
 ) -> tuple[Sequence[torch.Tensor], ClipPrediction]:
     """Returns the features and the prediction of a system's small model for one clip."""
-    model = drawn_model(SMALL[system], device, cfg_options={'model.test_cfg.windows.length': None})
-    _, frames = zip(*prepared_frames(model, open_source(noise(4, SMALL_SIZE))))
+    model = random_model(
+        SMALL_CONFIGS[system], device, cfg_options={'model.test_cfg.windows.length': None}
+    )
+    _, frames = zip(*prepared_frames(model, open_source(noise_video(4, SMALL_SIZE))))
     clip = torch.stack([frame.img for frame in frames])[None].to(device)
     features = model.extract_feat(clip)
     return features, model.predict_clip(features, [frame.meta for frame in frames])
@@ -192,16 +202,16 @@ def _clip_outputs(
 
 def _tracks(system: str, device: torch.device) -> VideoInstances:
     """Returns what a system's small model finds in a video in windows."""
-    model = drawn_model(SMALL[system], device)
+    model = random_model(SMALL_CONFIGS[system], device)
     model.test_cfg.windows.update(length=4, stride=2)
     model.test_cfg.tracker.update(min_iou=0.05, min_score=0.05)
-    return inference_video(model, noise(9, SMALL_SIZE))
+    return inference_video(model, noise_video(9, SMALL_SIZE))
 
 
 def _training_outputs(system: str, device: torch.device) -> tuple[dict[str, float], torch.Tensor]:
     """Losses by name, and the norm of each weight's gradient."""
-    model = trained_model(SMALL[system], device)
-    outputs = model.train_step(drawn_batch(2, 3, SMALL_SIZE))
+    model = random_training_model(SMALL_CONFIGS[system], device)
+    outputs = model.train_step(random_batch(2, 3, SMALL_SIZE))
     outputs['loss'].backward()
     norms = [p.grad.norm().cpu() for p in model.module.parameters() if p.grad is not None]
     return outputs['log_vars'], torch.stack(norms)
@@ -222,10 +232,10 @@ def check_two_processes(device_type: str) -> dict[str, float]:
     differences = {}
     # Systems without batch norm, whose statistics would differ between the processes.
     for system in ('SeqFormer', 'IFC'):
-        batch = drawn_batch(2, 2, SMALL_SIZE)
+        batch = random_batch(2, 2, SMALL_SIZE)
         rank = processes.rank
         own_clip = {name: value[rank : rank + 1] for name, value in batch.items()}
-        model = trained_model(SMALL[system], device)
+        model = random_training_model(SMALL_CONFIGS[system], device)
         model.train_step(own_clip)['loss'].backward()
         single_model = copy.deepcopy(model.module)
         single_model.zero_grad()

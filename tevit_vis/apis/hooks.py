@@ -228,12 +228,12 @@ class ValidationHook(Hook):
         self.metric = metric
         self.save_best = save_best
         self.processes = processes or Processes()
-        self.scored = has_ground_truth(dataset)
+        self.has_annotations = has_ground_truth(dataset)
         self.best: dict[str, Any] = {}
 
     def before_run(self, runner: ClipRunner) -> None:
         """Warns if there will be no scores; runs the test that a stopped run did not finish."""
-        if not self.scored:
+        if not self.has_annotations:
             runner.logger.warning(
                 '%s: has no annotations, so validation writes submissions but scores nothing',
                 self.dataset.ann_file,
@@ -243,7 +243,7 @@ class ValidationHook(Hook):
             return
         results_file = self._results_file(runner, runner.iter)
         # The first process decides: the others may run on machines that do not see its disk.
-        if self.processes.from_first(lambda: not os.path.exists(results_file)):
+        if self.processes.run_on_first(lambda: not os.path.exists(results_file)):
             self._test(runner, runner.iter)
 
     def after_train_iter(self, runner: ClipRunner) -> None:
@@ -272,7 +272,7 @@ class ValidationHook(Hook):
         model.eval()
         write_submission(model, self.dataset, journal, num_workers=2, processes=self.processes)
         runner.model.train()
-        if self.processes.is_first and self.scored:
+        if self.processes.is_first and self.has_annotations:
             self._score(runner, results_file, num_iters)
 
     def _score(self, runner: ClipRunner, results_file: str, num_iters: int) -> None:

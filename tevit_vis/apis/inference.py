@@ -47,7 +47,7 @@ def inference_video(
         InputError: the video cannot be read.
     """
     source = open_source(video)
-    if source.live:
+    if source.is_live:
         # Raises if the model has no windows: a live video cannot be taken as one clip.
         model.inference_config.streaming_windows()
 
@@ -122,12 +122,12 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
                 *(num_dropped, num_frames),
             )
 
-    frames = source.timed()
+    frames = source.timed_frames()
     return prefetch(
         lambda frame: (frame, pipeline.from_array(frame.image)),
-        newest_items(frames, LIVE_FRAMES_HELD, report_dropped) if source.live else frames,
+        newest_items(frames, LIVE_FRAMES_HELD, report_dropped) if source.is_live else frames,
         num_workers=2,
-        ahead=1 if source.live else frames_ahead(),
+        ahead=1 if source.is_live else frames_ahead(),
     )
 
 

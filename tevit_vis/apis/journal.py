@@ -52,7 +52,7 @@ class ResultsJournal:
 
     def _start(self, resume: bool) -> dict[int, list[dict]]:
         """Stores the run's identity and returns the finished videos; see ``begin``."""
-        finished = self.finished()
+        finished = self.read_finished()
         if finished and not resume:
             raise InputError(
                 f'{self.folder}: holds {len(finished)} finished videos of an interrupted '
@@ -99,7 +99,7 @@ class ResultsJournal:
                 'interrupted run had, but it changed: remove the folder to start anew'
             )
 
-    def finished(self) -> dict[int, list[dict]]:
+    def read_finished(self) -> dict[int, list[dict]]:
         """Returns {video id: its entries} of the finished videos.
 
         A line that is incomplete, since a process was killed or a disk was lost, is skipped.
@@ -141,7 +141,7 @@ class ResultsJournal:
         Returns:
             Number of entries.
         """
-        finished = self.finished()
+        finished = self.read_finished()
         entries = [entry for video_id in video_ids for entry in finished[video_id]]
         write_json(entries, self.out)
         self.discard()

@@ -19,7 +19,7 @@ from tevit_vis.utils.values import did_you_mean
 from tevit_vis.video import (
     FrameSource,
     TimedFrame,
-    VideoStyle,
+    VideoEncoding,
     VideoWriter,
 )
 from tevit_vis.visualization.video import draw_stream, usable_rate
@@ -54,7 +54,7 @@ class Selection:
                     f'--classes: must be of {", ".join(class_names)}, but got {name!r}{hint}'
                 )
 
-    def of_video(self, instances: VideoInstances, class_names: Sequence[str]) -> VideoInstances:
+    def select_video(self, instances: VideoInstances, class_names: Sequence[str]) -> VideoInstances:
         """Returns the selected instances of a whole video."""
         if self.classes is not None:
             kept_labels = [class_names.index(name) for name in self.classes]
@@ -63,7 +63,9 @@ class Selection:
             instances = drop_overlaps(instances, self.max_overlap)
         return instances
 
-    def of_frames(self, frames: FramesWithTracks, class_names: Sequence[str]) -> FramesWithTracks:
+    def select_frames(
+        self, frames: FramesWithTracks, class_names: Sequence[str]
+    ) -> FramesWithTracks:
         """Yields the frames with their selected tracks, one by one."""
         overlaps = OverlapFilter(self.max_overlap) if self.max_overlap is not None else None
         kept_labels = [class_names.index(name) for name in self.classes or class_names]
@@ -95,12 +97,12 @@ class Outputs:
     jsonl: str | None = None
     score_thr: float = 0.3
     fps: float | None = None
-    style: VideoStyle = field(default_factory=VideoStyle)
+    style: VideoEncoding = field(default_factory=VideoEncoding)
     sound: bool = False
 
 
 @dataclass
-class Summary:
+class PredictionSummary:
     """Counts of the frames and the tracks of a video.
 
     Args:
@@ -149,7 +151,7 @@ def predict_to_files(
     outputs: Outputs,
     selection: Selection | None = None,
     on_frame: Callable[[], object] = lambda: None,
-) -> Summary:
+) -> PredictionSummary:
     """Finds the instances of a video and writes them to files.
 
     With windows, the files are written while the video runs. Without, the whole video is processed
@@ -172,18 +174,18 @@ def predict_to_files(
     selection = selection or Selection()
     selection.check(model.CLASSES)
     if model.inference_config.windows is None:
-        if outputs.video and source.passes_once:
+        if outputs.video and source.is_single_pass:
             raise InputError(
                 'a video that can be gone through once only must have windows to be drawn: set '
                 'model.test_cfg.windows.length, or give a list of frames'
             )
-        instances = selection.of_video(inference_video(model, source, on_frame), model.CLASSES)
+        instances = selection.select_video(inference_video(model, source, on_frame), model.CLASSES)
         frames = _frames_of(instances, source, len(model.CLASSES), with_images=bool(outputs.video))
         if outputs.json:
             write_json(instances_to_json(instances, model.CLASSES), outputs.json)
         outputs = replace(outputs, json=None)
         return _write_frames(model, frames, source, outputs, selection, lambda: None)
-    frames = selection.of_frames(stream_video(model, source), model.CLASSES)
+    frames = selection.select_frames(stream_video(model, source), model.CLASSES)
     return _write_frames(model, frames, source, outputs, selection, on_frame)
 
 
@@ -192,7 +194,7 @@ def _frames_of(
 ) -> FramesWithTracks:
     """Yields the frames of a video whose instances are known, with the tracks of each."""
     no_image = TimedFrame(np.zeros((0, 0, 3), np.uint8), None)
-    frames = source.timed() if with_images else iter(lambda: no_image, None)
+    frames = source.timed_frames() if with_images else iter(lambda: no_image, None)
     for index, frame in zip(range(instances.num_frames), frames):
         yield frame.image, instances.to_frame_instances(index, num_classes)
 
@@ -204,9 +206,9 @@ def _write_frames(
     outputs: Outputs,
     selection: Selection,
     on_frame: Callable[[], object],
-) -> Summary:
+) -> PredictionSummary:
     """Writes frames with their tracks to the files, as they come."""
-    summary = Summary()
+    summary = PredictionSummary()
     collected: list[FrameInstances] = []
     config = model.inference_config
     min_score = config.build_tracker().min_score if config.windows else 0.0
@@ -232,8 +234,8 @@ def _write_frames(
             writer = VideoWriter(
                 outputs.video,
                 outputs.fps or usable_rate(source.fps),
-                endless=source.live,
-                keeps_begun=True,
+                endless=source.is_live,
+                keeps_partial=True,
                 style=outputs.style,
                 look=source.look,
                 sound=source.sound if outputs.sound else None,
@@ -259,11 +261,11 @@ def _write_collected(
     times = [frame.time for frame in collected]
     if None not in times:
         instances = replace(instances, times=np.array(times, np.float64))
-    instances = selection.of_video(instances, model.CLASSES)
+    instances = selection.select_video(instances, model.CLASSES)
     write_json(instances_to_json(instances, model.CLASSES), path)
 
 
-def _go_through(frames: FramesWithTracks, summary: Summary) -> None:
+def _go_through(frames: FramesWithTracks, summary: PredictionSummary) -> None:
     """Goes through all frames without drawing; Ctrl-C ends it once there was a frame."""
     try:
         for _ in frames:

@@ -29,7 +29,7 @@ from tevit_vis.utils.weights import load_weights
 Trained = TypeVar('Trained', bound=nn.Module)
 
 
-class TrainedModel(nn.Module):
+class TrainingModel(nn.Module):
     """A detector wrapped for a runner, with its device, its precision and torch's DDP.
 
     Args:
@@ -173,7 +173,7 @@ class ClipRunner(IterBasedRunner):
 
     Args:
         seed: of the run.
-        kwargs: of ``IterBasedRunner``. ``model`` is a ``TrainedModel``; with an adversary,
+        kwargs: of ``IterBasedRunner``. ``model`` is a ``TrainingModel``; with an adversary,
             ``optimizer`` is a dict of two optimizers, ``model`` and ``adversary``.
     """
 

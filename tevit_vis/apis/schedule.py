@@ -21,7 +21,7 @@ def accumulated_iters(config: Config) -> int:
     return check_whole_number('optimizer_config.cumulative_iters', value, least=1)
 
 
-def fit_epochs(config: Config, batches: int) -> None:
+def epochs_to_iters(config: Config, batches: int) -> None:
     """Converts epochs to iterations, which the runner counts.
 
     Args:
@@ -36,7 +36,7 @@ def fit_epochs(config: Config, batches: int) -> None:
     Example:
         >>> sections = dict(lr_config={}, checkpoint_config={}, evaluation={})
         >>> config = Config(dict(epochs=dict(total=2), runner=dict(max_iters=None), **sections))
-        >>> fit_epochs(config, batches=100)
+        >>> epochs_to_iters(config, batches=100)
         >>> config.runner.max_iters
         200
     """

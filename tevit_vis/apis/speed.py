@@ -31,8 +31,16 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.visualization.video import draw_video
 
-from .drawn import SMALL, SMALL_SIZE, drawn_batch, drawn_model, noise, tf32, trained_model
 from .inference import inference_video, prepared_frames
+from .random_models import (
+    SMALL_CONFIGS,
+    SMALL_SIZE,
+    noise_video,
+    random_batch,
+    random_model,
+    random_training_model,
+    tf32,
+)
 
 SIZE = (360, 640)  # (H, W) of the frames whose speed is measured
 
@@ -72,10 +80,10 @@ def measure_speed(
     amp, with_tf32, compiled = MODES[mode]
     row: dict[str, Any] = dict(system=system, mode=mode, frames=num_frames)
     with record_fault(row), tempfile.TemporaryDirectory() as folder, tf32(with_tf32):
-        model = drawn_model(name, device, amp=amp, compile=compiled)
+        model = random_model(name, device, amp=amp, compile=compiled)
         video = str(Path(folder) / 'in.mp4')
         with VideoWriter(video, 10) as writer:
-            for image in noise(num_frames, SIZE):
+            for image in noise_video(num_frames, SIZE):
                 writer.write(image)
         row.update(_measure_parts(model, video, str(Path(folder) / 'out.mp4'), repeats))
     return row
@@ -154,12 +162,12 @@ def measure_training(
     row: dict[str, Any] = dict(system=system, mode=amp or 'fp32', frames=num_frames)
     if device.type == 'cuda' and not has_cuda_ops(device):
         return {**row, 'fault': 'training needs mmcv-full with CUDA ops'}
-    size = SMALL_SIZE if name in SMALL.values() else (384, 640)
+    size = SMALL_SIZE if name in SMALL_CONFIGS.values() else (384, 640)
     with record_fault(row):
-        model = trained_model(name, device, amp)
+        model = random_training_model(name, device, amp)
         optimizer = torch.optim.AdamW(model.parameters(), 1e-5)
         scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
-        batch, seconds = drawn_batch(1, num_frames, size), []
+        batch, seconds = random_batch(1, num_frames, size), []
         reset_peak_memory(device)
 
         def step() -> None:

@@ -61,7 +61,7 @@ def write_submission(
             f'the model, but got {len(dataset.categories)}'
         )
     label_to_category = match_categories(model.CLASSES, dataset.categories, dataset.ann_file)
-    finished_ids, run_id = processes.from_first(lambda: _begin(journal, resume))
+    finished_ids, run_id = processes.run_on_first(lambda: _begin(journal, resume))
     try:
         remaining = [video for video in dataset.videos if video.id not in finished_ids]
         videos = videos_of_process(remaining, processes)

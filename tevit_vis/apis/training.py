@@ -25,12 +25,12 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.values import check_whole_number
 
-from .build import build_model, draw_weights
+from .build import build_model, init_random_weights
 from .distributed import ALONE, Processes
 from .hooks import ValidationHook, WeightAverageHook
 from .options import TrainOptions
-from .runner import ClipRunner, TrainedModel
-from .schedule import accumulated_iters, fit_epochs
+from .runner import ClipRunner, TrainingModel
+from .schedule import accumulated_iters, epochs_to_iters
 
 __all__ = [
     'TrainOptions',
@@ -87,14 +87,14 @@ def train(
         processes.count,
         pin_memory=device.type == 'cuda',
     )
-    fit_epochs(config, batches=len(cast(Sized, loader.batch_sampler)))
+    epochs_to_iters(config, batches=len(cast(Sized, loader.batch_sampler)))
     _align_checkpoints(config, logger)
     hook = _validation_hook(config, processes) if options.validate else None
     model = build_model(config, dataset.CLASSES, options, logger)
     if hook is not None:
         _check_classes(model, hook.dataset)
     torch.backends.cudnn.benchmark = bool(config.get('cudnn_benchmark', False))
-    trained = TrainedModel(
+    trained = TrainingModel(
         model,
         device,
         training_amp(config),
@@ -202,11 +202,11 @@ def build_adversary(config: Config, model: ClipDetector, options: TrainOptions) 
             dict(adversary['loss'], feature_channels=config.model.bbox_head.embed_dims)
         ),
     )
-    draw_weights(loss)
+    init_random_weights(loss)
     return loss
 
 
-def _build_optimizers(config: Config, trained: TrainedModel) -> Optimizer | dict[str, Optimizer]:
+def _build_optimizers(config: Config, trained: TrainingModel) -> Optimizer | dict[str, Optimizer]:
     """Returns the model's optimizer, in a dict with the adversary's if there is one."""
     optimizer = build('optimizer', lambda: build_optimizer(trained.module, config.optimizer))
     if trained.adversary is None:
@@ -235,7 +235,11 @@ def _align_checkpoints(config: Config, logger: logging.Logger) -> None:
 
 
 def _build_runner(
-    config: Config, options: TrainOptions, trained: TrainedModel, logger: logging.Logger, meta: dict
+    config: Config,
+    options: TrainOptions,
+    trained: TrainingModel,
+    logger: logging.Logger,
+    meta: dict,
 ) -> ClipRunner:
     """The runner of a config with its hooks."""
     parts = dict(

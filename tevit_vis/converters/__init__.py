@@ -1,9 +1,9 @@
 """Converts official checkpoints to ours and back, with one key table per layout."""
 
 from .ifc import IFC
-from .rename import Converted, KeyTable, convert_checkpoint
+from .rename import ConversionResult, KeyTable, convert_checkpoint
 from .seqformer import SEQFORMER
 
 TABLES = {table.system: table for table in (IFC, SEQFORMER)}
 
-__all__ = ['TABLES', 'Converted', 'KeyTable', 'convert_checkpoint']
+__all__ = ['TABLES', 'ConversionResult', 'KeyTable', 'convert_checkpoint']

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import BATCH_NORM, SELF_ATTENTION, Extra, KeyTable, Rule
+from .rename import BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
 
 TRANSFORMER = 'detr.transformer.'
 ENCODER = 'bbox_head.encoder.'
@@ -115,7 +115,7 @@ IFC = KeyTable(
     checkpoint_key='model',
     rules=RULES,
     extras=[
-        Extra(
+        OfficialOnlyKeys(
             'criterion.empty_weight',
             'weights of the classes in the loss, which the config has (no_object_weight)',
             made_from='detr.class_embed.layers.1.bias',

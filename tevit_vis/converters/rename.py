@@ -82,7 +82,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Extra:
+class OfficialOnlyKeys:
     """Official keys that our layout lacks: they are dropped, and made again on the way back.
 
     Args:
@@ -132,7 +132,7 @@ class KeyTable:
     system: str
     checkpoint_key: str
     rules: Sequence[Rule]
-    extras: Sequence[Extra] = ()
+    extras: Sequence[OfficialOnlyKeys] = ()
     counters: Mapping[str, str] = field(default_factory=dict)
     variants: Sequence[Sequence[Rule]] = ()
 
@@ -147,7 +147,7 @@ class KeyTable:
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConversionResult:
     """Renamed weights and what became of each key.
 
     Args:
@@ -178,7 +178,7 @@ class Converted:
 
 def convert_checkpoint(
     weights: Mapping[str, torch.Tensor], table: KeyTable, path: str, reverse: bool = False
-) -> Converted:
+) -> ConversionResult:
     """Renames weights of the official layout to ours, or with ``reverse`` ours to the official.
 
     Args:
@@ -228,7 +228,7 @@ def convert_checkpoint(
     new = _made_keys(converted, table, reverse)
     converted.update({name: value for name, value, _ in new})
     made = [(name, how) for name, _, how in new]
-    return Converted(converted, renamed, dropped, made, missing)
+    return ConversionResult(converted, renamed, dropped, made, missing)
 
 
 def missing_keys(rules: Sequence[Rule], keys: Collection[str], reverse: bool) -> list[str]:

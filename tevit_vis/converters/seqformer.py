@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import AFFINE, BATCH_NORM, SELF_ATTENTION, Extra, KeyTable, Rule
+from .rename import AFFINE, BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
 from .swin import swin_rules
 
 ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')
@@ -100,26 +100,26 @@ RULES = [
     Rule('mask_head.lay2.', 'bbox_head.mask_features.out.'),
 ]
 EXTRAS = [
-    Extra(
+    OfficialOnlyKeys(
         'detr.transformer.decoder.bbox_embed.*.',
         'the module of detr.bbox_embed under a second name',
         made_from='detr.bbox_embed.*.',
         must_equal=True,
     ),
-    Extra(
+    OfficialOnlyKeys(
         'detr.transformer.encoder.layers.*.self_attn.output_proj_box.',
         'the official encoder never uses it',
         made_from='detr.transformer.encoder.layers.*.self_attn.output_proj.',
         made=torch.zeros_like,
     ),
     # The norm of Swin's first map: conversion back makes ones and zeros, as wide as that map.
-    Extra(
+    OfficialOnlyKeys(
         BODY + 'norm0.weight',
         'the norm of a map that is not used',
         made_from=BODY + 'patch_embed.norm.weight',
         made=torch.ones_like,
     ),
-    Extra(
+    OfficialOnlyKeys(
         BODY + 'norm0.bias',
         'the norm of a map that is not used',
         made_from=BODY + 'patch_embed.norm.bias',

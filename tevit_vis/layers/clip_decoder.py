@@ -23,7 +23,7 @@ from .mlp import mlp
 from .precision import FullPrecisionLinear, full_precision
 
 
-class LayerQueries(NamedTuple):
+class DecoderLayerOutput(NamedTuple):
     """The outputs of one decoder layer."""
 
     instances: torch.Tensor  # [B, Q, C]
@@ -152,7 +152,7 @@ class ClipDecoder(BaseModule):
             if index == 0:
                 nn.init.constant_(branch[-1].bias[2:], -2.0)
 
-    def forward(self, memory: ClipTokens) -> list[LayerQueries]:
+    def forward(self, memory: ClipTokens) -> list[DecoderLayerOutput]:
         """Returns the outputs of each layer."""
         num_clips, num_frames = memory.features.shape[:2]
         position, content = self.queries.weight.chunk(2, dim=1)
@@ -169,19 +169,19 @@ class ClipDecoder(BaseModule):
                 instances, box_queries, position, memory, level_references
             )
             with full_precision(references.device):
-                boxes = refined_boxes(branch(box_queries.float()), references)
-            outputs.append(LayerQueries(instances.float(), boxes, references[..., :2]))
+                boxes = refine_boxes(branch(box_queries.float()), references)
+            outputs.append(DecoderLayerOutput(instances.float(), boxes, references[..., :2]))
             references = boxes.detach()
         return outputs
 
 
-def refined_boxes(change: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+def refine_boxes(change: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
     """Returns boxes [..., 4]: references to which a predicted change is added in logit space.
 
     References with zero size are points: width and height then come from the change alone.
 
     Example:
-        >>> refined_boxes(torch.zeros(4), torch.tensor([0.25, 0.5, 0.0, 0.0])).tolist()
+        >>> refine_boxes(torch.zeros(4), torch.tensor([0.25, 0.5, 0.0, 0.0])).tolist()
         [0.25, 0.5, 0.5, 0.5]
     """
     centres, sizes = inverse_sigmoid(references).split(2, dim=-1)

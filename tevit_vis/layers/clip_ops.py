@@ -20,8 +20,8 @@ class ClipPadding(NamedTuple):
     """
 
     mask: torch.Tensor  # [B, T, H, W] bool, True on cells outside the images
-    is_any: bool  # whether any cell is padding
-    is_alike: bool  # whether all frames of each clip are padded alike
+    has_padding: bool  # whether any cell is padding
+    is_same_in_all_frames: bool  # whether all frames of each clip are padded alike
 
     @classmethod
     def of_sizes(
@@ -41,19 +41,21 @@ class ClipPadding(NamedTuple):
 
         Example:
             >>> padding = ClipPadding.of_sizes([[(2, 3)]], (2, 4), 1, torch.device('cpu'))
-            >>> padding.mask.int().tolist(), padding.is_any, padding.is_alike
+            >>> padding.mask.int().tolist(), padding.has_padding, padding.is_same_in_all_frames
             ([[[[0, 0, 0, 1], [0, 0, 0, 1]]]], True, True)
         """
         cells = [[tuple(-(-side // stride) for side in size) for size in clip] for clip in sizes]
-        is_any = any(size[0] < shape[0] or size[1] < shape[1] for clip in cells for size in clip)
-        is_alike = all(len(set(clip)) == 1 for clip in cells)
-        if not is_any:
+        has_padding = any(
+            size[0] < shape[0] or size[1] < shape[1] for clip in cells for size in clip
+        )
+        is_same_in_all_frames = all(len(set(clip)) == 1 for clip in cells)
+        if not has_padding:
             mask = torch.zeros(len(cells), len(cells[0]), *shape, dtype=torch.bool, device=device)
-            return cls(mask, is_any, is_alike)
+            return cls(mask, has_padding, is_same_in_all_frames)
         ends = torch.tensor(cells).to(device, non_blocking=True)[..., None, None]  # [B,T,2,1,1]
         y = torch.arange(shape[0], device=device)[:, None]
         x = torch.arange(shape[1], device=device)
-        return cls((y >= ends[:, :, 0]) | (x >= ends[:, :, 1]), is_any, is_alike)
+        return cls((y >= ends[:, :, 0]) | (x >= ends[:, :, 1]), has_padding, is_same_in_all_frames)
 
 
 @lru_cache(maxsize=256)
@@ -68,11 +70,12 @@ def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.T
         return torch.tensor(values, dtype=dtype).to(device)
 
 
-def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
+def arrays_to_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
     """Returns arrays of one dtype as tensors on a device; one copy moves all of them.
 
     Example:
-        >>> [part.tolist() for part in on_device([np.arange(2), np.arange(1)], torch.device('cpu'))]
+        >>> parts = arrays_to_device([np.arange(2), np.arange(1)], torch.device('cpu'))
+        >>> [part.tolist() for part in parts]
         [[0, 1], [0]]
     """
     joined = torch.from_numpy(np.concatenate(arrays)).to(device, non_blocking=True)

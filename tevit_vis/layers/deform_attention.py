@@ -171,8 +171,8 @@ def corner_cells(
     heights, widths = sizes[:, :1], sizes[:, 1:]  # [L, 1]
     areas = heights * widths
     starts = (areas.cumsum(0) - areas).int()
-    x_cells, x_weights = neighbours(locations[..., 0], widths)
-    y_cells, y_weights = neighbours(locations[..., 1], heights)
+    x_cells, x_weights = neighbour_cells(locations[..., 0], widths)
+    y_cells, y_weights = neighbour_cells(locations[..., 1], heights)
     cells, cell_weights = [], []
     for y, y_weight in zip(y_cells, y_weights):
         row_start = y.mul_(widths).add_(starts)
@@ -182,7 +182,7 @@ def corner_cells(
     return torch.stack(cells, 2), torch.stack(cell_weights, 2)
 
 
-def neighbours(
+def neighbour_cells(
     locations: torch.Tensor, size: torch.Tensor
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Returns the cells before and after each location along one axis, and their weights.
@@ -194,7 +194,7 @@ def neighbours(
         size: [L, 1] int32, cells of the map.
 
     Example:
-        >>> cells, weights = neighbours(torch.tensor([[[[0.375]]]]), torch.tensor([[4]]))
+        >>> cells, weights = neighbour_cells(torch.tensor([[[[0.375]]]]), torch.tensor([[4]]))
         >>> [cell.item() for cell in cells], [weight.item() for weight in weights]
         ([1, 2], [1.0, 0.0])
     """

@@ -55,7 +55,7 @@ class ClipTokens(NamedTuple):
         ]
 
 
-class LevelTokens(BaseModule):
+class LevelTokenizer(BaseModule):
     """Turns feature maps into tokens with sine positions and learned embeddings of the levels.
 
     Args:
@@ -82,7 +82,7 @@ class LevelTokens(BaseModule):
         shapes = [tuple(level.shape[3:]) for level in levels]
         masks = [F.interpolate(padding.mask.float(), shape).bool() for shape in shapes]
         positions = [  # one frame's position serves all frames that are padded alike
-            self._position(mask[:, :1] if padding.is_alike else mask) + embedding
+            self._position(mask[:, :1] if padding.is_same_in_all_frames else mask) + embedding
             for mask, embedding in zip(masks, self.level_embed)
         ]
         return ClipTokens(
@@ -91,7 +91,7 @@ class LevelTokens(BaseModule):
             padding=torch.cat([mask.flatten(2) for mask in masks], 2),
             valid_ratios=torch.stack([valid_ratio(mask) for mask in masks], 1),
             shapes=shapes,
-            has_padding=padding.is_any,
+            has_padding=padding.has_padding,
         )
 
     def _position(self, mask: torch.Tensor) -> torch.Tensor:

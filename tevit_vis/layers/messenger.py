@@ -17,7 +17,7 @@ from torch import nn
 SHIFT_STRIDES = (1, -1, 2, -2)  # frames by which even blocks shift each group of messengers
 
 
-def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
+def convolve_constant_images(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
     """Returns the output of a convolution for constant images, away from their borders.
 
     Args:
@@ -29,7 +29,7 @@ def conv_of_constant(conv: nn.Conv2d, messengers: torch.Tensor) -> torch.Tensor:
 
     Example:
         >>> conv = nn.Conv2d(1, 1, kernel_size=3)
-        >>> pixel = conv_of_constant(conv, torch.ones(1, 1, 1))
+        >>> pixel = convolve_constant_images(conv, torch.ones(1, 1, 1))
         >>> torch.allclose(pixel, conv(torch.ones(1, 1, 3, 3)).flatten(2), atol=1e-6)
         True
     """
@@ -91,7 +91,7 @@ def messenger_attention(
     patches, messengers = tokens[:, :num_patches], tokens[:, num_patches:]
     if attn.sr_ratio > 1:
         reduced = map_to_tokens(attn.sr(tokens_to_map(patches, hw_shape)))
-        keys = attn.norm(torch.cat([reduced, conv_of_constant(attn.sr, messengers)], dim=1))
+        keys = attn.norm(torch.cat([reduced, convolve_constant_images(attn.sr, messengers)], dim=1))
     else:
         keys = patches  # PARITY(TeViT): at ratio 1 the messengers are no keys.
     return attn.proj_drop(multihead_attention(attn.attn, tokens, keys))
@@ -144,7 +144,7 @@ def messenger_ffn(ffn: nn.Module, tokens: torch.Tensor, hw_shape: tuple[int, int
     messengers = tokens[:, num_patches:]
     for layer in ffn.layers:
         if isinstance(layer, nn.Conv2d):
-            messengers = conv_of_constant(layer, messengers)
+            messengers = convolve_constant_images(layer, messengers)
         else:
             messengers = layer(messengers)
     return torch.cat([patches, messengers], dim=1)

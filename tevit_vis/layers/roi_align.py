@@ -51,14 +51,15 @@ def boxes_to_rois(boxes: torch.Tensor) -> torch.Tensor:
     return torch.cat([frames, boxes], dim=3).transpose(1, 2).flatten(0, 2)
 
 
-def finite_boxes(boxes: torch.Tensor) -> torch.Tensor:
+def replace_nonfinite_boxes(boxes: torch.Tensor) -> torch.Tensor:
     """Returns boxes [..., 4] in which every box that is not finite is replaced by zeros.
 
     RoIAlign would abort the process on such a box. A model that diverges has a loss that is not
     finite either, and training stops at that loss with a message.
 
     Example:
-        >>> finite_boxes(torch.tensor([[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 8.0, torch.nan]])).tolist()
+        >>> boxes = torch.tensor([[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 8.0, torch.nan]])
+        >>> replace_nonfinite_boxes(boxes).tolist()
         [[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
     """
     return boxes.where(boxes.isfinite().all(-1, keepdim=True), boxes.new_zeros(()))

@@ -170,9 +170,9 @@ class SplitAttention(BaseModule):
         num_coarser = sum(height * width for height, width in shapes[1:] or shapes)
         coarser = projected[:, :, -num_coarser:]
         if visible is None:
-            coarser = on_finer_grids(coarser, shapes)
+            coarser = upsample_coarser_levels(coarser, shapes)
         else:
-            coarser, coarser_visible = on_finer_grids_masked(
+            coarser, coarser_visible = upsample_coarser_levels_masked(
                 coarser, visible[:, :, -num_coarser:], shapes
             )
             visible = torch.cat([visible, coarser_visible], 1)
@@ -182,7 +182,7 @@ class SplitAttention(BaseModule):
         return self.inter_ffn(self.inter_norm(queries + self.dropout(attended)))
 
 
-def on_finer_grids(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
+def upsample_coarser_levels(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
     """Returns the next coarser level, resized bilinearly to each level's grid: [B, T, S, D].
 
     The coarsest level has no coarser one and is returned as it is.
@@ -201,10 +201,10 @@ def on_finer_grids(tokens: torch.Tensor, shapes: Shapes) -> torch.Tensor:
     return torch.cat([*resized, levels[-1]], 2)
 
 
-def on_finer_grids_masked(
+def upsample_coarser_levels_masked(
     tokens: torch.Tensor, visible: torch.Tensor, shapes: Shapes
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Resizes as ``on_finer_grids``, but only cells of the image contribute.
+    """Resizes as ``upsample_coarser_levels``, but only cells of the image contribute.
 
     Args:
         tokens: [B, T, S', D].
@@ -215,7 +215,7 @@ def on_finer_grids_masked(
         [B, T, S, D] tokens and [B, T, S] bool, False where no cell of the image contributes.
     """
     weighted = torch.cat([tokens, torch.ones_like(tokens[..., :1])], -1) * visible[..., None]
-    sums, weight = on_finer_grids(weighted, shapes).split([tokens.shape[-1], 1], dim=-1)
+    sums, weight = upsample_coarser_levels(weighted, shapes).split([tokens.shape[-1], 1], dim=-1)
     return sums / weight.clamp(min=torch.finfo(weight.dtype).tiny), weight[..., 0] > 0
 
 

@@ -82,7 +82,7 @@ class InferenceConfig:
         )
 
     @property
-    def one_per_query(self) -> bool:
+    def has_one_class_per_query(self) -> bool:
         """Whether a query is output with its best class only.
 
         Windows need this, since the tracker joins the scores of all classes of a query.

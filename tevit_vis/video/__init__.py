@@ -1,6 +1,6 @@
 """Reading and writing of videos: sources of frames, and a writer of video files."""
 
-from .formats import VideoStyle
+from .formats import VideoEncoding
 from .opening import expand_inputs, open_source
 from .source import FrameSource, TimedFrame, VideoInput, VideoLook
 from .streams import public_url
@@ -11,7 +11,7 @@ __all__ = [
     'TimedFrame',
     'VideoInput',
     'VideoLook',
-    'VideoStyle',
+    'VideoEncoding',
     'VideoWriter',
     'expand_inputs',
     'open_source',

@@ -36,7 +36,7 @@ class FrameArray(FrameSource):
         self.frames = frames
         self.num_frames = len(frames)
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames; they have no times."""
         return (TimedFrame(image, None) for image in self.frames)
 
@@ -57,17 +57,17 @@ class FrameIterable(FrameSource):
     def __init__(self, frames: Iterable) -> None:
         self.frames = frames
         self.num_frames = len(frames) if isinstance(frames, Sequence) else None
-        self.passes_once = isinstance(frames, Iterator)
+        self.is_single_pass = isinstance(frames, Iterator)
         self.has_started = False
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames; they have no times.
 
         Raises:
             InputError: an item is no frame or has another size than the first one, or an iterator
                 is gone through a second time.
         """
-        if self.passes_once and self.has_started:
+        if self.is_single_pass and self.has_started:
             raise InputError('the iterator of frames can be gone through once only')
         self.has_started = True
         first_shape = None

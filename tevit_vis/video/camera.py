@@ -29,8 +29,8 @@ class Camera(FrameSource):
         InputError: the camera does not answer.
     """
 
-    live = True
-    passes_once = True
+    is_live = True
+    is_single_pass = True
 
     def __init__(self, number: int | cv2.VideoCapture) -> None:
         self.name = f'camera {number}' if isinstance(number, int) else 'cv2.VideoCapture'
@@ -43,19 +43,19 @@ class Camera(FrameSource):
         self.fps = rate if math.isfinite(rate) and rate > 0 else None
         count = self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if math.isfinite(count) and count > 0:  # the capture reads a file
-            self.live, self.num_frames = False, int(count)
+            self.is_live, self.num_frames = False, int(count)
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames as they arrive, and releases the camera at the end."""
         num_read, start = 0, None
         try:
             while True:
                 has_frame, image = self.capture.read()
                 if not has_frame:
-                    if self.live:
+                    if self.is_live:
                         LOGGER.warning('%s: ended after %d frames', self.name, num_read)
                     return
-                now = time.monotonic() if self.live else num_read / (self.fps or 10.0)
+                now = time.monotonic() if self.is_live else num_read / (self.fps or 10.0)
                 start = now if start is None else start
                 yield TimedFrame(image, now - start)
                 num_read += 1

@@ -27,22 +27,22 @@ RGB_FORMATS = ('rgb', 'bgr', 'gbr', 'argb', 'abgr', 'pal8', '0rgb', '0bgr')
 
 
 @dataclass
-class Damage:
+class DecodingStats:
     """Counts what a decoder gave and what was lost.
 
     Args:
-        num_given: frames that were decoded and passed on.
+        num_decoded: frames that were decoded and passed on.
         num_lost: packets that could not be decoded.
         num_concealed: decoded frames with damaged parts, which the decoder filled in.
-        num_unshown: packets that the file's edit list leaves out.
-        broke_off: the error that ended reading before the end, if there was one.
+        num_discarded: packets that the file's edit list leaves out.
+        read_error: the error that ended reading before the end, if there was one.
     """
 
-    num_given: int = 0
+    num_decoded: int = 0
     num_lost: int = 0
     num_concealed: int = 0
-    num_unshown: int = 0
-    broke_off: av.error.FFmpegError | None = None
+    num_discarded: int = 0
+    read_error: av.error.FFmpegError | None = None
 
 
 def video_stream(container: InputContainer, name: str, index: int | None = None) -> AVStream:
@@ -57,7 +57,7 @@ def video_stream(container: InputContainer, name: str, index: int | None = None)
     """
     if index is not None:
         return cast(AVStream, container.streams[index])
-    streams = [stream for stream in container.streams.video if _is_moving(stream)]
+    streams = [stream for stream in container.streams.video if _is_video(stream)]
     if not streams:
         what = 'a cover picture alone' if container.streams.video else 'none'
         raise InputError(f'{name}: file must have a video stream, but it has {what}')
@@ -74,7 +74,7 @@ def busiest_stream(container: InputContainer, name: str) -> int:
         InputError: the file has no video stream.
     """
     best = video_stream(container, name)
-    streams = [stream for stream in container.streams.video if _is_moving(stream)]
+    streams = [stream for stream in container.streams.video if _is_video(stream)]
     if len(streams) < 2:
         return best.index
     counts: Counter = Counter()
@@ -86,24 +86,24 @@ def busiest_stream(container: InputContainer, name: str) -> int:
     return max(streams, key=lambda stream: (counts[stream.index], stream == best)).index
 
 
-def _is_moving(stream: AVStream) -> bool:
+def _is_video(stream: AVStream) -> bool:
     """Whether a stream is not marked as a cover picture."""
     return not stream.disposition & av.stream.Disposition.attached_pic
 
 
 def decode_packets(
-    container: InputContainer, stream: AVStream, damage: Damage
+    container: InputContainer, stream: AVStream, damage: DecodingStats
 ) -> Iterator[av.VideoFrame]:
     """Yields the decoded frames of a stream; skips and counts what cannot be decoded."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-            damage.num_unshown += packet.is_discard
+            damage.num_discarded += packet.is_discard
         except StopIteration:
             return
         except av.error.FFmpegError as error:
-            damage.broke_off = error
+            damage.read_error = error
             packet = None  # the decoder may still hold frames
         try:
             yield from stream.decode(packet)
@@ -114,7 +114,7 @@ def decode_packets(
 
 
 def upright_frames(
-    container: InputContainer, stream: AVStream, name: str, damage: Damage, on_damage: str
+    container: InputContainer, stream: AVStream, name: str, damage: DecodingStats, on_damage: str
 ) -> Iterator[TimedFrame]:
     """Yields the frames of a stream upright, as a player shows them, with their times.
 
@@ -128,12 +128,12 @@ def upright_frames(
             ``stop``.
     """
     first_shape = None
-    reformat = Reformatter()
-    clock = Clock(container, stream)
+    reformat = PixelFormatConverter()
+    clock = FrameClock(container, stream)
     for decoded in decode_packets(container, stream, damage):
         if on_damage == 'stop' and (damage.num_lost or decoded.is_corrupt):
             raise InputError(
-                f'{name}: video must be whole, but is damaged at frame {damage.num_given}'
+                f'{name}: video must be whole, but is damaged at frame {damage.num_decoded}'
             )
         if decoded.is_corrupt:
             damage.num_concealed += 1
@@ -145,12 +145,12 @@ def upright_frames(
             damage.num_lost += 1
             continue
         first_shape = first_shape or image.shape
-        check_same_size(image, first_shape, f'{name}: frame {damage.num_given}')
-        damage.num_given += 1
+        check_same_size(image, first_shape, f'{name}: frame {damage.num_decoded}')
+        damage.num_decoded += 1
         yield TimedFrame(image, clock.time_of(decoded))
 
 
-class Clock:
+class FrameClock:
     """Gives decoded frames their times in seconds from the start, each later than the last.
 
     Time stamps of files can be wrong. Where presentation times (PTS) are absent, or run backward
@@ -200,7 +200,7 @@ class Clock:
         return dts if pts is None or (dts is not None and not prefers_pts) else pts
 
 
-class Reformatter:
+class PixelFormatConverter:
     """Converts frames between pixel formats with ffmpeg, in one thread.
 
     It is set up once; ``frame.reformat`` would set up a converter with its own threads per frame.
@@ -219,11 +219,11 @@ class Reformatter:
             return self.reformatter.reformat(frame, **options)
 
 
-def to_image(decoded: av.VideoFrame, reformat: Reformatter) -> np.ndarray:
+def to_image(decoded: av.VideoFrame, reformat: PixelFormatConverter) -> np.ndarray:
     """Returns a decoded frame as [H, W, 3] in BGR, turned and flipped by its display matrix."""
     image = reformat(decoded, format='bgr24', interpolation='BICUBIC').to_ndarray()
     matrix = display_matrix(decoded)
-    return image if matrix is None else np.ascontiguousarray(turn(image, matrix))
+    return image if matrix is None else np.ascontiguousarray(apply_display_matrix(image, matrix))
 
 
 def display_matrix(decoded: av.VideoFrame) -> np.ndarray | None:
@@ -234,7 +234,7 @@ def display_matrix(decoded: av.VideoFrame) -> np.ndarray | None:
     return np.frombuffer(data, np.int32)[:9].reshape(3, 3)[:2, :2] / (1 << 16)
 
 
-def turn(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def apply_display_matrix(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Turns and flips an image by the quarter turn and mirroring nearest to a display matrix.
 
     Args:
@@ -242,7 +242,7 @@ def turn(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         matrix: [2, 2]; a stored pixel (x, y) is shown at (x, y) @ matrix.
 
     Example:
-        >>> turn(np.array([[1, 2], [3, 4]]), np.array([[0, 1], [-1, 0]])).tolist()
+        >>> apply_display_matrix(np.array([[1, 2], [3, 4]]), np.array([[0, 1], [-1, 0]])).tolist()
         [[3, 1], [4, 2]]
     """
     if is_transposed(matrix):
@@ -265,7 +265,7 @@ def is_transposed(matrix: np.ndarray) -> bool:
 
 def look_of(container: InputContainer, stream: AVStream) -> VideoLook:
     """Returns how the pixels of a stream are meant; this reads and drops its first frame."""
-    first = next(decode_packets(container, stream, Damage()), None)
+    first = next(decode_packets(container, stream, DecodingStats()), None)
     if first is None:
         return VideoLook()
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream as AVStream
 from tevit_vis.utils.errors import InputError
 
 from .decode import (
-    Damage,
+    DecodingStats,
     busiest_stream,
     look_of,
     upright_frames,
@@ -101,9 +101,9 @@ class VideoFile(FrameSource):
         with self._open() as container:
             return look_of(container, video_stream(container, self.path, self.stream_index))
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames with their times; warns at the end where frames are lost."""
-        damage, last_time = Damage(), 0.0
+        damage, last_time = DecodingStats(), 0.0
         with self._open() as container:
             stream = video_stream(container, self.path, self.stream_index)
             stream.thread_type = 'AUTO'
@@ -112,7 +112,7 @@ class VideoFile(FrameSource):
                 last_time = frame.time or 0.0
                 yield frame
         loss = self._describe_loss(damage, last_time)
-        if not damage.num_given:
+        if not damage.num_decoded:
             reason = loss or 'it has none'
             raise InputError(f'{self.path}: video must have at least one frame, but {reason}')
         if loss and self.on_damage == 'stop':
@@ -120,7 +120,7 @@ class VideoFile(FrameSource):
         if loss:
             LOGGER.warning('%s: is cut off or damaged: %s', self.path, loss)
 
-    def _describe_loss(self, damage: Damage, last_time: float) -> str:
+    def _describe_loss(self, damage: DecodingStats, last_time: float) -> str:
         """Returns a message about lost or damaged frames; empty where there are none."""
         num_promised = self.num_frames
         if self.promised_seconds is not None and self.fps:
@@ -130,13 +130,13 @@ class VideoFile(FrameSource):
                 num_promised = None
             elif not is_at_end and num_promised is None:
                 num_promised = round(self.promised_seconds * self.fps)
-        num_found = damage.num_given + damage.num_unshown
+        num_found = damage.num_decoded + damage.num_discarded
         if self.on_damage == 'skip':
             num_found += damage.num_concealed
         is_whole = num_promised is None or num_found >= num_promised
-        if is_whole and not (damage.num_lost or damage.num_concealed or damage.broke_off):
+        if is_whole and not (damage.num_lost or damage.num_concealed or damage.read_error):
             return ''
-        counts = f'{damage.num_given}' + (f' of {num_promised}' if num_promised else '')
+        counts = f'{damage.num_decoded}' + (f' of {num_promised}' if num_promised else '')
         parts = [f'{counts} frames were found']
         if damage.num_concealed:
             action = 'left out' if self.on_damage == 'skip' else 'used'

@@ -22,7 +22,7 @@ def has_frames(path: str) -> bool:
         return False
 
 
-def put_index_first(path: str, muxer: str, step: Fraction) -> None:
+def move_index_to_front(path: str, muxer: str, step: Fraction) -> None:
     """Rewrites an MP4 with its index first, so that players can start before all is loaded.
 
     Where that fails, such as on a full disk, the complete file stays as it is, with a warning.

@@ -81,7 +81,7 @@ CONTAINERS = {
 
 
 @dataclass(frozen=True)
-class VideoStyle:
+class VideoEncoding:
     """How a video is encoded.
 
     Args:
@@ -130,7 +130,7 @@ def container_of(path: str) -> Container:
     return CONTAINERS[suffix]
 
 
-def codec_of(path: str, style: VideoStyle) -> Codec:
+def codec_of(path: str, style: VideoEncoding) -> Codec:
     """Returns the codec that a file is to be written with.
 
     Raises:
@@ -138,7 +138,7 @@ def codec_of(path: str, style: VideoStyle) -> Codec:
             has an unknown quality or speed.
 
     Example:
-        >>> codec_of('out.mkv', VideoStyle(codec='hevc')).encoder
+        >>> codec_of('out.mkv', VideoEncoding(codec='hevc')).encoder
         'libx265'
     """
     for name, value, choices in (
@@ -159,11 +159,11 @@ def codec_of(path: str, style: VideoStyle) -> Codec:
     return codec
 
 
-def encoder_options(codec: Codec, style: VideoStyle) -> dict[str, str]:
+def encoder_options(codec: Codec, style: VideoEncoding) -> dict[str, str]:
     """Returns the options of ffmpeg's encoder for a quality and speed.
 
     Example:
-        >>> encoder_options(CODECS['h264'], VideoStyle(quality='best'))
+        >>> encoder_options(CODECS['h264'], VideoEncoding(quality='best'))
         {'crf': '14', 'preset': 'veryfast'}
     """
     options = dict(codec.options)

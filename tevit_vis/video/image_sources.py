@@ -17,11 +17,11 @@ from tevit_vis.utils.errors import InputError
 
 from .images import (
     IMAGE_SUFFIXES,
-    Depth,
+    BitDepthScaler,
     image_faults,
-    in_colour,
-    of_whole_numbers,
     read_deep_image,
+    to_integers,
+    to_three_channels,
 )
 from .source import FrameSource, TimedFrame, check_on_damage, check_same_size
 
@@ -71,9 +71,9 @@ class ImageFiles(FrameSource):
         self.origin = origin
         self.on_damage = check_on_damage(on_damage)
         self.num_frames = len(files)
-        self.depth = Depth(self._brightest, origin)
+        self.depth = BitDepthScaler(self._brightest, origin)
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields an image per file; they have no times."""
         first_shape, faults = None, []
         for path in self.files:
@@ -127,9 +127,9 @@ class PagedImage(FrameSource):
         self.num_frames = self.num_pages - self.num_hidden
         has_times = Path(path).suffix.lower() not in TIFF_SUFFIXES and self.num_frames > 1
         self.fps = 1000 / next(iter(self._pages()))[1] if has_times else None
-        self.depth = Depth(self._brightest, path)
+        self.depth = BitDepthScaler(self._brightest, path)
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the pages, with their times where the file has durations."""
         first_shape, num_read, time = None, 0, 0.0
         try:
@@ -175,7 +175,7 @@ def _tiff_pages(path: str, num_pages: int) -> Iterator[np.ndarray]:
     while start < num_pages:
         with image_faults(path):
             _, pages = cv2.imreadmulti(path, start, num_per_call, flags=cv2.IMREAD_UNCHANGED)
-            pages = [of_whole_numbers(in_colour(page)) for page in pages]
+            pages = [to_integers(to_three_channels(page)) for page in pages]
             if not pages:
                 raise ValueError('no page')
         yield from pages
@@ -183,7 +183,7 @@ def _tiff_pages(path: str, num_pages: int) -> Iterator[np.ndarray]:
         num_per_call = max(1, min(256, TIFF_BYTES // pages[0].nbytes))
 
 
-def open_images(path: str, on_damage: str) -> FrameSource:
+def open_image_file(path: str, on_damage: str) -> FrameSource:
     """Opens an image file as a video: its pages are the frames, or the image is the only one."""
     if Path(path).suffix.lower() in PAGED_SUFFIXES:
         paged = PagedImage(path, on_damage)

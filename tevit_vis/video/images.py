@@ -22,22 +22,22 @@ IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # formats that may have more than 8 bits
 ORIENTATION = 0x0112  # EXIF tag; values from 5 on swap width and height
 # The highest values of the bit depths that cameras have.
-WHITES = (255, 1023, 4095, 16383, 65535)
+WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
 # What Pillow, OpenCV and mmcv raise on files that are damaged or something else.
-NOT_AN_IMAGE = (
+IMAGE_ERRORS = (
     *(OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, LookupError),
     *(ArithmeticError, RuntimeError, MemoryError, struct.error, cv2.error),
 )
 LOGGER = logging.getLogger('tevit_vis')
 
 
-def in_colour(image: np.ndarray) -> np.ndarray:
+def to_three_channels(image: np.ndarray) -> np.ndarray:
     """Returns an image of any number of channels, as OpenCV reads it, as [H, W, 3].
 
     Grey is repeated, and an alpha channel is dropped.
 
     Example:
-        >>> in_colour(np.zeros((2, 4), np.uint8)).shape
+        >>> to_three_channels(np.zeros((2, 4), np.uint8)).shape
         (2, 4, 3)
     """
     if image.ndim == 2:
@@ -45,13 +45,13 @@ def in_colour(image: np.ndarray) -> np.ndarray:
     return np.repeat(image[:, :, :1], 3, axis=2) if image.shape[2] < 3 else image[:, :, :3]
 
 
-def of_whole_numbers(image: np.ndarray) -> np.ndarray:
+def to_integers(image: np.ndarray) -> np.ndarray:
     """Returns an image of uint8 or uint16 unchanged, and one of other numbers as uint8.
 
     Other numbers, such as floats, run from 0 to 1 or from 0 to 255.
 
     Example:
-        >>> of_whole_numbers(np.array([[0.0, 1.0]])).tolist()
+        >>> to_integers(np.array([[0.0, 1.0]])).tolist()
         [[0, 255]]
     """
     if image.dtype in (np.uint8, np.uint16):
@@ -60,7 +60,7 @@ def of_whole_numbers(image: np.ndarray) -> np.ndarray:
     return (values * (255 if values.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)
 
 
-class Depth:
+class BitDepthScaler:
     """Scales images of 16 bits to 8 bits.
 
     Cameras of 10, 12 or 14 bits store their values in files of 16 bits, where they would look
@@ -88,14 +88,14 @@ class Depth:
                 *(self.origin, highest),
             )
             self._choose(highest)
-        if self.white == WHITES[-1]:
+        if self.white == WHITE_LEVELS[-1]:
             return (image >> 8).astype(np.uint8)
         return (image * (255 / self.white) + 0.5).astype(np.uint8)
 
     def _choose(self, highest: int) -> None:
         """Sets the white level to that of the smallest depth that holds the highest value."""
-        self.white = next(white for white in WHITES if white >= highest)
-        if self.white < WHITES[-1]:
+        self.white = next(white for white in WHITE_LEVELS if white >= highest)
+        if self.white < WHITE_LEVELS[-1]:
             LOGGER.warning(
                 '%s: has values up to %d in 16 bits: they are taken as %d bits',
                 *(self.origin, highest, self.white.bit_length()),
@@ -127,11 +127,11 @@ def read_deep_image(path: str) -> np.ndarray:
         image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is None:  # such as one of floats
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-            image = in_colour(image) if image is not None else None
+            image = to_three_channels(image) if image is not None else None
         if image is None:
             raise ValueError('no image')
         is_deep = image.dtype != np.uint8
-    return of_whole_numbers(image) if is_deep else read_image(path)
+    return to_integers(image) if is_deep else read_image(path)
 
 
 def image_size(path: str) -> tuple[int, int]:
@@ -178,5 +178,5 @@ def image_faults(path: str) -> Iterator[None]:
         raise InputError(f'{path}: frame must be an image file, but there is none') from None
     except Image.DecompressionBombError:
         raise InputError(f'{path}: frame must fit memory, but is too large') from None
-    except NOT_AN_IMAGE:
+    except IMAGE_ERRORS:
         raise InputError(f'{path}: frame must be an image, but it cannot be decoded') from None

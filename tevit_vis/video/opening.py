@@ -15,7 +15,7 @@ from tevit_vis.utils.errors import InputError
 from .arrays import FrameArray, FrameIterable
 from .camera import Camera
 from .files import VideoFile
-from .image_sources import ImageFiles, PagedImage, list_images, natural_key, open_images
+from .image_sources import ImageFiles, PagedImage, list_images, natural_key, open_image_file
 from .images import IMAGE_SUFFIXES
 from .source import FrameSource, VideoInput
 from .streams import VideoStream
@@ -72,10 +72,10 @@ def _open_path(path: Path, on_damage: str) -> FrameSource:
     if os.path.isdir(path):
         files = list_images(path)
         if len(files) == 1:
-            return open_images(files[0], on_damage)
+            return open_image_file(files[0], on_damage)
         return ImageFiles(files, str(path), on_damage)
     if path.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path):
-        return open_images(str(path), on_damage)
+        return open_image_file(str(path), on_damage)
     source = VideoFile(str(path), on_damage)
     if path.suffix.lower() == '.gif' and source.num_packets < (source.num_frames or 0):
         # ffmpeg finds only one frame in a GIF that has no control blocks.
@@ -104,10 +104,11 @@ def expand_inputs(names: Sequence[str]) -> list[str | int]:
         elif name.isdecimal():
             inputs.append(int(name))
         elif glob.has_magic(name):
-            paths = [path for path in glob.glob(name, recursive=True) if '.unfinished' not in path]
+            paths = sorted(glob.glob(name, recursive=True), key=natural_key)
+            paths = [path for path in paths if '.unfinished' not in path]
             if not paths:
                 raise InputError(f'{name}: must match at least one file, but matches none')
-            inputs += sorted(paths, key=natural_key)
+            inputs += paths
         else:
             inputs.append(name)
     return inputs

@@ -32,7 +32,7 @@ def palette_graph(width: int, height: int, ticks: Fraction) -> Graph:
     return graph
 
 
-def through(graph: Graph, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
+def run_filter(graph: Graph, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
     """Puts a frame into a filter and returns the frames that come out; None ends the input."""
     graph.push(frame)
     frames = []

@@ -10,12 +10,12 @@ from av.container import OutputContainer
 
 from tevit_vis.utils.errors import InputError
 
-from .streams import PATIENCE, public_url
+from .streams import STREAM_TIMEOUT, public_url
 
 LOGGER = logging.getLogger('tevit_vis')
 
 
-class SoundCopy:
+class SoundCopier:
     """Copies the sound of a file into a video that is being written, without encoding it again.
 
     Args:
@@ -32,7 +32,7 @@ class SoundCopy:
         address = origin if '://' in origin else f'file:{origin}'
         name = public_url(origin)
         try:
-            timeout = (PATIENCE, PATIENCE) if '://' in origin else None
+            timeout = (STREAM_TIMEOUT, STREAM_TIMEOUT) if '://' in origin else None
             self.input = av.open(address, metadata_errors='replace', timeout=timeout)
         except av.error.FFmpegError as error:
             reason = error.strerror

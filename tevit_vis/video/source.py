@@ -46,11 +46,11 @@ class VideoLook:
 class FrameSource(ABC):
     """A source of frames, which can be iterated over.
 
-    It can be gone through any number of times, unless ``passes_once`` is set.
+    It can be gone through any number of times, unless ``is_single_pass`` is set.
 
     Attributes:
-        live: whether frames come at their own pace, perhaps without end.
-        passes_once: whether frames can be gone through once only.
+        is_live: whether frames come at their own pace, perhaps without end.
+        is_single_pass: whether frames can be gone through once only.
         fps: frames per second, None where the source does not know.
         num_frames: number of frames, None where the source does not know. It may be wrong where a
             video file's header is.
@@ -58,19 +58,19 @@ class FrameSource(ABC):
         sound: file or URL that has the sound, or None.
     """
 
-    live: bool = False
-    passes_once: bool = False
+    is_live: bool = False
+    is_single_pass: bool = False
     fps: float | None = None
     num_frames: int | None = None
     look: VideoLook = VideoLook()
     sound: str | None = None
 
     @abstractmethod
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames with their times; the source is closed when the consumer stops."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for frame in self.timed():
+        for frame in self.timed_frames():
             yield frame.image
 
 
@@ -105,7 +105,7 @@ def check_on_damage(on_damage: str) -> str:
     return on_damage
 
 
-class Limited(FrameSource):
+class FirstFrames(FrameSource):
     """The first frames of another source.
 
     Args:
@@ -115,15 +115,15 @@ class Limited(FrameSource):
     Example:
         >>> from tevit_vis.video import open_source
         >>> video = open_source(np.zeros((5, 4, 6, 3), np.uint8))
-        >>> len(list(Limited(video, 2)))
+        >>> len(list(FirstFrames(video, 2)))
         2
     """
 
     def __init__(self, source: FrameSource, max_frames: int) -> None:
         self.source = source
         self.max_frames = max_frames
-        self.live, self.fps, self.sound = source.live, source.fps, source.sound
-        self.passes_once = source.passes_once
+        self.is_live, self.fps, self.sound = source.is_live, source.fps, source.sound
+        self.is_single_pass = source.is_single_pass
         self.num_frames = min(max_frames, source.num_frames) if source.num_frames else None
 
     @property
@@ -131,6 +131,6 @@ class Limited(FrameSource):
         """How the pixels are meant; it is read from the source only when needed."""
         return self.source.look
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the first frames with their times."""
-        return islice(self.source.timed(), self.max_frames)
+        return islice(self.source.timed_frames(), self.max_frames)

@@ -13,14 +13,14 @@ from tevit_vis.utils.errors import InputError
 
 from .decode import (
     UNSPECIFIED,
-    Damage,
+    DecodingStats,
     look_of,
     upright_frames,
     video_stream,
 )
 from .source import FrameSource, TimedFrame, VideoLook, check_on_damage
 
-PATIENCE = 10.0  # seconds to wait for an answer of a server
+STREAM_TIMEOUT = 10.0  # seconds to wait for an answer of a server
 LOGGER = logging.getLogger('tevit_vis')
 # Names in the query of a URL whose values may be shown.
 HARMLESS = {
@@ -64,28 +64,28 @@ class VideoStream(FrameSource):
 
     Args:
         url: rtsp://, rtmp://, http://, ...
-        patience: seconds without an answer after which the stream ends.
+        timeout: seconds without an answer after which the stream ends.
         on_damage: see ``VideoFile``; ``stop`` ends a stream at its first damage.
 
     Raises:
         InputError: the stream cannot be opened, or has no video.
     """
 
-    def __init__(self, url: str, patience: float = PATIENCE, on_damage: str = 'keep') -> None:
+    def __init__(self, url: str, timeout: float = STREAM_TIMEOUT, on_damage: str = 'keep') -> None:
         self.on_damage = check_on_damage(on_damage)
         self.url = url
         self.name = public_url(url)  # for messages
-        self.patience = patience
+        self.timeout = timeout
         container = self._open()
         stream = video_stream(container, self.name)
         self.fps = float(stream.average_rate) if stream.average_rate else None
-        self.live = self.passes_once = container.duration is None
-        self.sound = url if container.streams.audio and not self.live else None
+        self.is_live = self.is_single_pass = container.duration is None
+        self.sound = url if container.streams.audio and not self.is_live else None
         self.opened: InputContainer | None = container  # for the first pass over the frames
 
     def _open(self) -> InputContainer:
         try:
-            timeout = (self.patience, self.patience)
+            timeout = (self.timeout, self.timeout)
             return av.open(self.url, timeout=timeout, metadata_errors='replace')
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f'{self.name}: stream must be there, but: {_reason(error)}') from None
@@ -93,30 +93,30 @@ class VideoStream(FrameSource):
     @cached_property
     def look(self) -> VideoLook:  # type: ignore[override]
         """How the pixels are meant: unspecified for a live stream, else as its first frame says."""
-        if self.live:
+        if self.is_live:
             return VideoLook(matrix=UNSPECIFIED)
         with self._open() as container:
             return look_of(container, video_stream(container, self.name))
 
-    def timed(self) -> Iterator[TimedFrame]:
+    def timed_frames(self) -> Iterator[TimedFrame]:
         """Yields the frames with their times, until the stream ends."""
-        if self.opened is None and self.live:
+        if self.opened is None and self.is_live:
             raise InputError(f'{self.name}: a live stream can be gone through once only')
         container, self.opened = self.opened or self._open(), None
-        damage, reason = Damage(), ''
+        damage, reason = DecodingStats(), ''
         with container:
             stream = video_stream(container, self.name)
-            stream.thread_type = 'SLICE' if self.live else 'AUTO'  # AUTO holds frames back
+            stream.thread_type = 'SLICE' if self.is_live else 'AUTO'  # AUTO holds frames back
             try:
                 yield from upright_frames(container, stream, self.name, damage, self.on_damage)
             except InputError as error:  # a frame of another size, or a damaged one
                 reason = str(error)
-        if damage.broke_off is not None:
-            reason = _reason(damage.broke_off)
-            if isinstance(damage.broke_off, (av.error.ExitError, av.error.TimeoutError)):
-                reason = f'nothing came for {self.patience:g} s'
+        if damage.read_error is not None:
+            reason = _reason(damage.read_error)
+            if isinstance(damage.read_error, (av.error.ExitError, av.error.TimeoutError)):
+                reason = f'nothing came for {self.timeout:g} s'
         if reason:
-            LOGGER.warning('%s: ended after %d frames: %s', self.name, damage.num_given, reason)
+            LOGGER.warning('%s: ended after %d frames: %s', self.name, damage.num_decoded, reason)
         if damage.num_lost:
             LOGGER.warning('%s: %d packets could not be decoded', self.name, damage.num_lost)
 

@@ -16,11 +16,11 @@ from av.filter import Graph
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import UnfinishedFile, check_writable
 
-from .decode import UNSPECIFIED, Reformatter
-from .finish import has_frames, put_index_first
-from .formats import VideoStyle, check_rate, codec_of, container_of, encoder_options
-from .palette import palette_graph, through
-from .sound import SoundCopy
+from .decode import UNSPECIFIED, PixelFormatConverter
+from .finish import has_frames, move_index_to_front
+from .formats import VideoEncoding, check_rate, codec_of, container_of, encoder_options
+from .palette import palette_graph, run_filter
+from .sound import SoundCopier
 from .source import VideoLook
 
 MAX_REWRITTEN = 1 << 30  # bytes; larger files are not rewritten with their index first
@@ -40,7 +40,7 @@ class VideoWriter:
 
     The suffix of the path decides the kind of file. The file gets its name when it is complete.
     Until then it is ``<path>.<token>.unfinished<suffix>``, which stays and can be played if the
-    process is killed. After an error it is removed, unless ``keeps_begun`` is set and it can be
+    process is killed. After an error it is removed, unless ``keeps_partial`` is set and it can be
     played. Frames of odd size are extended by one pixel of the border, since codecs need even
     sizes.
 
@@ -49,7 +49,7 @@ class VideoWriter:
         fps: frames per second, for frames that are written without a time.
         endless: whether the video may have no end. Then what was written before an error is kept,
             and the file is not rewritten with its index first.
-        keeps_begun: whether what was written before an error is kept.
+        keeps_partial: whether what was written before an error is kept.
         style: codec, quality and speed.
         look: how the pixels of the frames are meant.
         sound: file or URL whose sound is copied.
@@ -72,25 +72,25 @@ class VideoWriter:
         path: str,
         fps: float,
         endless: bool = False,
-        keeps_begun: bool = False,
-        style: VideoStyle | None = None,
+        keeps_partial: bool = False,
+        style: VideoEncoding | None = None,
         look: VideoLook | None = None,
         sound: str | None = None,
     ) -> None:
         check_rate(path, fps)
         self.path = str(path)
-        self.style = style or VideoStyle()
+        self.style = style or VideoEncoding()
         self.kind = container_of(self.path)
         self.codec = codec_of(self.path, self.style)
         self.endless = endless
-        self.keeps_begun = keeps_begun or endless
+        self.keeps_partial = keeps_partial or endless
         self.has_warned = False  # of dropped frames
         self.failed = False  # after a failure nothing more may be muxed
         self.look = look or VideoLook()
         self.rate = Fraction(fps).limit_denominator(1001 * 60)
         self.stream: Any = None  # of PyAV, from the first frame on
         self.graph: Graph | None = None  # of a GIF's colours
-        self.reformat = Reformatter()
+        self.reformat = PixelFormatConverter()
         self.ticks = TICKS if self.kind.has_times else self.rate  # per second
         if self.codec.encoder == 'gif':
             self.ticks = Fraction(100)
@@ -106,7 +106,7 @@ class VideoWriter:
             self.container = av.open(
                 f'file:{self.file.path}', 'w', format=self.kind.muxer, options=options
             )
-            self.sound = SoundCopy(sound, self.container, self.path) if sound else None
+            self.sound = SoundCopier(sound, self.container, self.path) if sound else None
         except BaseException:
             self.file.discard()
             raise
@@ -197,7 +197,7 @@ class VideoWriter:
                 dst_color_range='MPEG',
             )
         frame.pts, frame.time_base = tick, 1 / self.ticks
-        for ready in [frame] if self.graph is None else through(self.graph, frame):
+        for ready in [frame] if self.graph is None else run_filter(self.graph, frame):
             self._mux(self.stream.encode(ready))
 
     def _mux(self, packets: Sequence[av.Packet]) -> None:
@@ -234,14 +234,14 @@ class VideoWriter:
         return InputError(f'{self.path}: cannot be written: {reason}')
 
     def __exit__(self, exc_type: type | None, *_: object) -> None:
-        fault = self._finish(exc_type is None or self.keeps_begun)
+        fault = self._finish(exc_type is None or self.keeps_partial)
         if exc_type is None and fault is None:
             self.file.publish()
             is_rewritten = not self.endless and os.path.getsize(self.path) <= MAX_REWRITTEN
             if self.last_tick >= 0 and self.kind.is_fragmented and is_rewritten:
-                put_index_first(self.path, self.kind.muxer, 1 / self.rate)
+                move_index_to_front(self.path, self.kind.muxer, 1 / self.rate)
             return
-        if self.keeps_begun and has_frames(self.file.path):
+        if self.keeps_partial and has_frames(self.file.path):
             self.file.publish()
             LOGGER.warning('%s: what was written before is kept', self.path)
         else:
@@ -259,7 +259,7 @@ class VideoWriter:
         try:
             if complete and self.stream is not None and not self.failed:
                 if self.graph is not None:
-                    for ready in through(self.graph, None):
+                    for ready in run_filter(self.graph, None):
                         self._mux(self.stream.encode(ready))
                 self._mux(self.stream.encode(None))
                 if self.sound is not None:

@@ -51,7 +51,7 @@ def draw_video(
         InputError: the file cannot be written.
     """
     with VideoWriter(path, fps or usable_rate(source.fps), look=source.look) as writer:
-        for index, (image, time) in zip(range(instances.num_frames), source.timed()):
+        for index, (image, time) in zip(range(instances.num_frames), source.timed_frames()):
             drawn = draw_frame(image, instances, index, class_names, zoom)
             writer.write(drawn, None if fps else time)
             on_frame()

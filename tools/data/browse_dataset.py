@@ -84,7 +84,7 @@ def drawn_clip(clip: TrainClip, class_names: tuple) -> list:
     ]
 
 
-def sheet(clips: list) -> np.ndarray:
+def clip_sheet(clips: list) -> np.ndarray:
     """Returns one image that has a row of frames for each clip."""
     height = max(image.shape[0] for clip in clips for image in clip) + GAP
     width = max(image.shape[1] for clip in clips for image in clip) + GAP
@@ -119,7 +119,7 @@ def main() -> None:
                 border = (0, bottom, 0, right, cv2.BORDER_CONSTANT)
                 writer.write(cv2.copyMakeBorder(image, *border, value=(255, 255, 255)))
     else:
-        content = cv2.imencode(suffix, sheet(clips))[1].tobytes()
+        content = cv2.imencode(suffix, clip_sheet(clips))[1].tobytes()
         write_atomically(args.out, lambda unfinished: Path(unfinished).write_bytes(content))
     print(f'{args.out}: {len(clips)} clips of {len(dataset)}')
 

@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def show(kind: str, lines: list, max_shown: int) -> None:
+def print_lines(kind: str, lines: list, max_shown: int) -> None:
     for line in lines[:max_shown]:
         print(f'{kind}: {line}')
     if len(lines) > max_shown:
@@ -57,8 +57,8 @@ def main() -> None:
         check = DatasetCheck(
             content, args.annotations, args.root, bar.update, headers_only=args.headers_only
         )
-    show('fault', check.faults, args.shown)
-    show('warning', check.warnings, args.shown)
+    print_lines('fault', check.faults, args.shown)
+    print_lines('warning', check.warnings, args.shown)
     print(check.summary())
     if check.faults:
         raise InputError(f'{args.annotations}: {len(check.faults)} faults')

@@ -58,12 +58,13 @@ class TubeHungarianAssigner(BaseAssigner):
     def assign(self, pred: PredTubes, gt: GtTubes) -> tuple[np.ndarray, np.ndarray]:
         """Returns the matched queries and their instances of one clip, int64.
 
-        Heads that match many layers and clips call ``cost_matrix`` for each and ``solve`` once.
+        Heads that match many layers and clips call ``cost_matrix`` for each of them and
+        ``solve_assignments`` once.
         """
-        return solve([self.cost_matrix(pred, gt)])[0]
+        return solve_assignments([self.cost_matrix(pred, gt)])[0]
 
 
-def solve(cost_matrices: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
+def solve_assignments(cost_matrices: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the cheapest pairs of rows and columns of each cost matrix.
 
     One copy brings all matrices to the host, which so waits for the GPU once per iteration.
@@ -76,7 +77,7 @@ def solve(cost_matrices: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.nd
         Rows and columns of the pairs of each matrix, [min(Q, N)] int64 each, in order of the rows.
 
     Example:
-        >>> ((rows, columns),) = solve([torch.tensor([[3.0, 1.0], [1.0, 3.0]])])
+        >>> ((rows, columns),) = solve_assignments([torch.tensor([[3.0, 1.0], [1.0, 3.0]])])
         >>> rows.tolist(), columns.tolist()
         ([0, 1], [1, 0])
     """

@@ -21,7 +21,7 @@ from torch import nn
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.messenger import (
     SHIFT_STRIDES,
-    conv_of_constant,
+    convolve_constant_images,
     map_to_tokens,
     messenger_block,
     shift_messengers,
@@ -141,7 +141,7 @@ def _embed(
         feature_map.split(frames_per_pass), messengers.split(frames_per_pass)
     ):
         projected = embed.projection(part_map.contiguous(memory_format=torch.channels_last))
-        part_messengers = conv_of_constant(embed.projection, part_messengers)
+        part_messengers = convolve_constant_images(embed.projection, part_messengers)
         parts.append(embed.norm(torch.cat([map_to_tokens(projected), part_messengers], dim=1)))
     return torch.cat(parts), tuple(projected.shape[2:])
 

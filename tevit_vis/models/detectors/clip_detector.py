@@ -72,10 +72,10 @@ class ClipDetector(BaseDetector):
         value = self.inference_config.frames_per_pass
         if value is not None:
             return value
-        chosen = self._chosen('frames_per_pass', size[0] * size[1])
+        chosen = self._cached_default('frames_per_pass', size[0] * size[1])
         return min(chosen, COMPILED_FRAMES_PER_PASS) if self.with_compiled_parts else chosen
 
-    def _chosen(self, name: str, pixels: int) -> int:
+    def _cached_default(self, name: str, pixels: int) -> int:
         """Returns the default of ``test_cfg[name]``, chosen once for each frame size and device.
 
         It is not chosen again, since a GPU has less free memory after the first pass: torch keeps
@@ -84,10 +84,10 @@ class ClipDetector(BaseDetector):
         chosen = self.__dict__.setdefault('_chosen_defaults', {})
         device = next(self.parameters()).device
         if (name, pixels, device) not in chosen:
-            chosen[name, pixels, device] = self._default(name, pixels, device)
+            chosen[name, pixels, device] = self._choose_default(name, pixels, device)
         return chosen[name, pixels, device]
 
-    def _default(self, name: str, pixels: int, device: torch.device) -> int:
+    def _choose_default(self, name: str, pixels: int, device: torch.device) -> int:
         """Returns the default of ``test_cfg[name]`` for frames of ``pixels`` pixels on a device."""
         if device.type == 'cpu':
             return CPU_FRAMES_PER_PASS
@@ -114,7 +114,7 @@ class ClipDetector(BaseDetector):
         frames = fold_frames(img)
         frames_per_pass = len(frames) if self.training else self.frames_per_pass(img.shape[3:])
         if self.frames_are_independent:
-            maps = by_parts(
+            maps = apply_by_parts(
                 lambda part: self._neck_maps(self.backbone(part)),
                 [frames],
                 frames_per_pass,
@@ -122,7 +122,7 @@ class ClipDetector(BaseDetector):
             )
         else:
             maps = self.backbone(frames, num_frames, frames_per_pass)
-            maps = by_parts(lambda *part: self._neck_maps(part), maps, frames_per_pass)
+            maps = apply_by_parts(lambda *part: self._neck_maps(part), maps, frames_per_pass)
         return tuple(unfold_frames(level, num_clips) for level in maps)
 
     def _neck_maps(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -172,7 +172,7 @@ class ClipDetector(BaseDetector):
     simple_test = aug_test = forward_test
 
 
-def by_parts(
+def apply_by_parts(
     function: Callable, inputs: Sequence[torch.Tensor], frames_per_pass: int, fill: bool = False
 ) -> list[torch.Tensor]:
     """Applies a per-frame function to a few frames at a time.
@@ -188,7 +188,7 @@ def by_parts(
         than ``frames_per_pass``.
 
     Example:
-        >>> by_parts(lambda part: [part * 2], [torch.arange(3)], frames_per_pass=2)
+        >>> apply_by_parts(lambda part: [part * 2], [torch.arange(3)], frames_per_pass=2)
         [tensor([0, 2, 4])]
     """
     num_frames = len(inputs[0])

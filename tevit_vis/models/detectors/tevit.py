@@ -83,12 +83,12 @@ class TeViT(ClipDetector, QueryInst):
         value = self.inference_config.rois_per_pass
         if value is not None:
             return value
-        return self._chosen('rois_per_pass', pixels=0)
+        return self._cached_default('rois_per_pass', pixels=0)
 
-    def _default(self, name: str, pixels: int, device: torch.device) -> int:
-        """See ``ClipDetector._default``."""
+    def _choose_default(self, name: str, pixels: int, device: torch.device) -> int:
+        """See ``ClipDetector._choose_default``."""
         if name != 'rois_per_pass':
-            return super()._default(name, pixels, device)
+            return super()._choose_default(name, pixels, device)
         if device.type == 'cpu':
             return CPU_ROIS_PER_PASS
         return how_many_fit(

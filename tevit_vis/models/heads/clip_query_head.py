@@ -19,9 +19,9 @@ from mmdet.models.builder import build_loss
 from torch import nn
 
 from tevit_vis.ground_truth import GtTubes
-from tevit_vis.layers.clip_ops import on_device
+from tevit_vis.layers.clip_ops import arrays_to_device
 from tevit_vis.layers.precision import full_precision
-from tevit_vis.models.assigners.tube_assigner import TubeHungarianAssigner, solve
+from tevit_vis.models.assigners.tube_assigner import TubeHungarianAssigner, solve_assignments
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.utils.errors import InputError
 
@@ -135,8 +135,10 @@ class ClipQueryHead(BaseModule):
                     else None,
                 )
                 cost_matrices.append(self.assigner.cost_matrix(pred, clip.with_masks(masks)))
-        pairs_on_host = solve(cost_matrices)
-        indices = on_device([side for pair in pairs_on_host for side in pair], gt_masks[0].device)
+        pairs_on_host = solve_assignments(cost_matrices)
+        indices = arrays_to_device(
+            [side for pair in pairs_on_host for side in pair], gt_masks[0].device
+        )
         pairs = list(zip(indices[::2], indices[1::2]))
         num_clips = len(gt_tubes)
         return [pairs[first : first + num_clips] for first in range(0, len(pairs), num_clips)]

@@ -12,9 +12,9 @@ import torch
 from mmdet.core import BitmapMasks, bbox_xyxy_to_cxcywh, reduce_mean
 
 from tevit_vis.ground_truth import GtTubes
-from tevit_vis.layers.clip_ops import ClipPadding, constant, on_device
+from tevit_vis.layers.clip_ops import ClipPadding, arrays_to_device, constant
 
-ABSENT = 1e-6  # relative centre, width and height of a box where an instance is absent
+ABSENT_BOX_VALUE = 1e-6  # relative centre, width and height of a box where an instance is absent
 
 
 def gather_gt_tubes(
@@ -42,7 +42,7 @@ def gather_gt_tubes(
     device = bboxes[0].device
     num_instances, instance_on_host = number_instances(ids)
     frame_on_host = np.repeat(np.arange(len(ids)), [len(frame_ids) for frame_ids in ids])
-    frames, instances = on_device([frame_on_host, instance_on_host], device)
+    frames, instances = arrays_to_device([frame_on_host, instance_on_host], device)
     present_on_host = np.zeros((len(ids), num_instances), bool)
     present_on_host[frame_on_host, instance_on_host] = True
     present = torch.zeros(len(ids), num_instances, dtype=torch.bool, device=device)
@@ -70,7 +70,7 @@ def gather_gt_tubes(
     return GtTubes(
         labels=clip_labels,
         boxes=boxes,
-        relative_boxes=relative_boxes.clamp(min=ABSENT),
+        relative_boxes=relative_boxes.clamp(min=ABSENT_BOX_VALUE),
         masks=torch.from_numpy(clip_masks).to(device, non_blocking=True),
         present=present,
         present_on_host=present_on_host,

@@ -103,7 +103,7 @@ class IFCHead(ClipQueryHead):
         position = self.position(fold_frames(padding.mask).int())  # [B*T, C, H_32, W_32]
         position = unfold_frames(position.flatten(2).transpose(1, 2), num_clips)
         cells = coarsest.flatten(3).transpose(2, 3)  # [B, T, S, C]
-        cell_padding = padding.mask.flatten(2) if padding.is_any else None  # [B, T, S]
+        cell_padding = padding.mask.flatten(2) if padding.has_padding else None  # [B, T, S]
         memory = self.encoder(cells, position, cell_padding)
         # Decode the queries from the cells and memory tokens of all frames.
         token_position = self.encoder.token_position.expand_as(memory.tokens)

@@ -14,7 +14,7 @@ import torch
 from mmcv.ops import roi_align
 
 from tevit_vis.ground_truth import GtTubes
-from tevit_vis.layers.clip_ops import constant, on_device
+from tevit_vis.layers.clip_ops import arrays_to_device, constant
 
 
 class Positives(NamedTuple):
@@ -24,7 +24,7 @@ class Positives(NamedTuple):
     instances: torch.Tensor  # [P] indices of their instances in ``GtByFrame``, 0 to E - 1
     rows_on_host: np.ndarray  # ``rows`` as an array
     instances_on_host: np.ndarray  # ``instances`` as an array
-    per_clip: list[int]  # the number of positive queries in each of the B clips
+    num_per_clip: list[int]  # the number of positive queries in each of the B clips
 
 
 def gather_positives(
@@ -59,7 +59,7 @@ def gather_positives(
             first_row += num_frames * num_queries
             first_instance += num_frames * len(gt)
         stages.append((np.concatenate(rows), np.concatenate(instances), list(map(len, rows))))
-    tensors = on_device([indices for stage in stages for indices in stage[:2]], device)
+    tensors = arrays_to_device([indices for stage in stages for indices in stage[:2]], device)
     return [
         Positives(*pair, *stage) for pair, stage in zip(zip(tensors[::2], tensors[1::2]), stages)
     ]
@@ -84,7 +84,7 @@ class GtByFrame(NamedTuple):
             img_shapes: (H, W, ...) of each clip before padding.
         """
         sizes = [
-            image_size(shape, gt.boxes.device).expand(gt.present.numel(), 4)
+            box_scale(shape, gt.boxes.device).expand(gt.present.numel(), 4)
             for gt, shape in zip(gt_tubes, img_shapes)
         ]
         return cls(
@@ -112,8 +112,8 @@ class GtByFrame(NamedTuple):
         masks_of_clips, first_instance = [], 0
         for masks, clip_boxes, instances in zip(
             self.masks,
-            boxes.split(positives.per_clip),
-            positives.instances.split(positives.per_clip),
+            boxes.split(positives.num_per_clip),
+            positives.instances.split(positives.num_per_clip),
         ):
             height, width = masks.shape[2:]
             corners = constant((width, height) * 2, boxes.dtype, boxes.device)
@@ -126,11 +126,11 @@ class GtByFrame(NamedTuple):
         return torch.cat(masks_of_clips)
 
 
-def image_size(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
+def box_scale(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
     """Returns (width, height, width, height) of an image of shape (H, W, ...).
 
     Example:
-        >>> image_size((4, 6, 3), torch.device('cpu')).tolist()
+        >>> box_scale((4, 6, 3), torch.device('cpu')).tolist()
         [6.0, 4.0, 6.0, 4.0]
     """
     height, width = img_shape[:2]

@@ -14,8 +14,8 @@ def best_pairs(
 
     Args:
         probabilities: [Q, K].
-        config: ``max_instances`` limits the number of pairs; with ``one_per_query`` a query is
-            output with its best class only.
+        config: ``max_instances`` limits the number of pairs; with ``has_one_class_per_query`` a
+            query is output with its best class only.
 
     Example:
         >>> config = InferenceConfig.of(dict(max_per_img=2))
@@ -24,7 +24,7 @@ def best_pairs(
         ([0, 1], [1, 0])
     """
     num_classes = probabilities.shape[1]
-    if config.one_per_query:
+    if config.has_one_class_per_query:
         best_scores, best_labels = probabilities.max(1)
         scores, queries = best_scores.topk(_num_pairs(config, len(best_scores)))
         return scores, queries, best_labels[queries]

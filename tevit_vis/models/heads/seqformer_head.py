@@ -21,13 +21,13 @@ from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes, TrainOutputs
-from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, LayerQueries
+from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, DecoderLayerOutput
 from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import (
     ClipTokens,
     DeformEncoder,
     DeformEncoderLayer,
-    LevelTokens,
+    LevelTokenizer,
 )
 from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
 from tevit_vis.layers.mlp import mlp
@@ -48,7 +48,7 @@ class SeqFormerOutputs(NamedTuple):
     """The outputs of encoder, decoder and classifier for a batch of clips."""
 
     memory: ClipTokens  # with encoded features
-    layers: list[LayerQueries]
+    layers: list[DecoderLayerOutput]
     cls_scores: list[torch.Tensor]  # [B, Q, K] logits of each layer
 
 
@@ -89,7 +89,7 @@ class SeqFormerHead(ClipQueryHead):
         test_cfg: dict | None = None,
     ) -> None:
         super().__init__(num_classes, losses, train_cfg, test_cfg)
-        self.tokens = LevelTokens(embed_dims, encoder['attention']['num_levels'])
+        self.tokens = LevelTokenizer(embed_dims, encoder['attention']['num_levels'])
         self.encoder = DeformEncoder(embed_dims=embed_dims, **encoder)
         self.decoder = ClipDecoder(embed_dims=embed_dims, **decoder)
         self.class_branches = ModuleList(
@@ -141,7 +141,7 @@ class SeqFormerHead(ClipQueryHead):
         outputs = self(levels, padding, frames_per_pass=padding.mask.shape[1])
         features = self._mask_feature_maps(outputs.memory)
 
-        def mask_logits(layer: LayerQueries, b: int, queries: torch.Tensor) -> torch.Tensor:
+        def mask_logits(layer: DecoderLayerOutput, b: int, queries: torch.Tensor) -> torch.Tensor:
             references = layer.references[b][:, queries]
             instances = layer.instances[b, queries]
             return self._mask_logits(features[b], instances, references, img_shapes[b])

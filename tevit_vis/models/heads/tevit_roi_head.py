@@ -23,15 +23,15 @@ from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.precision import full_precision
-from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, finite_boxes
+from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, replace_nonfinite_boxes
 from tevit_vis.masks import RoIMasks
-from tevit_vis.models.assigners.tube_assigner import solve
+from tevit_vis.models.assigners.tube_assigner import solve_assignments
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import check_assigner
-from .positives import GtByFrame, Positives, gather_positives, image_size
+from .positives import GtByFrame, Positives, box_scale, gather_positives
 from .selection import best_pairs
 
 
@@ -85,7 +85,7 @@ class TeViTRoIHead(SparseRoIHead):
         frame_levels = [fold_frames(level) for level in levels]
         for stage in range(self.num_stages):
             output = self._run_stage(stage, frame_levels, boxes, queries, img_shapes, rois_per_pass)
-            boxes, queries = finite_boxes(output.boxes.detach()), output.object_feats
+            boxes, queries = replace_nonfinite_boxes(output.boxes.detach()), output.object_feats
             yield output
 
     def _run_stage(
@@ -115,12 +115,12 @@ class TeViTRoIHead(SparseRoIHead):
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
             cls_score, deltas, object_feats, attn_feats = run_head(roi_feats, part_queries)
             cls_score, deltas = cls_score.float(), deltas.float()  # fp32 also under autocast
-            refined_boxes = [
+            refine_boxes = [
                 head.bbox_coder.decode(clip.flatten(0, 1), delta.flatten(0, 1), max_shape=shape)
                 for clip, delta, shape in zip(part_boxes, deltas, img_shapes)
             ]
-            refined_boxes = torch.stack(refined_boxes).view_as(part_boxes)
-            parts.append((cls_score, refined_boxes, object_feats, attn_feats))
+            refine_boxes = torch.stack(refine_boxes).view_as(part_boxes)
+            parts.append((cls_score, refine_boxes, object_feats, attn_feats))
         return StageOutput(*(torch.cat(field, dim=2) for field in zip(*parts)))
 
     def forward_train(
@@ -174,12 +174,18 @@ class TeViTRoIHead(SparseRoIHead):
         """Returns the positive queries of each stage; one assignment per stage and clip."""
         cost_matrices = []
         for assigner, output in zip(self.bbox_assigner, outputs):
-            boxes, scores = finite_boxes(output.boxes.detach()), output.cls_score.detach()
+            boxes, scores = (
+                replace_nonfinite_boxes(output.boxes.detach()),
+                output.cls_score.detach(),
+            )
             for clip_boxes, cls_scores, clip, img_shape in zip(boxes, scores, gt_tubes, img_shapes):
-                relative = bbox_xyxy_to_cxcywh(clip_boxes / image_size(img_shape, boxes.device))
+                relative = bbox_xyxy_to_cxcywh(clip_boxes / box_scale(img_shape, boxes.device))
                 cost_matrices.append(assigner.cost_matrix(PredTubes(cls_scores, relative), clip))
         return gather_positives(
-            solve(cost_matrices), gt_tubes, outputs[0].boxes.shape[2], outputs[0].boxes.device
+            solve_assignments(cost_matrices),
+            gt_tubes,
+            outputs[0].boxes.shape[2],
+            outputs[0].boxes.device,
         )
 
     def _box_losses(
@@ -218,7 +224,7 @@ class TeViTRoIHead(SparseRoIHead):
             # since batch norm needs a sample.
             return sum(tensor.sum() * 0 for tensor in (output.attn_feats, *head.parameters()))
         # Predict the masks of the positive queries.
-        boxes = finite_boxes(output.boxes.detach()).flatten(0, 2)[rows]
+        boxes = replace_nonfinite_boxes(output.boxes.detach()).flatten(0, 2)[rows]
         frames = (rows // output.boxes.shape[2]).to(boxes.dtype)
         masks = self._mask_forward(
             stage,

@@ -54,8 +54,8 @@ class AdversarialLoss(BaseModule):
         maps = [fold_frames(level) for level in outputs.feature_maps]
         size, patches = maps[0].shape[2:], maps[-1].shape[2:]
         frames = F.adaptive_avg_pool2d(fold_frames(img), size)
-        gt = foreground([clip.masks.to(img) for clip in outputs.gt_tubes], img, size)
-        pred = foreground([logits.to(img).sigmoid() for logits in outputs.pred_masks], img, size)
+        gt = foreground_maps([clip.masks.to(img) for clip in outputs.gt_tubes], size)
+        pred = foreground_maps([logits.to(img).sigmoid() for logits in outputs.pred_masks], size)
 
         # Weight 1 for patches that hold a part of the image, in clips with an instance, else 0.
         image_part = F.adaptive_avg_pool2d(
@@ -88,14 +88,11 @@ class AdversarialLoss(BaseModule):
         return functional_call(self.discriminator, weights, inputs)
 
 
-def foreground(
-    masks: Sequence[torch.Tensor], img: torch.Tensor, size: Sequence[int]
-) -> torch.Tensor:
+def foreground_maps(masks: Sequence[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
     """Returns the union of each clip's masks, averaged over larger cells: [B*T, 1, *size].
 
     Args:
         masks: B times [N, T, h, w] in 0..1, N of any number.
-        img: [B, T, ...], for its number of frames.
         size: (height, width) in cells, at most that of the masks.
     """
     unions = []

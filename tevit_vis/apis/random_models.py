@@ -17,10 +17,10 @@ from mmdet.core import BitmapMasks
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.config import load_config
 
-from .build import bare_model, draw_weights, init_model
-from .runner import TrainedModel
+from .build import build_without_pretraining, init_model, init_random_weights
+from .runner import TrainingModel
 
-SMALL = {  # a small config of each system
+SMALL_CONFIGS = {  # a small config of each system
     'TeViT': 'synthetic/tevit_tiny',
     'SeqFormer': 'synthetic/seqformer_tiny',
     'IFC': 'synthetic/ifc_tiny',
@@ -28,7 +28,7 @@ SMALL = {  # a small config of each system
 }
 
 
-FULL = {  # a config of each system in full size
+FULL_CONFIGS = {  # a config of each system in full size
     'TeViT': 'tevit/tevit_msgshift',
     'SeqFormer': 'seqformer/seqformer_r50_ytvis19',
     'IFC': 'ifc/ifc_r50_ytvis19',
@@ -53,14 +53,14 @@ def tf32(allowed: bool) -> Iterator[None]:
             flag.allow_tf32 = value
 
 
-def noise(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
+def noise_video(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Returns a video [T, H, W, 3] (uint8) of smooth coloured noise that moves to the right.
 
     Args:
         size: (H, W).
 
     Example:
-        >>> noise(2, (32, 64)).shape
+        >>> noise_video(2, (32, 64)).shape
         (2, 32, 64, 3)
     """
     generator = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def noise(num_frames: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.stack([np.roll(image, 3 * t, axis=1) for t in range(num_frames)])
 
 
-def drawn_model(name: str, device: torch.device, **options: Any) -> ClipDetector:
+def random_model(name: str, device: torch.device, **options: Any) -> ClipDetector:
     """Returns a model for inference with random weights, the same on every device.
 
     Args:
@@ -79,7 +79,7 @@ def drawn_model(name: str, device: torch.device, **options: Any) -> ClipDetector
     return init_model(name, device=str(device), **options)
 
 
-def drawn_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[str, Any]:
+def random_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[str, Any]:
     """Returns a training batch: frames of noise, annotated with two moving squares in each clip.
 
     Args:
@@ -113,12 +113,12 @@ def drawn_batch(num_clips: int, num_frames: int, size: tuple[int, int]) -> dict[
     return batch
 
 
-def trained_model(name: str, device: torch.device, amp: str | None = None) -> TrainedModel:
+def random_training_model(name: str, device: torch.device, amp: str | None = None) -> TrainingModel:
     """Returns a model to train, with random weights, the same on every device."""
     config: Config = load_config(name)
     torch.manual_seed(0)
-    detector = bare_model(config)
-    draw_weights(detector)
+    detector = build_without_pretraining(config)
+    init_random_weights(detector)
     for module in detector.modules():  # dropout's random numbers depend on the device
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -126,4 +126,4 @@ def trained_model(name: str, device: torch.device, amp: str | None = None) -> Tr
             module.dropout = 0.0
         elif isinstance(module, DropPath):
             module.drop_prob = 0.0
-    return TrainedModel(detector, device, amp, distributed=dist.is_initialized()).train()
+    return TrainingModel(detector, device, amp, distributed=dist.is_initialized()).train()
