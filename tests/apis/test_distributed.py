@@ -46,6 +46,7 @@ print("joined", has_gloo())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads the names of threads from /proc')
 def test_processes_leave_their_group_before_python_ends(tmp_path):
     script = tmp_path / 'script.py'

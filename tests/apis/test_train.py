@@ -104,7 +104,7 @@ def adversarial(config, ms_sts_config):
     return ms_sts_config
 
 
-@pytest.mark.parametrize('averaged', [False, True])
+@pytest.mark.parametrize('averaged', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
     config.model.backbone.drop_path_rate = 0.3  # the model's own randomness must resume too
     config.weight_average = dict(decay=0.5 if averaged else None)
@@ -531,7 +531,7 @@ if processes.is_first:
 @pytest.mark.parametrize(
     ('system', 'annotations'),
     [
-        ('tevit', 'all'),
+        pytest.param('tevit', 'all', marks=pytest.mark.slow),
         pytest.param('tevit', 'first video only', marks=pytest.mark.slow),
         pytest.param('ms_sts', 'all', marks=pytest.mark.slow),
     ],

@@ -44,6 +44,7 @@ def test_check_case_passes(case):
     assert len(report.rows) >= (15 if has_tensors else 2)
 
 
+@pytest.mark.slow
 def test_an_array_may_be_stored_for_every_nth_channel(tmp_path):
     case = tmp_path / 'tiny'
     shutil.copytree(GOLDENS / 'seqformer' / 'tiny', case)
