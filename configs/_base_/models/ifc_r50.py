@@ -1,20 +1,12 @@
 # IFC on ResNet-50: frames exchange information by memory tokens; windows are joined to tracks.
+_base_ = '../backbones/resnet50.py'
+
 channels = 256
 layer = dict(num_heads=8, feedforward_channels=2048, dropout=0.1)
 
 model = dict(
     type='IFC',
-    backbone=dict(
-        type='ResNet',
-        depth=50,
-        num_stages=4,
-        out_indices=(1, 2, 3),
-        frozen_stages=1,
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-        style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth'),
-    ),
+    backbone={{_base_.resnet50}},
     neck=dict(
         type='InputProjection',
         in_channels=[512, 1024, 2048],

@@ -1,16 +1,10 @@
 # IFC small enough for two CPU cores and frames of 160x96.
-_base_ = './ifc_r50.py'
+_base_ = ['./ifc_r50.py', '../backbones/pvtv2_tiny.py']
 
 channels = 64
 layer = dict(num_heads=4, feedforward_channels=256, dropout=0.0)
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='PyramidVisionTransformerV2',
-        embed_dims=16,
-        num_layers=[2, 2, 2, 2],
-        out_indices=(1, 2, 3),
-    ),
+    backbone={{_base_.pvtv2_tiny}},
     neck=dict(in_channels=[32, 80, 128], out_channels=channels),
     bbox_head=dict(
         num_classes=5,

@@ -1,20 +1,12 @@
 # SeqFormer on ResNet-50: Deformable DETR on each frame, with one query per instance of the clip.
+_base_ = '../backbones/resnet50.py'
+
 channels = 256
 attention = dict(type='DeformAttention', num_heads=8, num_levels=4, num_points=4)
 
 model = dict(
     type='SeqFormer',
-    backbone=dict(
-        type='ResNet',
-        depth=50,
-        num_stages=4,
-        out_indices=(1, 2, 3),
-        frozen_stages=1,
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-        style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth'),
-    ),
+    backbone={{_base_.resnet50}},
     neck=dict(
         type='InputProjection', in_channels=[512, 1024, 2048], out_channels=channels, num_outs=4
     ),
