@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from tevit_vis.datasets.clip_sampler import build_clip_sampler, key_then_any, near_then_far, window
+from tevit_vis.datasets.clip_sampler import (
+    build_clip_sampler,
+    key_then_any,
+    near_key,
+    near_then_far,
+)
 from tevit_vis.utils.errors import InputError
 
 FRAMES = np.array([0, 2, 3, 5, 8, 9, 12, 20, 21, 30])
@@ -37,7 +42,7 @@ def test_seqformer_clamps_at_the_ends_of_the_video():
 
 
 def test_ifc_stays_in_its_window_and_may_repeat():
-    clips = draws(window, np.arange(100), 50, 5, reach=20)
+    clips = draws(near_key, np.arange(100), 50, 5, reach=20)
     every = np.concatenate(clips)
     assert every.min() == 30
     assert every.max() == 70
@@ -45,7 +50,7 @@ def test_ifc_stays_in_its_window_and_may_repeat():
     assert any(len(set(clip.tolist())) < 5 for clip in clips)
 
 
-@pytest.mark.parametrize('rule', [key_then_any, near_then_far, window])
+@pytest.mark.parametrize('rule', [key_then_any, near_then_far, near_key])
 @pytest.mark.parametrize('length', [1, 2, 5])
 def test_short_videos_repeat_frames(rule, length):
     for frames in (np.array([4]), np.array([4, 6])):

@@ -11,12 +11,12 @@ from builders import collect_without_resize, noise_frames, write_frames
 from tevit_vis.datasets import CocoClipDataset, JointDataset, SeededIndex, build_dataset
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.datasets.coco_clips import (
-    CATEGORY_MAPS,
     motion_blur,
     random_colours,
     random_homography,
     random_view,
 )
+from tevit_vis.datasets.coco_to_ytvis import CATEGORY_MAPS
 from tevit_vis.rle import decode_rle
 from tevit_vis.utils.errors import InputError
 

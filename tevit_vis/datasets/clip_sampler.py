@@ -44,7 +44,7 @@ def near_then_far(
     return np.sort(np.concatenate([near, _choose(outside, frames, length - len(near), rng)]))
 
 
-def window(
+def near_key(
     frames: np.ndarray, key: int, length: int, rng: np.random.Generator, reach: int = 20
 ) -> np.ndarray:
     """Samples as IFC does, in order of time: the key frame, and others at most ``reach`` places
@@ -68,7 +68,7 @@ def _choose(
     return np.concatenate([chosen, all_frames[rng.integers(0, len(all_frames), missing)]])
 
 
-RULES: dict[str, Callable] = {'tevit': key_then_any, 'seqformer': near_then_far, 'ifc': window}
+RULES: dict[str, Callable] = {'tevit': key_then_any, 'seqformer': near_then_far, 'ifc': near_key}
 
 
 def build_clip_sampler(length: int, rule: Mapping) -> ClipSampler:

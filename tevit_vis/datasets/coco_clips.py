@@ -26,46 +26,11 @@ from tevit_vis.utils.values import check_whole_number
 
 from .categories import category_table
 from .coco_images import images_as_videos
+from .coco_to_ytvis import CATEGORY_MAPS
 from .frames import TrainFrame
 from .instances import AnnotatedFrame
 from .loader import SeededIndex, TrainClip
 from .ytvis import YouTubeVISDataset
-
-YTVIS2019 = {
-    'person': 'person',
-    'bicycle': 'motorbike',
-    'car': 'sedan',
-    'motorcycle': 'motorbike',
-    'airplane': 'airplane',
-    'train': 'train',
-    'truck': 'truck',
-    'boat': 'boat',
-    'cat': 'cat',
-    'dog': 'dog',
-    'horse': 'horse',
-    'cow': 'cow',
-    'elephant': 'elephant',
-    'bear': 'bear',
-    'zebra': 'zebra',
-    'giraffe': 'giraffe',
-    'snowboard': 'snowboard',
-    'skateboard': 'skateboard',
-    'surfboard': 'surfboard',
-    'tennis racket': 'tennis_racket',
-}
-YTVIS2021 = {**YTVIS2019, 'car': 'car', 'bird': 'bird', 'frisbee': 'flying_disc'}
-# The names of COCO's classes in the public data sets. COCO's mouse is a computer mouse.
-CATEGORY_MAPS = {
-    'ytvis2019': YTVIS2019,
-    'ytvis2021': YTVIS2021,
-    # SeqFormer's code also maps COCO's mouse, with the category id of the 2021 mouse: in 2019 that
-    # is the id of the fox.
-    'ytvis2019_official': {**YTVIS2019, 'mouse': 'fox'},
-    'ytvis2021_official': {
-        **{name: target for name, target in YTVIS2021.items() if name != 'frisbee'},
-        'mouse': 'mouse',
-    },
-}
 
 ROTATION = 20.0  # degrees, either way
 SHIFT = 0.1  # at most, as a part of width and height
