@@ -24,7 +24,7 @@ class GtTubes:
         boxes: [T, N, 4] float, x1 y1 x2 y2 in pixels of the network input; zeros where the
             instance is absent.
         relative_boxes: [T, N, 4] float, centre x y, width, height, relative to the image. All four
-            are close to zero where the instance is absent (``models/heads/gt_tubes.py``).
+            are close to zero where the instance is absent (``models/heads/gather_gt.py``).
         masks: [N, T, H, W] bool on the padded network input, or 0 to 1 on the cells that a head
             compares; empty where the instance is absent.
         present: [T, N] bool, whether the instance is annotated in the frame.

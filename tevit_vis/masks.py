@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
 from tevit_vis.rle import encode_masks, encode_runs, find_runs, mask_areas
-from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_finite
+from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_outputs_finite
 
 CPU_MASK_BYTES = 64 << 20  # full-size masks in work at a time
 GPU_MASK_BYTES = 512 << 20
@@ -293,7 +293,7 @@ def encode_clip(prediction: ClipPrediction) -> VideoInstances:
             rles += pending.popleft().result()
     # The sum of the mask logits goes along: it is finite only if all of them are.
     scores = torch.cat([prediction.scores.float(), masks.logits.float().sum()[None]]).cpu().numpy()
-    check_finite(masks=scores[-1:])
+    check_outputs_finite(masks=scores[-1:])
     return VideoInstances(
         labels=prediction.labels.cpu().numpy(),
         scores=scores[:-1],

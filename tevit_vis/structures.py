@@ -123,7 +123,7 @@ class VideoInstances:
         check_shape('VideoInstances', 'labels', self.labels.shape, (count,))
         check_shape('VideoInstances', 'scores', self.scores.shape, (count,))
         check_shape('VideoInstances', 'boxes', self.boxes.shape, (count, self.num_frames, 4))
-        check_finite(scores=self.scores, boxes=self.boxes)
+        check_outputs_finite(scores=self.scores, boxes=self.boxes)
         lengths = {len(track) for track in self.segmentations}
         if lengths - {self.num_frames}:
             raise ValueError(
@@ -205,7 +205,7 @@ class FrameInstances:
         check_shape('FrameInstances', 'class_scores', self.class_scores.shape, (count, classes))
         check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
         check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
-        check_finite(scores=self.class_scores, boxes=self.boxes)
+        check_outputs_finite(scores=self.class_scores, boxes=self.boxes)
 
     def select(self, order: Sequence[int]) -> FrameInstances:
         """Returns the tracks at the indices ``order``, in this order."""
@@ -236,7 +236,7 @@ class FrameInstances:
         )
 
 
-def check_finite(**outputs: np.ndarray) -> None:
+def check_outputs_finite(**outputs: np.ndarray) -> None:
     """Checks that the outputs of a model are finite.
 
     Args:
@@ -246,7 +246,7 @@ def check_finite(**outputs: np.ndarray) -> None:
         InputError: an output has a number that is NaN or infinite.
 
     Example:
-        >>> check_finite(scores=np.zeros(2), boxes=np.zeros((2, 4)))
+        >>> check_outputs_finite(scores=np.zeros(2), boxes=np.zeros((2, 4)))
     """
     for name, values in outputs.items():
         if not np.isfinite(values).all():

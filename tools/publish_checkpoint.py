@@ -17,7 +17,7 @@ from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_check
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
-from tevit_vis.utils.weights import check_finite
+from tevit_vis.utils.weights import check_weights_finite
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,7 +58,7 @@ def main() -> None:
     check_writable(args.out, not_over=[args.checkpoint])
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     weights = weights_of(checkpoint, args.checkpoint)
-    check_finite(weights, args.checkpoint)
+    check_weights_finite(weights, args.checkpoint)
     if not args.full:
         weights = in_half_precision(weights, args.checkpoint)
     full_meta = checkpoint.get('meta', {})

@@ -148,8 +148,9 @@ def test_tools_end_on_a_line_or_with_the_traceback(raised, options, line, traceb
 
 
 @pytest.mark.parametrize('tool', sorted(p.relative_to(ROOT) for p in ROOT.glob('tools/**/*.py')))
-def test_every_tool_has_debug(tool):
+def test_every_tool_has_debug_and_an_example(tool):
     text = (ROOT / tool).read_text()
+    assert '\nExamples:\n' in text
     assert 'tool_parser(' in text
     assert 'run_tool(main)' in text
 

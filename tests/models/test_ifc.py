@@ -13,7 +13,7 @@ from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.memory_bus import ClipQueryDecoder, MemoryBusEncoder
 from tevit_vis.models.assigners import TubeHungarianAssigner
 from tevit_vis.models.assigners.tube_costs import PredTubes
-from tevit_vis.models.heads.gt_tubes import batch_padding
+from tevit_vis.models.heads.gather_gt import batch_padding
 from tevit_vis.models.heads.ifc_head import IFCHead
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError

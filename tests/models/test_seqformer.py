@@ -250,7 +250,7 @@ def test_losses_are_shared_among_instances_of_all_processes(training_model, monk
         seen.append(count.item())
         return count * 4
 
-    module = 'tevit_vis.models.heads.gt_tubes.reduce_mean'
+    module = 'tevit_vis.models.heads.gather_gt.reduce_mean'
     monkeypatch.setattr(module, four_times_as_many)
     among_many = training_model(return_loss=True, **clips)
     assert seen == [3]

@@ -9,7 +9,7 @@ from tevit_vis.ground_truth import GtTubes
 from tevit_vis.models.assigners import TubeHungarianAssigner
 from tevit_vis.models.assigners.tube_assigner import solve_assignments
 from tevit_vis.models.assigners.tube_costs import PredTubes
-from tevit_vis.models.heads.gt_tubes import gather_gt_tubes
+from tevit_vis.models.heads.gather_gt import gather_gt_tubes
 from tevit_vis.models.heads.positives import gather_positives
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError

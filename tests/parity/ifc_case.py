@@ -22,7 +22,7 @@ from running import (
 )
 
 from tevit_vis.converters import TABLES, convert_checkpoint
-from tevit_vis.models.heads.gt_tubes import batch_padding
+from tevit_vis.models.heads.gather_gt import batch_padding
 from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.tracking import SoftIoUStitcher, join_frames
 from tevit_vis.utils.config import load_config

@@ -23,7 +23,7 @@ from running import (
 )
 
 from tevit_vis.converters import TABLES, ConversionResult, convert_checkpoint
-from tevit_vis.models.heads.gt_tubes import batch_padding
+from tevit_vis.models.heads.gather_gt import batch_padding
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 

@@ -20,7 +20,7 @@ from report import Report
 from running import case_dataset, gradients_of, report_gradients, run_test, stored_videos
 
 from tevit_vis.models.detectors import TeViT
-from tevit_vis.models.heads.gt_tubes import number_instances
+from tevit_vis.models.heads.gather_gt import number_instances
 from tevit_vis.models.heads.positives import Positives
 from tevit_vis.rle import decode_rle, encode_masks
 from tevit_vis.structures import ClipPrediction

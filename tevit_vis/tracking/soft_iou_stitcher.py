@@ -18,11 +18,11 @@ from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.masks import ResizedMasks, num_masks_at_once
 from tevit_vis.rle import encode_masks
-from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, check_finite
+from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, check_outputs_finite
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction
 
-from .tracker import KEY, Tracker
+from .tracker import TRACKER_KEY, Tracker
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
 HALF = 0.5  # probability above which a pixel belongs to a mask; its logit is 0
@@ -62,7 +62,7 @@ class SoftIoUStitcher(Tracker):
 
     def __init__(self, min_iou: float, min_score: float) -> None:
         super().__init__(min_score)
-        self.min_iou = check_fraction(f'{KEY}.min_iou', min_iou)
+        self.min_iou = check_fraction(f'{TRACKER_KEY}.min_iou', min_iou)
         self.open_tracks: dict[int, OpenTrack] = {}  # by track number
         self.num_tracks = 0  # since the start of the video
         self.past_windows: deque[PastWindow] = deque()
@@ -167,7 +167,7 @@ class SoftIoUStitcher(Tracker):
                 logits.append(mask / count)
         masks = self._encode(logits)
         all_scores, all_boxes = _rows(scores, 1), _rows(boxes, 4)
-        check_finite(masks=all_scores[:, -1])
+        check_outputs_finite(masks=all_scores[:, -1])
         all_scores = all_scores[:, :-1]
         ends = np.cumsum([0, *map(len, tracks_of_frames)]).tolist()
         return [

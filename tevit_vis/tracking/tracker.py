@@ -15,7 +15,7 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction
 
-KEY = 'model.test_cfg.tracker'
+TRACKER_KEY = 'model.test_cfg.tracker'
 
 
 class Tracker(ABC):
@@ -29,7 +29,7 @@ class Tracker(ABC):
     """
 
     def __init__(self, min_score: float) -> None:
-        self.min_score = check_fraction(f'{KEY}.min_score', min_score)
+        self.min_score = check_fraction(f'{TRACKER_KEY}.min_score', min_score)
 
     @abstractmethod
     def add(self, frames: range, prediction: ClipPrediction) -> list[int]:
@@ -63,9 +63,11 @@ def build_tracker(config: Mapping | None) -> Tracker:
         0.01
     """
     if not isinstance(config, Mapping) or 'type' not in config:
-        raise InputError(f"{KEY}: must be dict(type='SoftIoUStitcher', ...), but got {config!r}")
+        raise InputError(
+            f"{TRACKER_KEY}: must be dict(type='SoftIoUStitcher', ...), but got {config!r}"
+        )
     options = dict(config)
-    return build(KEY, lambda: TRACKERS.build(options))
+    return build(TRACKER_KEY, lambda: TRACKERS.build(options))
 
 
 def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInstances:

@@ -11,7 +11,7 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_whole_number
 
 Item = TypeVar('Item')
-KEY = 'model.test_cfg.windows'
+WINDOWS_KEY = 'model.test_cfg.windows'
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ def windows_of(config: Mapping | None) -> Windows | None:
     ]
     if moved_keys:
         raise InputError(
-            f'{KEY}.{moved_keys[0]}: must be left out: '
+            f'{WINDOWS_KEY}.{moved_keys[0]}: must be left out: '
             f'it is model.test_cfg.tracker.{moved_keys[0]} now'
         )
     if not isinstance(config, Mapping) or set(config) != {'length', 'stride'}:
-        raise InputError(f'{KEY}: must be None or have length and stride, but got {config}')
+        raise InputError(f'{WINDOWS_KEY}: must be None or have length and stride, but got {config}')
     if config['length'] is None:
         return None
     windows = Windows(
-        check_whole_number(f'{KEY}.length', config['length'], least=1),
-        check_whole_number(f'{KEY}.stride', config['stride'], least=1),
+        check_whole_number(f'{WINDOWS_KEY}.length', config['length'], least=1),
+        check_whole_number(f'{WINDOWS_KEY}.stride', config['stride'], least=1),
     )
     if windows.stride > windows.length:
         raise InputError(
-            f'{KEY}.stride: must be at most the {windows.length} frames of a window, or frames '
-            f'would be skipped, but got {windows.stride}'
+            f'{WINDOWS_KEY}.stride: must be at most the {windows.length} frames of a window, or '
+            f'frames would be skipped, but got {windows.stride}'
         )
     return windows
 
@@ -108,7 +108,7 @@ def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
     """
     windows = test_cfg.get('windows')
     if windows is None:
-        raise InputError(f'{KEY}: must be in the config to change windows, but is not')
+        raise InputError(f'{WINDOWS_KEY}: must be in the config to change windows, but is not')
     if window is not None:
         windows.length = check_whole_number('window', window, least=1)
         # If windows have no frame in common, every track ends with its window.

@@ -97,7 +97,7 @@ def _wrapper_prefix(keys: Iterable[str], expected_keys: set[str]) -> str:
     while names and not expected_keys & set(names):
         first = names[0].partition('.')[0] + '.'
         if first not in WRAPPERS or not all(name.startswith(first) for name in names):
-            return '' if not expected_keys & set(names) else prefix
+            return ''
         names = [name[len(first) :] for name in names]
         prefix += first
     return prefix if expected_keys & set(names) else ''
@@ -189,7 +189,7 @@ def load_matching_weights(
             f'(its first key: {next(iter(weights), None)}; '
             f"the model's: {next(iter(model_weights))})"
         )
-    check_finite({key: weights[key] for key in taken}, path)
+    check_weights_finite({key: weights[key] for key in taken}, path)
     model.load_state_dict({**model_weights, **{key: weights[key] for key in taken}})
     return MatchedWeights(
         path,
@@ -234,7 +234,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
             f'{path}: checkpoint does not fit the model: {"; ".join(parts)}'
             f'{fit_hint(weights, faults)}'
         )
-    check_finite(weights, path)
+    check_weights_finite(weights, path)
     model.load_state_dict(weights)
 
 
@@ -263,7 +263,7 @@ def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
     return ''
 
 
-def check_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
+def check_weights_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
     """Checks that no weight is NaN or infinite.
 
     Raises:

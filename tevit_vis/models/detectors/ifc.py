@@ -11,7 +11,7 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.models.heads.gt_tubes import batch_padding, gather_batch
+from tevit_vis.models.heads.gather_gt import batch_padding, gather_batch
 from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.structures import ClipPrediction
 

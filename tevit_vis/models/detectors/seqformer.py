@@ -12,7 +12,7 @@ from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import TrainOutputs
-from tevit_vis.models.heads.gt_tubes import batch_padding, gather_batch
+from tevit_vis.models.heads.gather_gt import batch_padding, gather_batch
 from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector

@@ -25,7 +25,7 @@ from tevit_vis.models.assigners.tube_assigner import TubeHungarianAssigner, solv
 from tevit_vis.models.assigners.tube_costs import PredTubes
 from tevit_vis.utils.errors import InputError
 
-from .gt_tubes import mean_instance_count
+from .gather_gt import mean_instance_count
 
 Pairs = tuple[torch.Tensor, torch.Tensor]  # matched queries and their instances, int64
 

@@ -29,7 +29,12 @@ from tevit_vis.layers.deform_encoder import (
     DeformEncoderLayer,
     LevelTokenizer,
 )
-from tevit_vis.layers.dynamic_mask import DynamicConvs, MaskFeatures, aligned_bilinear
+from tevit_vis.layers.dynamic_mask import (
+    FEATURE_STRIDE,
+    DynamicConvs,
+    MaskFeatures,
+    aligned_bilinear,
+)
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
@@ -40,7 +45,6 @@ from .clip_query_head import ClipQueryHead, LayerPrediction
 from .selection import best_pairs
 
 MASK_STRIDE = 4  # of mask logits, in pixels of the network input
-FEATURE_STRIDE = 8  # of mask features
 NUM_MAPS = 3  # the first levels, of strides 8, 16 and 32, which give the mask features
 
 

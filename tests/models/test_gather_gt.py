@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmdet.core import BitmapMasks
 
-from tevit_vis.models.heads.gt_tubes import batch_padding, gather_gt_tubes
+from tevit_vis.models.heads.gather_gt import batch_padding, gather_gt_tubes
 from tevit_vis.models.losses import MaskFocalLoss
 
 
