@@ -27,14 +27,12 @@ SMALL_CONFIGS = {  # a small config of each system
     'MS-STS': 'synthetic/ms_sts_tiny',
 }
 
-
 FULL_CONFIGS = {  # a config of each system in full size
     'TeViT': 'tevit/tevit_msgshift',
     'SeqFormer': 'seqformer/seqformer_r50_ytvis19',
     'IFC': 'ifc/ifc_r50_ytvis19',
     'MS-STS': 'ms_sts/ms_sts_r50_ytvis19',
 }
-
 
 SMALL_SIZE = (96, 160)  # (H, W) of the frames for small models
 

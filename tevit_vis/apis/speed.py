@@ -43,8 +43,6 @@ from .random_models import (
 )
 
 SIZE = (360, 640)  # (H, W) of the frames whose speed is measured
-
-
 MODES = {  # name: (amp, TF32, compile)
     'fp32': (None, False, False),
     'TF32': (None, True, False),

@@ -177,7 +177,7 @@ class DatasetCheck:
     ) -> None:
         """Warns of empty masks, and of areas and boxes that are not those of the masks."""
         areas, boxes = parsed.areas, parsed.boxes
-        for t, rle in enumerate(parsed.track):
+        for t, rle in enumerate(parsed.masks):
             if rle is None:
                 continue
             where_mask = f'{where}: segmentations[{t}]'

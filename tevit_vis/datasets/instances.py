@@ -79,7 +79,7 @@ class InstanceTable:
         self.labels = np.array(labels, np.int32)
         self.crowd = np.array(crowd, bool)
 
-    def annotated(self, first: int, last: int) -> np.ndarray:
+    def annotated_frames(self, first: int, last: int) -> np.ndarray:
         """Returns which of the frames ``first`` to ``last - 1`` have an instance, counted from
         ``first``; crowds are no instances.
         """
@@ -173,7 +173,7 @@ class ParsedAnnotation(NamedTuple):
     """A checked annotation of a video of T frames."""
 
     rows: list[tuple[int, np.ndarray, bytes]]  # masks to train on: frame, box x1 y1 x2 y2, RLE text
-    track: list[RLE | None]  # T masks
+    masks: list[RLE | None]  # T of them
     areas: np.ndarray  # [T] pixels, computed from the masks
     boxes: np.ndarray  # [T, 4] x y width height, computed from the masks
     notes: list[EntryWarning]

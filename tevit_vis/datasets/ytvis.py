@@ -87,7 +87,7 @@ class YouTubeVISDataset:
         frames_per_video = [np.arange(count, dtype=np.int32) for count in counts]
         if annotated_only:
             annotated = [
-                self.instances.annotated(first, last).astype(np.int32)
+                self.instances.annotated_frames(first, last).astype(np.int32)
                 for first, last in zip(self.first_frame[:-1], self.first_frame[1:])
             ]
             if any(map(len, annotated)):
