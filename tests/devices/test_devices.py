@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tevit_vis.apis import train as train_module  # noqa: F401
 from tevit_vis.apis import training
 from tevit_vis.layers import cuda_ops
 from tevit_vis.utils import devices

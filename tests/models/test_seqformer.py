@@ -1,3 +1,6 @@
+import copy
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,8 @@ from builders import batch, build_for_training, make_metas, predict_clip, random
 from mmcv.runner import build_optimizer
 
 from tevit_vis.apis import inference_video, init_model
+from tevit_vis.apis.build import build_model
+from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -114,12 +119,30 @@ def test_windows_give_tracks_over_the_whole_video(seqformer):
         ('drop_empty', 'yes', "drop_empty: must be True or False, but got 'yes'"),
         ('max_per_img', 2.5, 'max_per_img: must be a whole number >= 0, but got 2.5'),
         ('min_mask_score', 3, 'min_mask_score: must be a number from 0 to 1, but got 3'),
+        ('tracker.min_iou', 2, 'tracker.min_iou: must be a number from 0 to 1, but got 2'),
     ],
 )
 def test_settings_that_cannot_be_are_refused_when_the_model_is_built(key, value, words):
     options = {f'model.test_cfg.{key}': value}
     with pytest.raises(InputError, match=f'model.test_cfg.{words}'):
         init_model('synthetic/seqformer_tiny', device='cpu', cfg_options=options)
+
+
+def test_settings_of_a_config_file_are_checked_before_training_too(seqformer_config):
+    for changes, words in (
+        (dict(max_per_image=3), "has no key 'max_per_image'; did you mean 'max_per_img'"),
+        (dict(windows=dict(length=None, stride=1, min_iou=0.1)), 'it is model.test_cfg.tracker'),
+    ):
+        config = copy.deepcopy(seqformer_config)
+        config.model.test_cfg.update(changes)
+        with pytest.raises(InputError, match=words):
+            build_model(config, '12345', TrainOptions(''), logging.getLogger('test'))
+
+
+def test_without_a_number_of_instances_it_is_said(seqformer):
+    seqformer.test_cfg.pop('max_per_img')
+    with pytest.raises(InputError, match='max_per_img must be the number of instances to output'):
+        inference_video(seqformer, random_video())
 
 
 @torch.inference_mode()

@@ -3,9 +3,11 @@
 import pytest
 from mmcv import Config
 
+from tevit_vis.apis import init_model
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.utils.config import find_config, known_configs, load_config
 from tevit_vis.utils.config_shorthand import expand_shorthand
+from tevit_vis.utils.errors import InputError
 
 
 def write(folder, text):
@@ -74,3 +76,20 @@ def test_what_mmcv_reads_without_us_serves_the_pipeline(name):
     steps = FramePipeline(raw.data.test.pipeline).transform.transforms
     expected = FramePipeline(load_config(name).data.test.pipeline).transform.transforms
     assert list(map(repr, steps)) == list(map(repr, expected))
+
+
+def test_an_option_names_a_step_or_its_index():
+    for step in ('resize', '1'):
+        options = {f'data.test.pipeline.{step}.img_scale': (96, 64)}
+        config = load_config('tevit/tevit_r50', options)
+        assert config.data.test.pipeline[1].img_scale == (96, 64)
+    with pytest.raises(InputError, match="'resise' must be an index"):
+        load_config('tevit/tevit_r50', {'data.test.pipeline.resise.img_scale': 1})
+
+
+def test_a_raw_config_trains_and_predicts_like_ours(tmp_path):
+    raw = Config.fromfile(str(find_config('synthetic/tevit_tiny')), import_custom_modules=False)
+    assert init_model(raw, device='cpu').num_classes == 5
+    assert isinstance(raw.model.roi_head.bbox_head, dict)  # the caller's config stays as it was
+    raw.workflow = [('train', 1), ('val', 1)]  # of no concern here
+    assert init_model(raw, device='cpu').num_classes == 5

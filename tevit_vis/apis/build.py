@@ -72,7 +72,9 @@ def init_model(
     if not isinstance(config, Config):
         config = load_config(os.fspath(config), cfg_options)
     else:
-        config = apply_options(expand_shorthand(copy.deepcopy(config)), cfg_options or {})
+        config = expand_shorthand(copy.deepcopy(config))
+        if cfg_options:
+            config = apply_options(config, cfg_options)
     target = check_device(device)
     amp_dtype = check_amp(amp, target)
     InferenceConfig.of(config.model.get('test_cfg'))  # raises if a setting is not valid
@@ -188,6 +190,7 @@ def build_model(
     Raises:
         InputError: weights are missing or do not fit, or the number of classes differs.
     """
+    InferenceConfig.of(config.model.get('test_cfg'))  # raises where a setting cannot be
     load_from = config.get('load_from')
     model_config = config.model.copy()
     model_config.backbone = model_config.backbone.copy()

@@ -104,7 +104,7 @@ def stream_video(
 
     @torch.inference_mode()
     def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
-        for instances in track_windows(model, check_same_size(frames())):
+        for instances in track_windows(model, require_same_size(frames())):
             image, time = waiting.popleft()
             yield image, replace(instances, time=time)
 
@@ -147,7 +147,7 @@ def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     Raises:
         InputError: the frames differ in size, or the windows are not valid.
     """
-    frames = check_same_size(frames)
+    frames = require_same_size(frames)
     if model.inference_config.windows:
         min_score = model.inference_config.build_tracker().min_score
         instances = join_frames(track_windows(model, frames), min_score)
@@ -162,7 +162,7 @@ def output_instances(model: ClipDetector, instances: VideoInstances) -> VideoIns
     return filter_masks(instances, config.drop_empty, config.min_mask_score)
 
 
-def check_same_size(frames: Iterable[Frame]) -> Iterator[Frame]:
+def require_same_size(frames: Iterable[Frame]) -> Iterator[Frame]:
     """Yields the frames and checks that each has the size of the first one.
 
     Raises:

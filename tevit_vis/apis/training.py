@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset, build_train_loader
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.config import build
+from tevit_vis.utils.config_shorthand import expand_shorthand
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
@@ -74,7 +75,7 @@ def train(
     Raises:
         InputError: config, data or options cannot be used, or a checkpoint cannot be written.
     """
-    config = copy.deepcopy(config)  # mmcv's builders remove keys from it
+    config = expand_shorthand(copy.deepcopy(config))  # mmcv's builders remove keys from it
     check_log_hooks(config)
     device = _check_train_device(processes.device(options.device))
     dataset = build('data.train', lambda: build_dataset(config.data.train))

@@ -49,11 +49,11 @@ class FramePipeline:
     """
 
     def __init__(self, transforms: Sequence[dict] | Mapping[str, dict]) -> None:
-        steps = pipeline_steps(transforms)
-        if not steps or not steps[0]['type'].startswith('LoadImage'):
+        steps = pipeline_steps(transforms or ())
+        first = steps[0].get('type', 'a step without a type') if steps else 'none'
+        if not first.startswith('LoadImage'):
             raise InputError(
-                'data.<split>.pipeline: its first step must be LoadImageFromFile, '
-                f'but got {steps[0]["type"] if steps else "none"}'
+                f'data.<split>.pipeline: its first step must be LoadImageFromFile, but got {first}'
             )
         self.load = Compose(steps[:1])
         self.transform = Compose(steps[1:])

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from tevit_vis.tracking import Tracker, Windows, build_tracker, windows_of
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import check_fraction, check_whole_number
+from tevit_vis.utils.values import check_fraction, check_whole_number, did_you_mean
 
 KEY = 'model.test_cfg'
+KNOWN_KEYS = (
+    *('windows', 'tracker', 'max_per_img', 'mask_thr_binary', 'drop_empty', 'min_mask_score'),
+    *('frames_per_pass', 'rois_per_pass', 'rpn', 'rcnn'),
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class InferenceConfig:
         windows: how a video is cut; None makes the whole video one clip.
         tracker: config of the tracker that joins windows, None where there are no windows.
         max_instances: (query, class) pairs of a clip that are output, or queries of a window; None
-            leaves the choice to the system.
+            for systems that output every query with an object (IFC).
         mask_threshold: least probability of the pixels of a mask, above 0 and below 1.
         drop_empty: whether instances without a pixel in any frame are left out.
         min_mask_score: score below which an instance is listed without masks.
@@ -57,9 +61,11 @@ class InferenceConfig:
         head_cfg, head_key = test_cfg, KEY
         if isinstance(test_cfg.get('rcnn'), Mapping):
             head_cfg, head_key = test_cfg['rcnn'], f'{KEY}.rcnn'
+        for section, where in ((test_cfg, KEY), (head_cfg, head_key)):
+            _check_spelling(section, where)
         windows = windows_of(test_cfg.get('windows'))
         tracker = test_cfg.get('tracker')
-        if windows is not None:
+        if windows is not None or tracker is not None:
             build_tracker(tracker)  # only to raise an error if it cannot be built
         threshold_key = f'{head_key}.mask_thr_binary'
         threshold = check_fraction(threshold_key, head_cfg.get('mask_thr_binary', 0.5))
@@ -105,6 +111,18 @@ class InferenceConfig:
                 'but is None, which makes the whole video one clip'
             )
         return self.windows
+
+
+def _check_spelling(section: Mapping, where: str) -> None:
+    """Checks that no key is nearly one of the known keys; other keys are left to mmdet's parts.
+
+    Raises:
+        InputError: one is; names the known key.
+    """
+    for key in section:
+        hint = did_you_mean(key, KNOWN_KEYS, most=1, cutoff=0.8) if key not in KNOWN_KEYS else ''
+        if hint:
+            raise InputError(f'{where}: has no key {key!r}{hint}')
 
 
 def _optional_number(key: str, section: Mapping, least: int) -> int | None:

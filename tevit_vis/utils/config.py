@@ -15,7 +15,7 @@ from mmcv import Config, ConfigDict
 
 from tevit_vis.utils.building import build, one_line
 from tevit_vis.utils.config_keys import SECTIONS, check_option
-from tevit_vis.utils.config_shorthand import expand_shorthand
+from tevit_vis.utils.config_shorthand import expand_shorthand, with_step_indices
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import did_you_mean
 
@@ -97,11 +97,12 @@ def known_configs() -> list[str]:
 
 
 def load_config(name: str, options: Mapping | None = None) -> Config:
-    """Reads a config, applies options and writes out its shorthand.
+    """Reads a config, writes out its shorthand and applies options.
 
     Args:
         name: see ``find_config``.
-        options: dotted keys and their values, as ``--cfg-options`` gives them.
+        options: dotted keys and their values, as ``--cfg-options`` gives them. A step of a pipeline
+            goes by its index or, where the config file names it, by its name.
 
     Raises:
         InputError: there is no such config, it cannot be read, or it has an unknown key.
@@ -187,6 +188,7 @@ def apply_options(config: Config, options: Mapping) -> Config:
         >>> apply_options(config, {'model.test_cfg.windows.length': 3}).model.test_cfg
         {'windows': {'length': 3, 'stride': 1}}
     """
+    options = {with_step_indices(config, key): value for key, value in options.items()}
     for key in dotted_keys(options):
         check_option(config, key, options)
     for key in options:

@@ -36,6 +36,12 @@ def expand_shorthand(config: Config) -> Config:
     return config
 
 
+class NamedSteps(list):
+    """The steps of a pipeline, which remember the names that they had in a config file."""
+
+    names: tuple[str, ...] = ()
+
+
 def pipeline_steps(pipeline: Mapping | Sequence) -> list:
     """Returns a pipeline as a list of steps, without named steps that are None or empty.
 
@@ -43,9 +49,40 @@ def pipeline_steps(pipeline: Mapping | Sequence) -> list:
         >>> pipeline_steps(dict(load=dict(type='LoadImageFromFile'), flip=None))
         [{'type': 'LoadImageFromFile'}]
     """
-    if isinstance(pipeline, Mapping):
-        return [step for step in pipeline.values() if step]
-    return list(pipeline)
+    if not isinstance(pipeline, Mapping):
+        return list(pipeline)
+    names = [name for name, step in pipeline.items() if step]
+    steps = NamedSteps(pipeline[name] for name in names)
+    steps.names = tuple(names)
+    return steps
+
+
+def with_step_indices(config: Config, key: str) -> str:
+    """Returns a dotted key with the indices of named steps in place of their names.
+
+    Args:
+        config: with its shorthand written out.
+        key: as a user gives it, with the index or the name of a step.
+
+    Example:
+        >>> pipeline = dict(load=dict(type='LoadImageFromFile'), flip=dict(type='RandomFlip'))
+        >>> config = expand_shorthand(Config(dict(data=dict(test=dict(pipeline=pipeline)))))
+        >>> with_step_indices(config, 'data.test.pipeline.flip.flip_ratio')
+        'data.test.pipeline.1.flip_ratio'
+    """
+    node: Any = config._cfg_dict
+    parts = []
+    for part in key.split('.'):
+        if isinstance(node, NamedSteps) and part in node.names:
+            part = str(node.names.index(part))
+        parts.append(part)
+        if isinstance(node, Mapping):
+            node = node.get(part)
+        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            node = None
+    return '.'.join(parts)
 
 
 def _expand_pipelines(node: Any) -> None:

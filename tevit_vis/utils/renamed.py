@@ -43,7 +43,11 @@ def new_name_of_key(key: str) -> str:
         >>> new_name_of_key('model.test_cfg.windows.min_iou')
         '; it is model.test_cfg.tracker.min_iou now'
         >>> new_name_of_key('model.train_cfg.rcnn.2.assigner.reg_cost')
-        '; it is model.train_cfg.rcnn.*.assigner.costs.0.costs.1 now'
+        '; it is model.train_cfg.rcnn.2.assigner.costs.0.costs.1 now'
     """
     pattern = '.'.join('*' if part.isdigit() else part for part in key.split('.'))
-    return f'; it is {KEYS[pattern]} now' if pattern in KEYS else ''
+    new_name = KEYS.get(pattern, '')
+    for part in key.split('.'):
+        if part.isdigit():
+            new_name = new_name.replace('*', part, 1)
+    return f'; it is {new_name} now' if new_name else ''

@@ -247,7 +247,9 @@ class VideoWriter:
         else:
             self.file.discard()
         if exc_type is None and fault is not None:
-            raise fault if isinstance(fault, InputError) else self._fault(fault, (0, 0)) from fault
+            if isinstance(fault, InputError):
+                raise fault
+            raise self._fault(fault, (0, 0)) from fault
 
     def _finish(self, complete: bool) -> Exception | None:
         """Writes what filter and encoder still hold, and closes the file.

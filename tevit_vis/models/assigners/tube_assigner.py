@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.precision import full_precision
 
-from .tube_costs import PredTubes, build_costs, compared_by, sum_of_costs
+from .tube_costs import PredTubes, build_costs, compared_by_any, sum_of_costs
 
 
 @BBOX_ASSIGNERS.register_module()
@@ -43,7 +43,7 @@ class TubeHungarianAssigner(BaseAssigner):
 
     def __init__(self, costs: Sequence[dict]) -> None:
         self.costs = build_costs(costs)
-        self.compares: frozenset[str] = frozenset().union(*map(compared_by, self.costs))
+        self.compares = compared_by_any(self.costs)
 
     @torch.no_grad()
     def cost_matrix(self, pred: PredTubes, gt: GtTubes) -> torch.Tensor:

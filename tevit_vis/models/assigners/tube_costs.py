@@ -77,7 +77,7 @@ class PresentFramesCost(TubeCost):
 
     def __init__(self, costs: Sequence[dict]) -> None:
         self.costs = build_costs(costs)
-        self.compares = frozenset().union(*map(compared_by, self.costs))
+        self.compares = compared_by_any(self.costs)
 
     def __call__(self, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
         total = gt.relative_boxes.new_zeros(pred.cls_scores.shape[1], len(gt))
@@ -155,6 +155,11 @@ def compared_by(cost: Callable) -> frozenset[str]:
     return frozenset({'boxes'} if isinstance(cost, (BBoxL1Cost, IoUCost)) else ())
 
 
+def compared_by_any(costs: Sequence[Callable]) -> frozenset[str]:
+    """Returns what at least one of several costs compares."""
+    return frozenset().union(*map(compared_by, costs))
+
+
 def build_costs(configs: Sequence[dict]) -> list[Callable]:
     """Builds the costs of a list of configs.
 
@@ -196,4 +201,6 @@ def cost_of(cost: Callable, pred: PredTubes, gt: GtTubes) -> torch.Tensor:
     gt_boxes = bbox_cxcywh_to_xyxy(gt.relative_boxes)
     if isinstance(cost, BBoxL1Cost):
         return cost(pred.boxes, gt_boxes).mean(0)  # it takes centres and corners
-    return cost(bbox_cxcywh_to_xyxy(pred.boxes), gt_boxes).mean(0)
+    # Larger boxes have the same IoU, and mmdet's least area of a union, 1e-6, is far below a pixel.
+    scaled = bbox_cxcywh_to_xyxy(pred.boxes) * 1024
+    return cost(scaled, gt_boxes * 1024).mean(0)

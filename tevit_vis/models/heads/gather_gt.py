@@ -52,12 +52,12 @@ def gather_gt_tubes(
     clip_labels = torch.zeros(num_instances, dtype=torch.long, device=device)
     clip_labels[instances] = torch.cat(list(labels))
 
-    height, width = img_shape[:2]
-    scale = constant((width, height, width, height), bboxes[0].dtype, device)
     boxes = torch.zeros(len(ids), num_instances, 4, dtype=bboxes[0].dtype, device=device)
     boxes[frames, instances] = torch.cat(list(bboxes))
     relative_boxes = torch.zeros_like(boxes)
-    relative_boxes[frames, instances] = bbox_xyxy_to_cxcywh(torch.cat(list(bboxes))) / scale
+    relative_boxes[frames, instances] = bbox_xyxy_to_cxcywh(torch.cat(list(bboxes))) / box_scale(
+        img_shape, device
+    )
 
     # Join the masks on the host, so that they are copied to the device once.
     height, width = size or (masks[0].height, masks[0].width)
@@ -140,3 +140,14 @@ def mean_instance_count(gt_tubes: Sequence[GtTubes], device: torch.device) -> to
     """
     count = torch.full((), float(sum(map(len, gt_tubes))), device=device)
     return reduce_mean(count).clamp(min=1)
+
+
+def box_scale(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Returns (width, height, width, height) of an image of shape (H, W, ...).
+
+    Example:
+        >>> box_scale((4, 6, 3), torch.device('cpu')).tolist()
+        [6.0, 4.0, 6.0, 4.0]
+    """
+    height, width = img_shape[:2]
+    return constant((width, height, width, height), torch.float32, device)

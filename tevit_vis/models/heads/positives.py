@@ -16,6 +16,8 @@ from mmcv.ops import roi_align
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import arrays_to_device, constant
 
+from .gather_gt import box_scale
+
 
 class Positives(NamedTuple):
     """The P positive queries of a stage among the B*T*Q queries of all frames, in order."""
@@ -71,7 +73,7 @@ class GtByFrame(NamedTuple):
     boxes: torch.Tensor  # [E, 4] x1 y1 x2 y2 in pixels of the network input
     labels: torch.Tensor  # [E]
     image_sizes: torch.Tensor  # [E, 4] width, height, width, height
-    masks: list[torch.Tensor]  # B times [T * N, 1, H, W] float, padded like the clip
+    masks: list[torch.Tensor]  # B times [T * N, 1, H, W] bool, padded like the clip
 
     @classmethod
     def of_clips(
@@ -91,7 +93,7 @@ class GtByFrame(NamedTuple):
             boxes=torch.cat([gt.boxes.flatten(0, 1) for gt in gt_tubes]),
             labels=torch.cat([gt.labels.repeat(len(gt.present)) for gt in gt_tubes]),
             image_sizes=torch.cat(sizes),
-            masks=[gt.masks.transpose(0, 1).flatten(0, 1)[:, None].float() for gt in gt_tubes],
+            masks=[gt.masks.transpose(0, 1).flatten(0, 1)[:, None] for gt in gt_tubes],
         )
 
     def masks_in_boxes(
@@ -121,17 +123,7 @@ class GtByFrame(NamedTuple):
             mask_indices = (instances - first_instance)[:, None].to(boxes.dtype)
             rois = torch.cat([mask_indices, clipped_boxes], 1)
             if len(rois):  # the kernel cannot run on zero RoIs
-                masks_of_clips.append(roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0])
+                cropped = roi_align(masks.to(rois), rois, size, 1.0, 0, 'avg', True)
+                masks_of_clips.append(cropped[:, 0])
             first_instance += len(masks)
         return torch.cat(masks_of_clips)
-
-
-def box_scale(img_shape: Sequence[int], device: torch.device) -> torch.Tensor:
-    """Returns (width, height, width, height) of an image of shape (H, W, ...).
-
-    Example:
-        >>> box_scale((4, 6, 3), torch.device('cpu')).tolist()
-        [6.0, 4.0, 6.0, 4.0]
-    """
-    height, width = img_shape[:2]
-    return constant((width, height, width, height), torch.float32, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.utils.errors import InputError
 
 
 def best_pairs(
@@ -35,5 +36,8 @@ def best_pairs(
 def _num_pairs(config: InferenceConfig, num_candidates: int) -> int:
     """Returns the number of pairs that are output."""
     if config.max_instances is None:
-        return num_candidates
+        raise InputError(
+            'model.test_cfg: max_per_img must be the number of instances to output (TeViT: '
+            'model.test_cfg.rcnn.max_per_img), but is missing'
+        )
     return min(config.max_instances, num_candidates)

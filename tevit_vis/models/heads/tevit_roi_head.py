@@ -3,8 +3,8 @@
 Yang et al., "Temporally Efficient Vision Transformer for Video Instance Segmentation",
 CVPR 2022, section 3.3; built on QueryInst (Fang et al., ICCV 2021).
 
-Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, G annotations of
-the frames of a clip, P positive queries, R RoIs.
+Letters: B clips, T frames, Q queries, C channels, K classes, N output instances, P positive
+queries, R RoIs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import check_assigner
-from .positives import GtByFrame, Positives, box_scale, gather_positives
+from .gather_gt import box_scale
+from .positives import GtByFrame, Positives, gather_positives
 from .selection import best_pairs
 
 
@@ -115,12 +116,12 @@ class TeViTRoIHead(SparseRoIHead):
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
             cls_score, deltas, object_feats, attn_feats = run_head(roi_feats, part_queries)
             cls_score, deltas = cls_score.float(), deltas.float()  # fp32 also under autocast
-            refine_boxes = [
+            refined_boxes = [
                 head.bbox_coder.decode(clip.flatten(0, 1), delta.flatten(0, 1), max_shape=shape)
                 for clip, delta, shape in zip(part_boxes, deltas, img_shapes)
             ]
-            refine_boxes = torch.stack(refine_boxes).view_as(part_boxes)
-            parts.append((cls_score, refine_boxes, object_feats, attn_feats))
+            refined_boxes = torch.stack(refined_boxes).view_as(part_boxes)
+            parts.append((cls_score, refined_boxes, object_feats, attn_feats))
         return StageOutput(*(torch.cat(field, dim=2) for field in zip(*parts)))
 
     def forward_train(
