@@ -206,7 +206,7 @@ def compare_window(
     wrong = float(prediction.queries.tolist() != stored[part + 'kept'].tolist())
     report.add(f'{prefix}{part}kept', wrong, 0)
     overlaps = np.zeros_like(stored[part + 'siou'])  # of tracks that ended, too
-    overlaps[list(stitcher.open_tracks)] = stitcher.overlaps(
+    overlaps[list(stitcher.store.open)] = stitcher.overlaps(
         frames, prediction.masks.logits.sigmoid()
     )
     report.add(
@@ -218,7 +218,7 @@ def compare_window(
     report.add(f'{prefix}{part}tracks', float(numbers != stored[part + 'saved_idx'].tolist()), 0)
     report.add(
         f'{prefix}{part}number of tracks',
-        abs(stitcher.num_tracks - int(stored[part + 'num_inst'])),
+        abs(stitcher.store.num_tracks - int(stored[part + 'num_inst'])),
         0,
     )
 

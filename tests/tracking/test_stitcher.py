@@ -188,14 +188,14 @@ def test_what_is_held_does_not_grow_with_the_video():
         closed += stitcher.close(before=start)
         fleeting = 6 if start % 2 else -1
         add(stitcher, start, [[0, 0, 0], [fleeting, -1, -1]], [0, 1])
-        frames = sum(len(track.frames) for track in stitcher.open_tracks.values())
-        held.append((frames, len(stitcher.open_tracks), len(stitcher.past_windows)))
+        frames = sum(len(track.frames) for track in stitcher.store.open.values())
+        held.append((frames, len(stitcher.store.open), len(stitcher.past_windows)))
         assert [found.frame for found in closed] == list(range(start))
     assert max(held[3:]) == held[3]
-    assert stitcher.num_tracks == 51
+    assert stitcher.store.num_tracks == 51
     closed += stitcher.close()
     assert len(closed) == 52
-    assert not stitcher.open_tracks
+    assert not stitcher.store.open
     assert not stitcher.past_windows
     assert stitcher.close() == []
     assert all(0 in found.tracks for found in closed)
@@ -250,7 +250,7 @@ def test_tracks_are_those_of_the_official_ifc():
         scores = torch.from_numpy(part['pred_logits']).softmax(-1)[part['kept'], :-1]
         logits = torch.from_numpy(part['pred_masks'])[part['kept']]
         overlaps = np.zeros_like(part['siou'])
-        overlaps[list(stitcher.open_tracks)] = stitcher.overlaps(frames, logits.sigmoid())
+        overlaps[list(stitcher.store.open)] = stitcher.overlaps(frames, logits.sigmoid())
         np.testing.assert_allclose(overlaps, part['siou'], atol=1e-5)
         boxes = torch.zeros(*logits.shape[:2], 4)
         closed += stitcher.close(before=frames.start)

@@ -1,12 +1,14 @@
 """Windows over a video, and trackers that join their instances to tracks."""
 
 from .overlaps import OverlapFilter, drop_overlaps
+from .query_linker import QueryLinker
 from .soft_iou_stitcher import SoftIoUStitcher
 from .tracker import Tracker, build_tracker, join_frames
 from .windows import Windows, cut_windows, set_windows, windows_of
 
 __all__ = [
     'OverlapFilter',
+    'QueryLinker',
     'SoftIoUStitcher',
     'Tracker',
     'Windows',

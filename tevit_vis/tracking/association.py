@@ -1,0 +1,111 @@
+"""How alike tracks and instances are, and which of them belong together.
+
+Letters: M tracks, N instances, T frames, C channels, h and w cells of a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
+
+
+def soft_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Returns the IoU [M, N] of masks that are probabilities (IFC, section 3.4).
+
+    Args:
+        first: [M, T, h, w], 0 to 1.
+        second: [N, T, h, w], 0 to 1.
+
+    Example:
+        >>> masks = torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])
+        >>> [[round(value, 3) for value in row] for row in soft_iou(masks, masks).tolist()]
+        [[1.0, 0.333], [0.333, 0.333]]
+    """
+    intersection = torch.einsum('mthw,nthw->mn', first, second)
+    union = first.sum(dim=(1, 2, 3))[:, None] + second.sum(dim=(1, 2, 3)) - intersection
+    return intersection / (union + EPSILON)
+
+
+def cosine(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Returns the cosine similarity [M, N] of embeddings [M, C] and [N, C] (MinVIS, section 3.3).
+
+    Example:
+        >>> cosine(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0]])).tolist()
+        [[1.0, 0.0]]
+    """
+    unit = torch.nn.functional.normalize
+    return unit(first, dim=1) @ unit(second, dim=1).T
+
+
+def bi_softmax(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Returns the mean of two softmaxes [M, N] of the products of embeddings [M, C] and [N, C].
+
+    One softmax is over the tracks, the other one over the instances, so that a pair is similar if
+    each is the other's best choice (CTVIS, section 3.2).
+
+    Example:
+        >>> pairs = bi_softmax(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.eye(2))
+        >>> pairs.round(decimals=2).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    products = first @ second.T
+    return (products.softmax(0) + products.softmax(1)) / 2
+
+
+def assign(similarity: np.ndarray, minimum: float) -> list[int]:
+    """Returns the track of each instance with the largest sum of similarities, -1 for none.
+
+    Args:
+        similarity: [M, N]; what is not above ``minimum`` is not matched.
+        minimum: of the similarity.
+
+    Returns:
+        N rows of the similarity.
+
+    Example:
+        >>> assign(np.array([[0.9, 0.8], [0.8, 0.1]]), minimum=0.3)
+        [1, 0]
+    """
+    allowed = np.where(similarity > minimum, similarity - minimum, 0)
+    rows, columns = linear_sum_assignment(allowed, maximize=True)
+    track_of = [-1] * similarity.shape[1]
+    for row, column in zip(rows.tolist(), columns.tolist()):
+        if allowed[row, column] > 0:
+            track_of[column] = row
+    return track_of
+
+
+def assign_greedily(
+    similarity: np.ndarray, minimum: float, order: Sequence[int], preference: np.ndarray
+) -> list[int]:
+    """Returns the track of each instance, -1 for none; one instance after the other chooses.
+
+    Args:
+        similarity: [M, N].
+        minimum: a track whose similarity is not above it is not chosen.
+        order: instances in the order in which they choose.
+        preference: [M]; of several tracks above the minimum, an instance chooses the one whose
+            similarity times its preference is largest.
+
+    Returns:
+        N rows of the similarity.
+
+    Example:
+        >>> similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
+        >>> assign_greedily(similarity, 0.3, order=[0, 1], preference=np.ones(2))
+        [0, -1]
+    """
+    track_of = [-1] * similarity.shape[1]
+    is_free = np.ones(len(similarity), bool)
+    for column in order:
+        allowed = is_free & (similarity[:, column] > minimum)
+        if allowed.any():
+            row = int(np.where(allowed, similarity[:, column] * preference, -np.inf).argmax())
+            track_of[column] = row
+            is_free[row] = False
+    return track_of
