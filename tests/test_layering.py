@@ -12,6 +12,7 @@ PACKAGE = Path(tevit_vis.__file__).parent
 LAYERS = [
     ['utils', 'structures', 'ground_truth', 'geometry', 'version', 'mask_checks'],
     ['rle', 'video', 'layers'],
+    ['mask_pasting'],
     ['masks', 'annotated_videos'],
     ['annotations'],
     [

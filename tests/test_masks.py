@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tevit_vis.masks import (
-    ResizedMasks,
-    RoIMasks,
-    _paste_whole_frames,
-    encode_clip,
-    mask_extents,
-    num_masks_at_once,
-    paste_masks,
-)
+from tevit_vis.mask_pasting import _paste_whole_frames, num_masks_at_once, paste_masks
+from tevit_vis.masks import ResizedMasks, RoIMasks, encode_clip, mask_extents
 from tevit_vis.rle import (
     decode_rle,
     encode_masks,

@@ -33,7 +33,7 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.data_tools.synthetic_files import make_synthetic
 from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.datasets import build_dataset
-from tevit_vis.evaluation.ytvis_eval import Evaluation
+from tevit_vis.evaluation.scores import Evaluation
 from tevit_vis.layers.cuda_ops import has_cuda_ops
 from tevit_vis.utils.cli import positive, run_tool, tool_parser
 from tevit_vis.utils.config import load_config

@@ -8,7 +8,7 @@ from mmdet.models import build_backbone
 from mmdet.models.utils.ckpt_convert import swin_converter
 
 from tevit_vis.converters import TABLES, convert_checkpoint
-from tevit_vis.converters.rename import Rule
+from tevit_vis.converters.key_table import Rule
 from tevit_vis.converters.swin import by_cell, by_channel, swin_rules
 from tevit_vis.utils.errors import InputError
 

@@ -10,7 +10,8 @@ from pretend import GPU, mark, mark_module, pretended_gpu
 from torch.optim.swa_utils import AveragedModel
 
 from tevit_vis.apis import inference_video
-from tevit_vis.apis.hooks import ClipOptimizerHook, WeightAverageHook
+from tevit_vis.apis.averaging_hook import WeightAverageHook
+from tevit_vis.apis.hooks import ClipOptimizerHook
 from tevit_vis.apis.options import TrainOptions
 from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.apis.training import build_adversary

@@ -13,7 +13,8 @@ from torch import nn
 
 from tevit_vis.apis import inference_video
 from tevit_vis.apis import runner as runner_module
-from tevit_vis.apis.hooks import MAX_SKIPPED_STEPS, ClipOptimizerHook, WeightAverageHook
+from tevit_vis.apis.averaging_hook import WeightAverageHook
+from tevit_vis.apis.hooks import MAX_SKIPPED_STEPS, ClipOptimizerHook
 from tevit_vis.apis.runner import TrainingModel
 from tevit_vis.apis.training import training_amp
 from tevit_vis.ground_truth import GtTubes

@@ -5,8 +5,9 @@ import pytest
 import torch
 from builders import GOLDENS, SHARED
 
+from tevit_vis.evaluation.scores import STAT_NAMES
 from tevit_vis.evaluation.tubes import MaskTube, occlusion_score, parse_ground_truth
-from tevit_vis.evaluation.ytvis_eval import STAT_NAMES, evaluate, match_video
+from tevit_vis.evaluation.ytvis_eval import evaluate, match_video
 from tevit_vis.rle import encode_masks
 from tevit_vis.utils.errors import InputError
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmcv.runner import HOOKS, Hook, LoggerHook
 from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
-from tevit_vis.evaluation.ytvis_eval import STAT_NAMES
+from tevit_vis.evaluation.scores import STAT_NAMES
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json, write_json
 from tevit_vis.utils.values import check_whole_number
@@ -125,53 +123,6 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
                 f'in {self.num_skipped} steps in a row (loss {loss:g}, scale {old_scale:g}): take '
                 'amp=bf16 or amp=None, or lower optimizer.lr'
             )
-
-
-@HOOKS.register_module()
-class WeightAverageHook(Hook):
-    """Keeps an exponential moving average of the weights, which is tested and saved.
-
-    The n-th update keeps at most (1 + n) / (10 + n) of the old average, so that the average of a
-    short run does not stay close to the first weights.
-
-    Args:
-        decay: the largest part of the old average that an update keeps.
-    """
-
-    def __init__(self, decay: float = 0.999) -> None:
-        if isinstance(decay, bool) or not isinstance(decay, float) or not 0 < decay < 1:
-            raise InputError(f'weight_average.decay: must be between 0 and 1, but got {decay!r}')
-        self.decay = decay
-        self.num_averaged = 0
-
-    def before_run(self, runner: ClipRunner) -> None:
-        """Starts from the model's weights, or from the average of the resumed run."""
-        self.averaged = AveragedModel(
-            runner.model.module, multi_avg_fn=self._average, use_buffers=True
-        )
-        if runner.resumed and runner.resumed.averaged is not None:
-            self.averaged.module.load_state_dict(runner.resumed.averaged)
-            self.averaged.n_averaged.fill_(runner.resumed.meta['num_averaged'])
-            runner.resumed.averaged = None
-        self.num_averaged = int(self.averaged.n_averaged)
-        runner.averaged = self.averaged
-        runner.logger.info('averaged weights (decay %g) are tested and saved', self.decay)
-
-    def after_train_iter(self, runner: ClipRunner) -> None:
-        """Updates the average with the weights after this iteration."""
-        self.averaged.update_parameters(runner.model.module)
-        self.num_averaged += 1
-
-    def _average(
-        self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
-    ) -> None:
-        """Updates tensors of one type; whole numbers, such as Swin's indices, are copied."""
-        if not averaged[0].is_floating_point():
-            for old, new in zip(averaged, current):
-                old.copy_(new)
-            return
-        decay = min(self.decay, (1 + self.num_averaged) / (10 + self.num_averaged))
-        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
 
 
 @HOOKS.register_module()

@@ -33,7 +33,7 @@ def inference_video(
     video: VideoInput,
     on_frame: Callable[[], object] = lambda: None,
 ) -> VideoInstances:
-    """Find the instances of a video.
+    """Finds the instances of a video.
 
     Args:
         model: of ``init_model``.
@@ -45,6 +45,14 @@ def inference_video(
 
     Raises:
         InputError: the video cannot be read.
+
+    Example:
+        >>> from tevit_vis.apis import init_model
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are random
+        >>> video = np.zeros((2, 32, 48, 3), np.uint8)  # or 'video.mp4'
+        >>> instances = inference_video(model, video)
+        >>> instances.num_frames, instances.size
+        (2, (32, 48))
     """
     source = open_source(video)
     if source.is_live:
@@ -90,6 +98,13 @@ def stream_video(
 
     Raises:
         InputError: the video cannot be read, or the model has no windows.
+
+    Example:
+        >>> from tevit_vis.apis import init_model
+        >>> model = init_model('synthetic/ifc_tiny', device='cpu')  # its weights are random
+        >>> video = np.zeros((3, 32, 48, 3), np.uint8)  # or 'rtsp://host/stream', or 0 for a camera
+        >>> [instances.frame for image, instances in stream_video(model, video, window=2)]
+        [0, 1, 2]
     """
     if window is not None or stride is not None:
         set_windows(model.test_cfg, window, stride)

@@ -170,6 +170,17 @@ def predict_to_files(
 
     Raises:
         InputError: the video cannot be read, or a file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from tevit_vis.apis import init_model
+        >>> from tevit_vis.video import open_source
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are random
+        >>> source = open_source(np.zeros((2, 32, 48, 3), np.uint8))  # or open_source('video.mp4')
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     outputs = Outputs(None, f'{folder}/video.json', None, score_thr=0.3)
+        ...     predict_to_files(model, source, outputs).num_frames
+        2
     """
     selection = selection or Selection()
     selection.check(model.CLASSES)

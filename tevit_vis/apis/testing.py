@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
+from tevit_vis.evaluation.scores import Evaluation
 from tevit_vis.evaluation.submission import read_results, video_entries
 from tevit_vis.evaluation.tubes import parse_ground_truth
-from tevit_vis.evaluation.ytvis_eval import Evaluation, evaluate
+from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.errors import InputError
@@ -159,7 +160,7 @@ def has_ground_truth(dataset: YouTubeVISDataset) -> bool:
 
 
 def score_submission(ann_file: str, results_file: str) -> Evaluation:
-    """The scores of a submission.
+    """Scores a submission.
 
     Args:
         ann_file: annotation file.
@@ -167,6 +168,24 @@ def score_submission(ann_file: str, results_file: str) -> Evaluation:
 
     Raises:
         InputError: an entry that cannot be scored, or no annotations.
+
+    Example:
+        >>> import json, tempfile
+        >>> mask = {'size': [2, 2], 'counts': '04'}  # all four pixels
+        >>> instance = dict(video_id=1, category_id=1, segmentations=[mask])
+        >>> video = dict(id=1, width=2, height=2, length=1, file_names=['a/0.jpg'])
+        >>> content = dict(
+        ...     videos=[video],
+        ...     categories=[dict(id=1, name='person')],
+        ...     annotations=[dict(instance, id=1, iscrowd=0)],
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name, value in (('gt', content), ('results', [dict(instance, score=0.9)])):
+        ...         with open(f'{folder}/{name}.json', 'w') as file:
+        ...             json.dump(value, file)
+        ...     evaluation = score_submission(f'{folder}/gt.json', f'{folder}/results.json')
+        >>> round(evaluation.stats['AP'], 3)
+        1.0
     """
     ground_truth = parse_ground_truth(read_annotation_file(ann_file), ann_file)
     return evaluate(ground_truth, read_results(results_file), results_file)

@@ -26,9 +26,10 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.memory import keep_freed_memory
 from tevit_vis.utils.values import check_whole_number
 
+from .averaging_hook import WeightAverageHook
 from .build import build_model, init_random_weights
 from .distributed import ALONE, Processes
-from .hooks import ValidationHook, WeightAverageHook
+from .hooks import ValidationHook
 from .options import TrainOptions
 from .runner import ClipRunner, TrainingModel
 from .schedule import accumulated_iters, epochs_to_iters

@@ -1,7 +1,8 @@
 """Converts official checkpoints to ours and back, with one key table per layout."""
 
 from .ifc import IFC
-from .rename import ConversionResult, KeyTable, convert_checkpoint
+from .key_table import KeyTable
+from .rename import ConversionResult, convert_checkpoint
 from .seqformer import SEQFORMER
 
 TABLES = {table.system: table for table in (IFC, SEQFORMER)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
+from .key_table import BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
 
 TRANSFORMER = 'detr.transformer.'
 ENCODER = 'bbox_head.encoder.'

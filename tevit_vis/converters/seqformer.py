@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import AFFINE, BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
+from .key_table import AFFINE, BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
 from .swin import swin_rules
 
 ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')

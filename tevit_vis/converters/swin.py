@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .rename import Rule
+from .key_table import Rule
 
 CELL_ORDER = [0, 2, 1, 3]  # mmdet takes the four cells of a patch by rows, Microsoft by columns
 

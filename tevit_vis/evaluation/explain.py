@@ -7,9 +7,10 @@ from typing import Any
 
 from tevit_vis.annotated_videos import parse_videos
 
+from .scores import Evaluation
 from .submission import submission_faults
 from .tubes import parse_ground_truth
-from .ytvis_eval import Evaluation, evaluate
+from .ytvis_eval import evaluate
 
 MIN_GAIN = 0.1  # AP that a known mistake must cost to be reported
 HIGH_AP = 0.75  # AP from which no mistakes are looked for

@@ -14,8 +14,8 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json
 
-from .tubes import check_prediction, other_data_set_message
-from .ytvis_eval import MAX_PREDICTIONS
+from .results import check_prediction, other_data_set_message
+from .scores import MAX_PREDICTIONS
 
 
 def video_entries(

@@ -133,6 +133,18 @@ def drop_overlaps(instances: VideoInstances, max_overlap: float) -> VideoInstanc
 
     Raises:
         InputError: it is not from 0 to 1.
+
+    Example:
+        >>> mask = {'size': [2, 2], 'counts': '04'}
+        >>> twice = VideoInstances(
+        ...     labels=np.array([3, 5]),
+        ...     scores=np.array([0.4, 0.9]),
+        ...     boxes=np.zeros((2, 1, 4)),
+        ...     segmentations=[[mask], [mask]],
+        ...     size=(2, 2),
+        ... )
+        >>> drop_overlaps(twice, max_overlap=0.7).labels.tolist()
+        [5]
     """
     check_fraction('max_overlap', max_overlap)
     overlaps = PairOverlaps()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from tevit_vis.masks import ResizedMasks, num_masks_at_once
+from tevit_vis.mask_pasting import num_masks_at_once
+from tevit_vis.masks import ResizedMasks
 from tevit_vis.rle import encode_masks
 from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, check_outputs_finite
 from tevit_vis.utils.errors import InputError

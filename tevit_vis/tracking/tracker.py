@@ -78,6 +78,18 @@ def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInst
     Args:
         frames: at least one.
         min_score: 0 to 1.
+
+    Example:
+        >>> frame = FrameInstances(
+        ...     frame=0,
+        ...     tracks=[7],
+        ...     class_scores=np.array([[0.2, 0.9]]),
+        ...     boxes=np.zeros((1, 4)),
+        ...     masks=[{'size': [2, 2], 'counts': '04'}],
+        ...     size=(2, 2),
+        ... )
+        >>> join_frames([frame], min_score=0.3).labels.tolist()
+        [1]
     """
     in_frames: dict[int, dict[int, tuple[np.ndarray, RLE]]] = {}  # by track, then frame
     class_scores: dict[int, np.ndarray] = {}

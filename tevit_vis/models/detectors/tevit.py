@@ -15,7 +15,7 @@ from mmdet.models.detectors import QueryInst
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.models.heads.gather_gt import gather_batch
-from tevit_vis.models.heads.tevit_roi_head import StageOutput
+from tevit_vis.models.heads.stqi_head import StageOutput
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.devices import how_many_fit
 

@@ -8,6 +8,8 @@ Letters: B clips, T frames, Q queries, C channels, K classes, N queries of all f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from mmcv.runner import get_dist_info
 from mmdet.models.builder import HEADS
@@ -128,3 +130,12 @@ class STQIHead(DIIHead):
             ),
             loss_iou=self.loss_iou(pred_boxes, gt_boxes, avg_factor=num_positives),
         )
+
+
+class StageOutput(NamedTuple):
+    """The predictions of one stage for all queries in all frames."""
+
+    cls_score: torch.Tensor  # [B, T, Q, K] logits
+    boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
+    object_feats: torch.Tensor  # [B, T, Q, C] queries of the next stage
+    attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head

@@ -10,18 +10,17 @@ queries, R RoIs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from mmdet.core import bbox_xyxy_to_cxcywh, reduce_mean
 from mmdet.models.builder import HEADS
 from mmdet.models.roi_heads import SparseRoIHead
-from torch import nn
 from torch.nn.modules.utils import _pair
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.layers.norms import has_synchronised_norm
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, replace_nonfinite_boxes
 from tevit_vis.masks import RoIMasks
@@ -34,15 +33,7 @@ from .clip_query_head import check_assigner
 from .gather_gt import box_scale
 from .positives import GtByFrame, Positives, gather_positives
 from .selection import best_pairs
-
-
-class StageOutput(NamedTuple):
-    """The predictions of one stage for all queries in all frames."""
-
-    cls_score: torch.Tensor  # [B, T, Q, K] logits
-    boxes: torch.Tensor  # [B, T, Q, 4] x1 y1 x2 y2 in pixels of the network input
-    object_feats: torch.Tensor  # [B, T, Q, C] queries of the next stage
-    attn_feats: torch.Tensor  # [B, T, Q, C] after both attentions: input of the mask head
+from .stqi_head import StageOutput
 
 
 @HEADS.register_module()
@@ -156,8 +147,15 @@ class TeViTRoIHead(SparseRoIHead):
         losses = {}
         for stage, output in enumerate(outputs):
             with full_precision(boxes.device):
-                stage_losses = self._box_losses(
-                    stage, output, positives[stage], num_positives[stage], gt
+                stage_losses = self.bbox_head[stage].matched_losses(
+                    output.cls_score.flatten(0, 2),
+                    output.boxes.flatten(0, 2),
+                    positives[stage].rows,
+                    gt_boxes=gt.boxes[positives[stage].instances],
+                    gt_labels=gt.labels[positives[stage].instances],
+                    sizes=gt.image_sizes[positives[stage].instances],
+                    num_positives=num_positives[stage],
+                    positive_weight=float(self.train_cfg[stage].pos_weight),
                 )
             stage_losses['loss_mask'] = self._mask_loss(
                 stage, levels, output, positives[stage], num_positives[stage], gt
@@ -175,10 +173,8 @@ class TeViTRoIHead(SparseRoIHead):
         """Returns the positive queries of each stage; one assignment per stage and clip."""
         cost_matrices = []
         for assigner, output in zip(self.bbox_assigner, outputs):
-            boxes, scores = (
-                replace_nonfinite_boxes(output.boxes.detach()),
-                output.cls_score.detach(),
-            )
+            boxes = replace_nonfinite_boxes(output.boxes.detach())
+            scores = output.cls_score.detach()
             for clip_boxes, cls_scores, clip, img_shape in zip(boxes, scores, gt_tubes, img_shapes):
                 relative = bbox_xyxy_to_cxcywh(clip_boxes / box_scale(img_shape, boxes.device))
                 cost_matrices.append(assigner.cost_matrix(PredTubes(cls_scores, relative), clip))
@@ -187,26 +183,6 @@ class TeViTRoIHead(SparseRoIHead):
             gt_tubes,
             outputs[0].boxes.shape[2],
             outputs[0].boxes.device,
-        )
-
-    def _box_losses(
-        self,
-        stage: int,
-        output: StageOutput,
-        positives: Positives,
-        num_positives: torch.Tensor,
-        gt: GtByFrame,
-    ) -> dict[str, torch.Tensor]:
-        """Returns the losses of classes and boxes of a stage."""
-        return self.bbox_head[stage].matched_losses(
-            output.cls_score.flatten(0, 2),
-            output.boxes.flatten(0, 2),
-            positives.rows,
-            gt_boxes=gt.boxes[positives.instances],
-            gt_labels=gt.labels[positives.instances],
-            sizes=gt.image_sizes[positives.instances],
-            num_positives=num_positives,
-            positive_weight=float(self.train_cfg[stage].pos_weight),
         )
 
     def _mask_loss(
@@ -243,9 +219,8 @@ class TeViTRoIHead(SparseRoIHead):
             gt_masks = gt.masks_in_boxes(boxes, positives, _pair(cfg.mask_size))
             if not cfg.get('soft_mask_target', False):
                 gt_masks = (gt_masks >= 0.5).to(boxes.dtype)
-            return head.loss_mask(
-                pred_masks.sigmoid(), gt_masks, avg_factor=num_positives.clamp(min=1.0)
-            )
+            divisor = num_positives.clamp(min=1.0)
+            return head.loss_mask(pred_masks.sigmoid(), gt_masks, avg_factor=divisor)
 
     def _mask_forward(
         self,
@@ -321,13 +296,3 @@ class TeViTRoIHead(SparseRoIHead):
             all_classes = results['mask_pred']  # [R, K, h, w]
             logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
         return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
-
-
-def has_synchronised_norm(module: nn.Module) -> bool:
-    """Whether the module has a batch norm in which the processes wait for each other.
-
-    Example:
-        >>> has_synchronised_norm(nn.SyncBatchNorm(8)), has_synchronised_norm(nn.BatchNorm2d(8))
-        (True, False)
-    """
-    return any(isinstance(part, nn.SyncBatchNorm) for part in module.modules())
