@@ -121,7 +121,8 @@ def test_a_resumed_run_ends_like_a_straight_one(config, tmp_path, averaged):
         assert not same(ends[0], weights(tmp_path / 'a' / 'iter_4.pth'))
 
 
-@pytest.mark.parametrize('averaged', [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize('averaged', [False, True])
 def test_a_resumed_adversary_goes_on_too(adversarial, tmp_path, averaged):
     adversarial.weight_average.decay = 0.5 if averaged else None
     straight = run(adversarial, tmp_path / 'a')

@@ -129,7 +129,13 @@ def test_faults_of_a_device_have_a_remedy(error, words):
         pytest.param(
             'InputError("x: must be y")', [], 'error: x: must be y', False, marks=pytest.mark.slow
         ),
-        ('InputError("x: must be y")', ['--debug'], 'InputError: x: must be y', True),
+        pytest.param(
+            'InputError("x: must be y")',
+            ['--debug'],
+            'InputError: x: must be y',
+            True,
+            marks=pytest.mark.slow,
+        ),
         ('RuntimeError("a bug")', [], 'RuntimeError: a bug', True),
         pytest.param('KeyError("a bug")', [], "KeyError: 'a bug'", True, marks=pytest.mark.slow),
     ],

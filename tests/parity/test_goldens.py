@@ -32,7 +32,8 @@ def test_every_system_has_a_case_in_this_repository():
         pytest.param(
             path.parent,
             id='/'.join(path.parts[-3:-1]),
-            marks=[pytest.mark.slow] if path.parent.name.startswith('full') else [],
+            # The small cases that every clone has are the quick check.
+            marks=[] if GOLDENS in path.parents else [pytest.mark.slow],
         )
         for path in CASES
     ],

@@ -254,6 +254,7 @@ def forget_loggers(monkeypatch):
     logging.getLogger('mmdet').setLevel(logging.NOTSET)
 
 
+@pytest.mark.slow
 def test_a_work_dir_that_holds_a_run_is_said(call, train_config, tmp_path, monkeypatch):
     work = tmp_path / 'work'
     arguments = [train_config, '--work-dir', work, '--device', 'cpu', '--no-validate']

@@ -17,8 +17,8 @@ CHECKPOINT = ROOT / 'configs' / 'synthetic' / 'tevit_tiny.pth'
 @pytest.mark.parametrize(
     'system',
     [
-        'tevit',
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ('seqformer', 'ifc', 'ms_sts')),
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ('tevit', 'seqformer', 'ifc', 'ms_sts')
     ],
 )
 def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch, capsys):

@@ -224,7 +224,7 @@ except InputError as error:
 """
 
 
-@pytest.mark.parametrize('kind', ['kept', 'whole'])
+@pytest.mark.parametrize('kind', ['kept', pytest.param('whole', marks=pytest.mark.slow)])
 @pytest.mark.parametrize('suffix', ['.mp4', pytest.param('.mkv', marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_line(tmp_path, kind, suffix):
     path = tmp_path / f'a{suffix}'
