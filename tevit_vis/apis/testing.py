@@ -55,6 +55,23 @@ def write_submission(
 
     Raises:
         InputError: the data cannot be read, or the model has another number of classes.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from tevit_vis.apis import init_model
+        >>> from tevit_vis.data_tools.synthetic_files import make_synthetic
+        >>> from tevit_vis.data_tools.synthetic_world import SyntheticWorld
+        >>> from tevit_vis.datasets import build_dataset
+        >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are random
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     world = SyntheticWorld(num_frames=2)
+        ...     made = make_synthetic(Path(folder), 1, seed=0, world=world)
+        ...     files = dict(zip(('ann_file', 'img_prefix'), map(str, made)))
+        ...     dataset = build_dataset(dict(model.cfg.data.test, test_mode=True, **files))
+        ...     journal = ResultsJournal(f'{folder}/results.json', {})
+        ...     write_submission(model, dataset, journal)
+        10
     """
     if len(dataset.categories) != model.num_classes:
         raise InputError(

@@ -75,6 +75,22 @@ def train(
 
     Raises:
         InputError: config, data or options cannot be used, or a checkpoint cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from tevit_vis.data_tools.synthetic_files import make_synthetic
+        >>> from tevit_vis.data_tools.synthetic_world import SyntheticWorld
+        >>> from tevit_vis.utils.config import load_config
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     made = make_synthetic(Path(folder), 2, seed=0, world=SyntheticWorld())
+        ...     config = load_config('synthetic/tevit_tiny', {'runner.max_iters': 1})
+        ...     config.data.workers_per_gpu = 0
+        ...     config.data.train.update(zip(('ann_file', 'img_prefix'), map(str, made)))
+        ...     options = TrainOptions(folder, validate=False, device='cpu')
+        ...     train(config, options, logging.getLogger('example'))
+        ...     Path(folder, 'latest.pth').exists()
+        True
     """
     config = expand_shorthand(copy.deepcopy(config))  # mmcv's builders remove keys from it
     check_log_hooks(config)

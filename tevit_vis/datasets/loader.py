@@ -174,6 +174,23 @@ def build_train_loader(
         world_size: number of processes.
         pin_memory: whether batches are put into pinned memory, from which a GPU copies while it
             computes.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from tevit_vis.data_tools.synthetic_files import make_synthetic
+        >>> from tevit_vis.data_tools.synthetic_world import SyntheticWorld
+        >>> from tevit_vis.datasets import build_dataset
+        >>> from tevit_vis.utils.config import load_config
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     made = make_synthetic(Path(folder), 2, seed=0, world=SyntheticWorld())
+        ...     files = dict(zip(('ann_file', 'img_prefix'), map(str, made)))
+        ...     train = dict(load_config('synthetic/tevit_tiny').data.train, **files)
+        ...     dataset = build_dataset(train)
+        ...     loader = build_train_loader(dataset, 2, 0, seed=0, rank=0, world_size=1)
+        ...     batch = next(iter(loader))
+        >>> batch['img'].shape  # two clips of four frames
+        torch.Size([2, 4, 3, 96, 160])
     """
     sampler = ClipBatchSampler(dataset.flag, samples_per_gpu, seed, rank, world_size)
     return DataLoader(
