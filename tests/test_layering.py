@@ -79,3 +79,8 @@ def test_importing_upwards_is_seen(tmp_path):
     source.write_text('from tevit_vis.apis import init_model\n')
     assert imported_modules(source) == {'apis'}
     assert layer_of('apis') > layer_of('layers.clip_ops')
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_a_file_holds_one_thing(path):
+    assert len(path.read_text().splitlines()) <= 300

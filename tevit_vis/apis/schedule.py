@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from mmcv import Config
@@ -112,3 +113,19 @@ def scale_schedule(config: Config, clips: int) -> float:
         steps = [steps] if isinstance(steps, int) else steps
         config.lr_config.step = [scaled(step) for step in steps]
     return factor
+
+
+def align_checkpoints(config: Config, logger: logging.Logger) -> None:
+    """Rounds the checkpoint interval up to whole steps of the optimizer.
+
+    A checkpoint does not hold the gradients that are accumulated between two steps.
+    """
+    accumulated = accumulated_iters(config)
+    interval = config.checkpoint_config.interval
+    if interval > 0 and interval % accumulated:
+        aligned = -(-interval // accumulated) * accumulated
+        config.checkpoint_config.interval = aligned
+        logger.info(
+            'checkpoints are saved every %d iterations, since %d iterations make a step',
+            *(aligned, accumulated),
+        )

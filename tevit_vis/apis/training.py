@@ -32,7 +32,7 @@ from .distributed import ALONE, Processes
 from .hooks import ValidationHook
 from .options import TrainOptions
 from .runner import ClipRunner, TrainingModel
-from .schedule import accumulated_iters, epochs_to_iters
+from .schedule import align_checkpoints, epochs_to_iters
 
 __all__ = [
     'TrainOptions',
@@ -106,7 +106,7 @@ def train(
         pin_memory=device.type == 'cuda',
     )
     epochs_to_iters(config, batches=len(cast(Sized, loader.batch_sampler)))
-    _align_checkpoints(config, logger)
+    align_checkpoints(config, logger)
     hook = _validation_hook(config, processes) if options.validate else None
     model = build_model(config, dataset.CLASSES, options, logger)
     if hook is not None:
@@ -234,22 +234,6 @@ def _build_optimizers(config: Config, trained: TrainingModel) -> Optimizer | dic
         lambda: build_optimizer(trained.adversary, config.adversary.optimizer),
     )
     return {'model': optimizer, 'adversary': adversary_optimizer}
-
-
-def _align_checkpoints(config: Config, logger: logging.Logger) -> None:
-    """Rounds the checkpoint interval up to whole steps of the optimizer.
-
-    A checkpoint does not hold the gradients that are accumulated between two steps.
-    """
-    accumulated = accumulated_iters(config)
-    interval = config.checkpoint_config.interval
-    if interval > 0 and interval % accumulated:
-        aligned = -(-interval // accumulated) * accumulated
-        config.checkpoint_config.interval = aligned
-        logger.info(
-            'checkpoints are saved every %d iterations, since %d iterations make a step',
-            *(aligned, accumulated),
-        )
 
 
 def _build_runner(

@@ -21,7 +21,7 @@ import torch
 from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.registry import TRACKERS
-from tevit_vis.utils.values import check_fraction, check_whole_number, did_you_mean
+from tevit_vis.utils.values import check_fraction, check_whole_number, did_you_mean, is_number
 
 from .association import assign, assign_greedily, bi_softmax, cosine, soft_iou
 from .track_store import TrackStore, instance_embeddings
@@ -52,6 +52,8 @@ class InstanceFilter:
             InputError: another key, or a value that is not from 0 to 1.
         """
         key = f'{TRACKER_KEY}.instances'
+        if not isinstance(config, Mapping):
+            raise InputError(f'{key}: must have min_score and max_mask_iou, but got {config!r}')
         unknown = sorted(set(config) - set(cls.__dataclass_fields__))
         if unknown:
             raise InputError(f'{key}: may have min_score and max_mask_iou, but got {unknown[0]!r}')
@@ -122,11 +124,15 @@ class QueryLinker(Tracker):
         self.similarity = SIMILARITIES[_choice('similarity', similarity, tuple(SIMILARITIES))]
         self.assignment = _choice('assignment', assignment, ASSIGNMENTS)
         self.min_similarity = check_fraction(f'{TRACKER_KEY}.min_similarity', min_similarity)
-        if isinstance(min_cosine, bool) or not isinstance(min_cosine, (int, float)):
-            raise InputError(f'{TRACKER_KEY}.min_cosine: must be a number, but got {min_cosine!r}')
+        if not is_number(min_cosine) or not -1 <= min_cosine <= 1:
+            raise InputError(
+                f'{TRACKER_KEY}.min_cosine: must be a number from -1 to 1, but got {min_cosine!r}'
+            )
         self.min_cosine = float(min_cosine)
+        if not isinstance(fuses, bool):
+            raise InputError(f'{TRACKER_KEY}.fuses: must be True or False, but got {fuses!r}')
         self.fuses = fuses
-        self.instances = InstanceFilter.of(instances or {})
+        self.instances = InstanceFilter.of({} if instances is None else instances)
         self.store = TrackStore(check_whole_number(f'{TRACKER_KEY}.memory', memory, least=0))
 
     def add(self, frames: range, prediction: ClipPrediction) -> list[int]:

@@ -40,7 +40,7 @@ class Tracker(ABC):
             prediction: prediction for the window: N instances in T frames.
 
         Returns:
-            The track number of each instance, [N].
+            The track number of each instance, [N]; -1 for one that the tracker leaves out.
         """
 
     @abstractmethod
