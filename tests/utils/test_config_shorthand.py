@@ -57,6 +57,9 @@ def test_a_stage_stands_for_all_and_each_can_be_changed():
     config = load_config('tevit/tevit_r50', {'model.roi_head.bbox_head.2.num_heads': 4})
     assert [stage.num_heads for stage in config.model.roi_head.bbox_head] == [8, 8, 4, 8, 8, 8]
     assert config.model.roi_head.stage_loss_weights == [1] * 6
+    first, second = load_config('tevit/tevit_r50').model.roi_head.mask_head[:2]
+    first.num_convs = 1  # a change in place reaches one stage alone
+    assert second.num_convs == 4
     assert len(config.model.train_cfg.rcnn) == len(config.model.roi_head.mask_head) == 6
     assert len(load_config('synthetic/tevit_tiny').model.train_cfg.rcnn) == 3
 
