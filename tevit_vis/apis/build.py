@@ -206,11 +206,10 @@ def build_model(
     torch.manual_seed(options.seed)
     model = build('model', lambda: build_detector(model_config))
     if len(class_names) != model.num_classes:
-        head = 'roi_head' if 'roi_head' in model_config else 'bbox_head'
         raise InputError(
             f'model: number of classes must be the {len(class_names)} categories of data.train, '
             f'but is {model.num_classes} '
-            f'(--cfg-options model.{head}.num_classes={len(class_names)})'
+            f'(--cfg-options model.{model.head_name}.num_classes={len(class_names)})'
         )
     model.CLASSES = tuple(class_names)
     init_random_weights(model, options.trust_checkpoint)

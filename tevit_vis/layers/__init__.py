@@ -1,5 +1,5 @@
 """Network parts in pure torch and mmcv: no detector, no dataset."""
 
-from . import deform_attention, split_attention  # importing registers their modules
+from . import attention, deform_attention, pixel_decoder, split_attention  # they register modules
 
-__all__ = ['deform_attention', 'split_attention']
+__all__ = ['attention', 'deform_attention', 'pixel_decoder', 'split_attention']

@@ -44,7 +44,7 @@ class DeformAttention(MultiScaleDeformableAttention):
         memory: torch.Tensor,
         references: torch.Tensor,
         shapes: Shapes,
-        padding: torch.Tensor,
+        padding: torch.Tensor | None,
     ) -> torch.Tensor:
         """What the queries sample, before the output projection: [N, Q, C].
 
@@ -54,10 +54,12 @@ class DeformAttention(MultiScaleDeformableAttention):
             references: [N, Q, L, 4], centre x y, width and height of the box about which to sample,
                 relative to each level; a zero size makes it a point.
             shapes: (H_l, W_l) of the levels.
-            padding: [N, S] bool, True on cells outside the images.
+            padding: [N, S] bool, True on cells outside the images; None if there are none.
         """
         points_shape = self.num_heads, self.num_levels, self.num_points
-        value = self.value_proj(memory).masked_fill(padding[..., None], 0.0)
+        value = self.value_proj(memory)
+        if padding is not None:
+            value = value.masked_fill(padding[..., None], 0.0)
         value = value.unflatten(2, (self.num_heads, -1)).float()
         offsets = self.sampling_offsets(query).unflatten(2, (*points_shape, 2)).float()
         weights = self.attention_weights(query).unflatten(2, (self.num_heads, -1)).float()

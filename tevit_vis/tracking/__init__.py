@@ -1,5 +1,6 @@
 """Windows over a video, and trackers that join their instances to tracks."""
 
+from .association import align_queries
 from .overlaps import OverlapFilter, drop_overlaps
 from .query_linker import QueryLinker
 from .soft_iou_stitcher import SoftIoUStitcher
@@ -12,6 +13,7 @@ __all__ = [
     'SoftIoUStitcher',
     'Tracker',
     'Windows',
+    'align_queries',
     'build_tracker',
     'cut_windows',
     'drop_overlaps',

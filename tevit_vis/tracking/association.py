@@ -1,6 +1,6 @@
 """How alike tracks and instances are, and which of them belong together.
 
-Letters: M tracks, N instances, T frames, C channels, h and w cells of a mask.
+Letters: M tracks, N instances, T frames, Q queries, C channels, h and w cells of a mask.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+
+from tevit_vis.structures import check_outputs_finite
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
 
@@ -55,6 +57,37 @@ def bi_softmax(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """
     products = first @ second.T
     return (products.softmax(0) + products.softmax(1)) / 2
+
+
+def align_queries(queries: torch.Tensor) -> torch.Tensor:
+    """Returns the order of each frame's queries in which each continues the same instance.
+
+    From frame to frame, the pairs with the largest sum of cosines are chosen, and no query is left
+    out (MinVIS, section 3.3).
+
+    Args:
+        queries: [T, Q, C] of the frames.
+
+    Returns:
+        [T, Q] int64; of the first frame 0 to Q - 1.
+
+    Raises:
+        InputError: a query is not finite.
+
+    Example:
+        >>> left, right = [1.0, 0.0], [0.0, 1.0]
+        >>> align_queries(torch.tensor([[left, right], [right, left]])).tolist()
+        [[0, 1], [1, 0]]
+    """
+    num_frames, num_queries = queries.shape[:2]
+    order = np.tile(np.arange(num_queries), (num_frames, 1))
+    if num_frames > 1:
+        unit = torch.nn.functional.normalize(queries.float(), dim=2)
+        similarities = torch.einsum('tqc,tpc->tqp', unit[:-1], unit[1:]).cpu().numpy()
+        check_outputs_finite(queries=similarities)
+        for t, similarity in enumerate(similarities):
+            _, order[t + 1] = linear_sum_assignment(similarity[order[t]], maximize=True)
+    return torch.from_numpy(order).to(queries.device)
 
 
 def assign(similarity: np.ndarray, minimum: float) -> list[int]:

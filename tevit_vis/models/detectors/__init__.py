@@ -2,7 +2,8 @@
 
 from .clip_detector import ClipDetector
 from .ifc import IFC
+from .mask2former import Mask2FormerVIS
 from .seqformer import SeqFormer
 from .tevit import TeViT
 
-__all__ = ['IFC', 'ClipDetector', 'SeqFormer', 'TeViT']
+__all__ = ['IFC', 'ClipDetector', 'Mask2FormerVIS', 'SeqFormer', 'TeViT']

@@ -45,6 +45,7 @@ class ClipDetector(BaseDetector):
             *('max_per_img', 'mask_thr_binary'),
         )
     }
+    head_name: ClassVar[str] = 'bbox_head'  # config key of the head that has ``num_classes``
     amp_dtype: torch.dtype | None = None  # dtype of the network at inference, see ``amp``
     with_compiled_parts = False  # whether torch.compile made kernels for parts of one fixed size
     supports_adversary = False  # whether it has train_outputs(), which an adversarial loss needs
@@ -95,9 +96,13 @@ class ClipDetector(BaseDetector):
             device, pixels * BYTES_PER_PIXEL, least=1, most=GPU_FRAMES_PER_PASS, part=MEMORY_PART
         )
 
+    def compiled_parts(self) -> list[torch.nn.Module]:
+        """Returns the parts that work on single frames, or on a clip, of fixed sizes."""
+        return [self.backbone, self.neck]
+
     def compile_parts(self) -> None:
-        """Compiles backbone and neck with torch.compile, for frames of fixed sizes."""
-        for part in (self.backbone, self.neck):
+        """Compiles ``compiled_parts`` with torch.compile, for frames of fixed sizes."""
+        for part in self.compiled_parts():
             part.compile(dynamic=False)
         self.with_compiled_parts = True
 

@@ -35,6 +35,7 @@ class TeViT(ClipDetector, QueryInst):
     video and changes results by rounding only.
     """
 
+    head_name = 'roi_head'
     config_sections: ClassVar = {
         'test_cfg': (
             *('frames_per_pass', 'rois_per_pass', 'windows', 'tracker'),

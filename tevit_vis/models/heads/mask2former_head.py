@@ -1,0 +1,220 @@
+"""Mask2Former's head on clips: mmdet's parts and losses, masks only for the queries that are kept.
+
+Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation", CVPR 2022; the
+link between the frames of a clip is that of Huang et al., "MinVIS", NeurIPS 2022, section 3.3.
+
+Letters: N images, T frames of a clip, Q queries, K classes, C channels, H and W cells at stride 4,
+h and w cells of an encoded level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmcv import ConfigDict
+from mmdet.core import BitmapMasks
+from mmdet.models.builder import HEADS
+from mmdet.models.dense_heads import Mask2FormerHead
+
+from tevit_vis.geometry import FrameGeometry
+from tevit_vis.layers.precision import full_precision
+from tevit_vis.masks import ResizedMasks, mask_extents
+from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.structures import ClipPrediction
+from tevit_vis.tracking import align_queries
+
+from .selection import best_pairs
+
+MASK_STRIDE = 4  # of mask features and mask logits, in pixels of the network input
+
+
+class AttendedLevel(NamedTuple):
+    """What the queries attend to on one level."""
+
+    cells: torch.Tensor  # [N, h * w, C]
+    position: torch.Tensor  # [1, h * w, C] of the cells
+    mask_features: torch.Tensor  # [N, C, h, w], resized to this level
+
+
+@HEADS.register_module()
+class Mask2FormerVISHead(Mask2FormerHead):
+    """mmdet's Mask2FormerHead for the instances of frames, with the queries as embeddings.
+
+    Parts, names of weights and losses are those of Mask2FormerHead without stuff classes. The
+    decoder looks at masks only where it attends: a mask is linear in the mask features, so these
+    are resized to the attended level instead of the masks of all queries.
+
+    Args:
+        num_classes: K.
+        no_object_weight: weight of queries without an instance in ``loss_cls``.
+        loss_cls: config of the loss of classes, without ``class_weight``.
+        kwargs: arguments of Mask2FormerHead. ``pixel_decoder`` must be a ``PixelDecoder``, and
+            layers must be batch first.
+    """
+
+    def __init__(
+        self, num_classes: int, no_object_weight: float, loss_cls: dict, **kwargs
+    ) -> None:
+        class_weight = [1.0] * num_classes + [no_object_weight]
+        super().__init__(
+            num_things_classes=num_classes,
+            num_stuff_classes=0,
+            loss_cls=ConfigDict(loss_cls, class_weight=class_weight),
+            **kwargs,
+        )
+
+    def forward(
+        self, mask_features: torch.Tensor, levels: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Returns the normed queries [N, Q, C] before the first decoder layer and after each.
+
+        Args:
+            mask_features: [N, C, H, W] of the pixel decoder.
+            levels: [N, C, h, w] each of the pixel decoder, the coarsest first.
+        """
+        num_images = len(mask_features)
+        attended = [
+            AttendedLevel(
+                cells=as_cells(project(level) + embedding[:, None, None]),
+                position=as_cells(
+                    self.decoder_positional_encoding(level.new_zeros(1, *level.shape[2:]).int())
+                ),
+                mask_features=resize_maps(mask_features, level.shape[2:]),
+            )
+            for project, level, embedding in zip(
+                self.decoder_input_projs, levels, self.level_embed.weight
+            )
+        ]
+        queries = self.query_feat.weight.expand(num_images, -1, -1)
+        position = self.query_embed.weight.expand(num_images, -1, -1)
+        outputs = [self.transformer_decoder.post_norm(queries)]
+        for number, layer in enumerate(self.transformer_decoder.layers):
+            level = attended[number % len(attended)]
+            queries = layer(
+                query=queries,
+                key=level.cells,
+                value=level.cells,
+                query_pos=position,
+                key_pos=level.position,
+                attn_masks=[self.background(outputs[-1], level.mask_features), None],
+            )
+            outputs.append(self.transformer_decoder.post_norm(queries))
+        return [output.float() for output in outputs]
+
+    @torch.no_grad()
+    def background(self, queries: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Returns the cells that queries do not attend to: [N, Q, h * w] bool.
+
+        These are the cells outside a query's mask; a query with an empty mask attends to all.
+
+        Args:
+            queries: [N, Q, C], normed.
+            features: [N, C, h, w], the mask features in the size of the attended level.
+        """
+        outside = self.mask_logits(queries, features).flatten(2) < 0
+        return outside & ~outside.all(-1, keepdim=True)
+
+    def mask_logits(self, queries: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Returns mask logits [N, Q, h, w] of queries [N, Q, C] on features [N, C, h, w]."""
+        with full_precision(features.device):
+            weights = self.mask_embed(queries.float())
+            return torch.einsum('nqc,nchw->nqhw', weights, features.float())
+
+    def class_logits(self, queries: torch.Tensor) -> torch.Tensor:
+        """Returns class logits [..., K + 1] of queries [..., C]; class K is no object."""
+        with full_precision(queries.device):
+            return self.cls_embed(queries.float())
+
+    def forward_train(
+        self,
+        mask_features: torch.Tensor,
+        levels: Sequence[torch.Tensor],
+        gt_labels: Sequence[torch.Tensor],
+        gt_masks: Sequence[BitmapMasks],
+        size: Sequence[int],
+    ) -> dict[str, torch.Tensor]:
+        """Returns mmdet's losses of all decoder layers.
+
+        Args:
+            mask_features, levels: as of ``forward``.
+            gt_labels: N tensors [G].
+            gt_masks: N times G masks.
+            size: (H, W) of the padded batch, to which masks are padded.
+        """
+        outputs = self(mask_features, levels)
+        device = mask_features.device
+        bits = [
+            masks.pad(tuple(size)).to_tensor(dtype=torch.bool, device=device) for masks in gt_masks
+        ]
+        with full_precision(device):
+            return self.loss(
+                [self.class_logits(queries) for queries in outputs],
+                [self.mask_logits(queries, mask_features) for queries in outputs],
+                list(gt_labels),
+                bits,
+                [None] * len(bits),  # mmdet's losses have no use for metas
+            )
+
+    def predict(
+        self,
+        mask_features: torch.Tensor,
+        levels: Sequence[torch.Tensor],
+        geometry: FrameGeometry,
+        frames_per_pass: int,
+        config: InferenceConfig,
+    ) -> ClipPrediction:
+        """Returns the instances of one clip.
+
+        Frames are predicted one by one; each query continues the most similar one of the frame
+        before, and its class logits are averaged over the frames (MinVIS).
+
+        Args:
+            mask_features: [T, C, H, W] of the pixel decoder.
+            levels: [T, C, h, w] each of the pixel decoder, the coarsest first.
+            geometry: of the clip's frames.
+            frames_per_pass: frames that are decoded at a time.
+            config: the number of instances and the threshold of masks.
+        """
+        parts = zip(*(maps.split(frames_per_pass) for maps in (mask_features, *levels)))
+        queries = torch.cat([self(features, rest)[-1] for features, *rest in parts])  # [T, Q, C]
+        order = align_queries(queries)
+        queries = queries.gather(1, order[..., None].expand_as(queries))
+        probabilities = self.class_logits(queries).mean(0).softmax(-1)[:, :-1]
+        scores, chosen, labels = best_pairs(probabilities, config)
+        logits = self.mask_logits(
+            queries[:, chosen], geometry.crop_to_image(mask_features, MASK_STRIDE)
+        ).transpose(0, 1)  # [T, N, h, w] -> [N, T, h, w]
+        cells = geometry.cells(logits, MASK_STRIDE)
+        masks = ResizedMasks(logits, geometry.original, config.mask_threshold, cells)
+        return ClipPrediction(
+            queries=chosen,
+            labels=labels,
+            scores=scores,
+            class_scores=probabilities[chosen],
+            boxes=mask_extents(logits > masks.threshold_logit, geometry.original, cells),
+            masks=masks,
+            embeddings=queries[:, chosen].transpose(0, 1),
+        )
+
+
+def as_cells(maps: torch.Tensor) -> torch.Tensor:
+    """Returns maps [N, C, h, w] as cells [N, h * w, C].
+
+    Example:
+        >>> as_cells(torch.zeros(2, 5, 3, 4)).shape
+        torch.Size([2, 12, 5])
+    """
+    return maps.flatten(2).transpose(1, 2)
+
+
+def resize_maps(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Returns maps [N, C, H, W] resized bilinearly to [N, C, *size].
+
+    Example:
+        >>> resize_maps(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]), (1, 1)).tolist()
+        [[[[0.5]]]]
+    """
+    return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)
