@@ -27,7 +27,9 @@ LAYERS = [
     ['models.inference_config', 'datasets'],
     ['models.heads'],
     ['models.detectors'],
-    ['apis', 'converters', 'data_tools'],
+    ['converters'],
+    ['model_zoo'],
+    ['apis', 'data_tools'],
 ]
 FORBIDDEN = [('models', 'datasets'), ('datasets', 'models')]
 

@@ -59,12 +59,18 @@ class PartTimer:
 
 def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
     """Returns the modules to measure, by the name of their part."""
-    parts = {'backbone': [model.backbone], 'neck': [model.neck]}
+    parts = {'backbone': [model.backbone]}
+    if hasattr(model, 'neck'):
+        parts['neck'] = [model.neck]
     head = getattr(model, 'bbox_head', None)
     if head is not None:
         parts['encoder'] = [head.encoder]
         parts['decoder'] = [head.decoder]
         parts['mask features'] = [head.mask_features]
+    panoptic_head = getattr(model, 'panoptic_head', None)
+    if panoptic_head is not None:
+        parts['pixel decoder'] = [panoptic_head.pixel_decoder]
+        parts['decoder'] = [panoptic_head]
     roi_head = getattr(model, 'roi_head', None)
     if roi_head is not None:
         parts['box RoIAlign'] = list(roi_head.bbox_roi_extractor)

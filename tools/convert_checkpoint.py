@@ -7,6 +7,7 @@ Examples:
     python tools/convert_checkpoint.py seqformer official.pth ours.pth
     python tools/convert_checkpoint.py seqformer ours.pth official.pth --reverse
     python tools/convert_checkpoint.py ifc official.pth ifc_r50.pth --config ifc/ifc_r50_ytvis19
+    python tools/convert_checkpoint.py mask2former model_final.pkl mask2former_r50.pth
 """
 
 import argparse
@@ -51,6 +52,8 @@ def main() -> None:
     converted = convert_checkpoint(weights, table, args.checkpoint, args.reverse)
     report = str(converted)
     print(report.splitlines()[-1] if args.quiet else report)
+    if table.license_note:
+        print(f'licence: {table.license_note}')
     if converted.missing:
         raise InputError(
             f'{args.checkpoint}: weights must be whole, but {len(converted.missing)} keys are '

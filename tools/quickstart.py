@@ -47,6 +47,7 @@ CONFIGS = {
     'seqformer': 'synthetic/seqformer_tiny_brief',
     'ifc': 'synthetic/ifc_tiny_brief',
     'ms_sts': 'synthetic/ms_sts_tiny_brief',
+    'mask2former': 'synthetic/mask2former_tiny_brief',
 }
 NUM_TRAIN_VIDEOS, TRAIN_SEED = 60, 2000
 NUM_VAL_VIDEOS, VAL_SEED = 30, 3000

@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from tevit_vis.apis import Selection, init_model, score_submission, write_submission
+from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.testing import has_ground_truth
@@ -46,6 +47,7 @@ def main() -> None:
     args = parse_args()
     processes = Processes.join()
     config = load_config(args.config, args.cfg_options)
+    args.checkpoint = checkpoint_file(args.checkpoint, config)
     data_config = config.data.test
     data_config.ann_file = args.json or data_config.ann_file
     data_config.img_prefix = args.root or data_config.img_prefix

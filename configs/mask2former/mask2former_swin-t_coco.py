@@ -11,9 +11,7 @@ model = dict(
         drop_path_rate=0.3,
         out_indices=(0, 1, 2, 3),
         convert_weights=True,
-        init_cfg=dict(
-            type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth'
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth'),
     ),
     panoptic_head=dict(in_channels=[96, 192, 384, 768]),
 )
@@ -29,7 +27,9 @@ optimizer = dict(
                 for stage in range(4)
                 for block in range(18)
             },
-            **{f'backbone.stages.{stage}.downsample.norm': slow_without_decay for stage in range(3)},
+            **{
+                f'backbone.stages.{stage}.downsample.norm': slow_without_decay for stage in range(3)
+            },
             'backbone.patch_embed.norm': slow_without_decay,
             'backbone.norm': slow_without_decay,
             'relative_position_bias_table': slow_without_decay,

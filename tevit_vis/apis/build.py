@@ -16,11 +16,12 @@ from mmcv.utils import get_logger
 from mmdet.models import build_detector
 from torch.utils._triton import has_triton
 
+from tevit_vis import model_zoo
 from tevit_vis.datasets.categories import category_table
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint, safe_init_cfg_loading
-from tevit_vis.utils.config import apply_options, build, load_config
+from tevit_vis.utils.config import apply_options, build, config_name, load_config
 from tevit_vis.utils.config_shorthand import expand_shorthand
 from tevit_vis.utils.devices import check_amp, check_device
 from tevit_vis.utils.errors import InputError
@@ -48,7 +49,9 @@ def init_model(
 
     Args:
         config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
-        checkpoint: a file with exactly the keys of the model; None gives random weights.
+        checkpoint: a file with exactly the keys of the model; ``'zoo'`` for the weights that are
+            known for the config, or ``'zoo:NAME'`` (``tools/download.py --list``), which are
+            fetched at first; None gives random weights.
         device: ``cpu``, ``cuda`` or ``cuda:N``; the default is a GPU if there is one.
         cfg_options: dotted config keys and their values.
         trust_checkpoint: also load checkpoints that hold Python objects; such a file may run
@@ -87,9 +90,10 @@ def init_model(
     if checkpoint is None:
         init_random_weights(model, trust_checkpoint)
     else:
-        content = read_checkpoint(os.fspath(checkpoint), trust=trust_checkpoint)
-        load_weights(model, content, os.fspath(checkpoint))
-        names = checkpoint_class_names(content, model.num_classes, os.fspath(checkpoint))
+        path = checkpoint_file(os.fspath(checkpoint), config)
+        content = read_checkpoint(path, trust=trust_checkpoint)
+        load_weights(model, content, path)
+        names = checkpoint_class_names(content, model.num_classes, path)
     model.cfg = config
     model.CLASSES = names or config_class_names(config, model.num_classes)
     if target.type == 'cpu':
@@ -101,6 +105,27 @@ def init_model(
         model.compile_parts()
         LOGGER.info('compile: the first pass of each size of frames takes a minute or more')
     return model
+
+
+def checkpoint_file(checkpoint: str, config: Config) -> str:
+    """Returns the file of a checkpoint, which is fetched if it is asked for by name.
+
+    Args:
+        checkpoint: a file, ``'zoo'`` or ``'zoo:NAME'``.
+        config: of the model.
+
+    Raises:
+        InputError: there is no such file, or it cannot be fetched; the message says where the
+            weights of the config are.
+    """
+    name = config_name(config)
+    path = model_zoo.resolve_checkpoint(checkpoint, name)
+    known = '' if os.path.exists(path) else model_zoo.where_to_find(name)
+    if known:
+        raise InputError(
+            f'{path}: checkpoint must be a file, but there is none; published for {name}: {known}'
+        )
+    return path
 
 
 def check_compiler(device: torch.device) -> None:
@@ -198,9 +223,11 @@ def build_model(
     if load_from or options.resume_from:
         model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
     elif init.get('type') == 'Pretrained' and not os.path.isfile(init['checkpoint']):
+        file = init['checkpoint']
+        fetched = file in model_zoo.ZOO and f'python tools/download.py {file} fetches it'
         raise InputError(
-            f'model.backbone.init_cfg: {init["checkpoint"]} must be a file with the weights to '
-            'start from, but there is none: put it there, or name a checkpoint with '
+            f'model.backbone.init_cfg: {file} must be a file with the weights to start from, but '
+            f'there is none: {fetched or "put it there"}, or name a checkpoint with '
             '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
         )
     torch.manual_seed(options.seed)
@@ -214,6 +241,7 @@ def build_model(
     model.CLASSES = tuple(class_names)
     init_random_weights(model, options.trust_checkpoint)
     if load_from and not options.resume_from:
+        load_from = checkpoint_file(load_from, config)
         content = read_checkpoint(load_from, options.trust_checkpoint)
         old_names = class_names_of(content)
         classes = None

@@ -25,6 +25,7 @@ SMALL_CONFIGS = {  # a small config of each system
     'SeqFormer': 'synthetic/seqformer_tiny',
     'IFC': 'synthetic/ifc_tiny',
     'MS-STS': 'synthetic/ms_sts_tiny',
+    'Mask2Former': 'synthetic/mask2former_tiny',
 }
 
 FULL_CONFIGS = {  # a config of each system in full size
@@ -32,6 +33,7 @@ FULL_CONFIGS = {  # a config of each system in full size
     'SeqFormer': 'seqformer/seqformer_r50_ytvis19',
     'IFC': 'ifc/ifc_r50_ytvis19',
     'MS-STS': 'ms_sts/ms_sts_r50_ytvis19',
+    'Mask2Former': 'mask2former/mask2former_r50_coco',
 }
 
 SMALL_SIZE = (96, 160)  # (H, W) of the frames for small models

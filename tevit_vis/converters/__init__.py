@@ -2,9 +2,10 @@
 
 from .ifc import IFC
 from .key_table import KeyTable
+from .mask2former import MASK2FORMER
 from .rename import ConversionResult, convert_checkpoint
 from .seqformer import SEQFORMER
 
-TABLES = {table.system: table for table in (IFC, SEQFORMER)}
+TABLES = {table.system: table for table in (IFC, MASK2FORMER, SEQFORMER)}
 
 __all__ = ['TABLES', 'ConversionResult', 'KeyTable', 'convert_checkpoint']

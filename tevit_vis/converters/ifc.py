@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
-from .key_table import BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
+from .key_table import SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule, no_object_weights
+from .resnet import resnet_rules
 
 TRANSFORMER = 'detr.transformer.'
 ENCODER = 'bbox_head.encoder.'
 DECODER = ('detr.transformer.clip_decoder.layers.*.', 'bbox_head.decoder.layers.*.')
-BODY = 'detr.backbone.0.backbone.'
 
 
 def _encoder_rules(official_layers: str, our_layers: str) -> list[Rule]:
@@ -53,32 +51,6 @@ def _decoder_rules() -> list[Rule]:
     ]
 
 
-def _resnet_rules() -> list[Rule]:
-    rules = [
-        Rule(BODY + 'stem.conv1.', 'backbone.conv1.', ('weight',)),
-        Rule(BODY + 'stem.conv1.norm.', 'backbone.bn1.', BATCH_NORM),
-    ]
-    for n in range(1, 5):
-        stage, layer = f'{BODY}res{n + 1}.', f'backbone.layer{n}.'
-        for i in (1, 2, 3):
-            rules += [
-                Rule(f'{stage}*.conv{i}.', f'{layer}*.conv{i}.', ('weight',), family=layer),
-                Rule(f'{stage}*.conv{i}.norm.', f'{layer}*.bn{i}.', BATCH_NORM, family=layer),
-            ]
-        rules += [
-            Rule(f'{stage}0.shortcut.', f'{layer}0.downsample.0.', ('weight',)),
-            Rule(f'{stage}0.shortcut.norm.', f'{layer}0.downsample.1.', BATCH_NORM),
-        ]
-    return rules
-
-
-def _class_weights(bias: torch.Tensor) -> torch.Tensor:
-    """Returns the loss weights of the classes: 1 for each class, 0.1 for no object."""
-    weights = torch.ones_like(bias)
-    weights[-1] = 0.1
-    return weights
-
-
 RULES = [
     Rule(TRANSFORMER + 'memory_bus', ENCODER + 'tokens', ('',)),
     Rule(TRANSFORMER + 'memory_pos', ENCODER + 'token_position', ('',)),
@@ -107,7 +79,7 @@ RULES = [
         Rule(f'detr.mask_head.convert_to_weight.layers.{n}.', f'bbox_head.mask_weights.{2 * n}.')
         for n in range(3)
     ),
-    *_resnet_rules(),
+    *resnet_rules('detr.backbone.0.backbone.'),
 ]
 
 IFC = KeyTable(
@@ -119,7 +91,7 @@ IFC = KeyTable(
             'criterion.empty_weight',
             'weights of the classes in the loss, which the config has (no_object_weight)',
             made_from='detr.class_embed.layers.1.bias',
-            made=_class_weights,
+            made=no_object_weights,
         )
     ],
     counters={'.num_batches_tracked': 'counter of batch norms, which the official ones lack'},

@@ -18,6 +18,13 @@ BATCH_NORM = (*AFFINE, 'running_mean', 'running_var')
 SELF_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')  # of torch
 
 
+DEFORMABLE_ATTENTION = tuple(  # of Deformable DETR
+    f'{linear}.{part}'
+    for linear in ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
+    for part in AFFINE
+)
+
+
 DDP_PREFIX = 'module.'  # begins every key of a model that was saved with torch's DDP around it
 
 
@@ -118,6 +125,7 @@ class KeyTable:
         counters: {end of a key: reason} of counters that the official layout lacks; they are
             made as zeros.
         variants: rules of each backbone. Those of the backbone that fits most keys come first.
+        license_note: what users of such weights must know, in a sentence.
     """
 
     system: str
@@ -126,6 +134,7 @@ class KeyTable:
     extras: Sequence[OfficialOnlyKeys] = ()
     counters: Mapping[str, str] = field(default_factory=dict)
     variants: Sequence[Sequence[Rule]] = ()
+    license_note: str = ''
 
     def rules_for(self, keys: Sequence[str], reverse: bool) -> list[Rule]:
         """Returns the rules of the backbone that fits most keys, and the common rules."""
@@ -135,6 +144,41 @@ class KeyTable:
 
         best: Sequence[Rule] = max(self.variants, key=num_fitting, default=())
         return [*best, *self.rules]
+
+
+def rules_within(
+    layer: tuple[str, str], names: Mapping[str, str], parts: tuple[str, ...] = AFFINE
+) -> list[Rule]:
+    """Returns the rules of a layer's parts.
+
+    Args:
+        layer: official and our name of the layer.
+        names: official and our names of its parts, without the layer's.
+        parts: the ends of the keys, equal on both sides.
+
+    Example:
+        >>> rules_within(('layers.*.', 'blocks.*.'), {'norm1.': 'norms.0.'})[0].ours
+        'blocks.*.norms.0.'
+    """
+    return [
+        Rule(layer[0] + official, layer[1] + ours, parts, family=layer[1])
+        for official, ours in names.items()
+    ]
+
+
+def no_object_weights(bias: torch.Tensor) -> torch.Tensor:
+    """Returns the loss weights of the classes: 1 for each class, 0.1 for no object.
+
+    Args:
+        bias: [K + 1] of the class layer.
+
+    Example:
+        >>> no_object_weights(torch.zeros(3)).tolist()
+        [1.0, 1.0, 0.10000000149011612]
+    """
+    weights = torch.ones_like(bias)
+    weights[-1] = 0.1
+    return weights
 
 
 def pattern(name: str) -> re.Pattern:

@@ -23,6 +23,8 @@ SIGNATURES = {
         "SeqFormer's official checkpoint"
     ),
     r'bbox_head\.decoder\.layers\.0\.time_weights\.weight': 'a SeqFormer of tevit_vis',
+    r'sem_seg_head\.predictor\..*': "Mask2Former's or MinVIS's official checkpoint",
+    r'panoptic_head\..*': 'a Mask2Former of mmdet or tevit_vis',
     r'(.*\.)?memory_bus': "IFC's official checkpoint",
     r'roi_head\.bbox_head\.0\.attention_temporal\..*|.*\.stqi.*': 'a TeViT',
     r'roi_head\.bbox_head\.0\.instance_interactive_conv\..*': 'a QueryInst or TeViT',

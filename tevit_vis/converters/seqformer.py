@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import torch
 
-from .key_table import AFFINE, BATCH_NORM, SELF_ATTENTION, KeyTable, OfficialOnlyKeys, Rule
+from .key_table import (
+    BATCH_NORM,
+    DEFORMABLE_ATTENTION,
+    SELF_ATTENTION,
+    KeyTable,
+    OfficialOnlyKeys,
+    Rule,
+    rules_within,
+)
 from .swin import swin_rules
 
 ENCODER = ('detr.transformer.encoder.layers.*.', 'bbox_head.encoder.layers.*.')
 DECODER = ('detr.transformer.decoder.layers.*.', 'bbox_head.decoder.layers.*.')
 
 
-ATTENTION = tuple(  # the parts of deformable attention
-    f'{linear}.{part}'
-    for linear in ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
-    for part in AFFINE
-)
 BODY = 'detr.backbone.0.body.'
-
-
-def _within(layer: tuple[str, str], names: dict[str, str], parts: tuple = AFFINE) -> list[Rule]:
-    """Returns the rules of a layer's parts, whose names are given without the layer's."""
-    return [
-        Rule(layer[0] + official, layer[1] + ours, parts, family=layer[1])
-        for official, ours in names.items()
-    ]
 
 
 def _resnet_rules() -> list[Rule]:
@@ -48,8 +43,8 @@ def _resnet_rules() -> list[Rule]:
 RULES = [
     *(Rule(f'detr.input_proj.*.{n}.', f'neck.levels.*.{n}.', family='levels') for n in range(2)),
     Rule('detr.transformer.level_embed', 'bbox_head.tokens.level_embed', ('',)),
-    *_within(ENCODER, {'self_attn.': 'attention.'}, ATTENTION),
-    *_within(
+    *rules_within(ENCODER, {'self_attn.': 'attention.'}, DEFORMABLE_ATTENTION),
+    *rules_within(
         ENCODER,
         {
             'norm1.': 'norm1.',
@@ -58,13 +53,13 @@ RULES = [
             'linear2.': 'ffn.layers.1.',
         },
     ),
-    *_within(DECODER, {'cross_attn.': 'cross_attn.'}, ATTENTION),
-    *_within(
+    *rules_within(DECODER, {'cross_attn.': 'cross_attn.'}, DEFORMABLE_ATTENTION),
+    *rules_within(
         DECODER,
         {'self_attn.': 'self_attn.attn.', 'self_attn_box.': 'self_attn_box.attn.'},
         SELF_ATTENTION,
     ),
-    *_within(
+    *rules_within(
         DECODER,
         {
             'cross_attn.output_proj_box.': 'output_proj_box.',

@@ -9,8 +9,12 @@ from .key_table import Rule
 CELL_ORDER = [0, 2, 1, 3]  # mmdet takes the four cells of a patch by rows, Microsoft by columns
 
 
-def swin_rules(prefix: str) -> list[Rule]:
-    """Rules of a backbone whose official keys begin with ``prefix``."""
+def swin_rules(prefix: str, first_map: int = 1) -> list[Rule]:
+    """Rules of a backbone whose official keys begin with ``prefix``.
+
+    Args:
+        first_map: the first of the four maps that the system takes; each map has a norm.
+    """
     block = (f'{prefix}layers.*.blocks.*.', 'backbone.stages.*.blocks.*.')
     merge = (f'{prefix}layers.*.downsample.', 'backbone.stages.*.downsample.')
     attention = ('relative_position_bias_table', 'relative_position_index')
@@ -38,7 +42,7 @@ def swin_rules(prefix: str) -> list[Rule]:
             to_official=by_cell,
         ),
         Rule(merge[0] + 'norm.', merge[1] + 'norm.', to_ours=by_channel, to_official=by_cell),
-        *(Rule(f'{prefix}norm{n}.', f'backbone.norm{n}.') for n in range(1, 4)),
+        *(Rule(f'{prefix}norm{n}.', f'backbone.norm{n}.') for n in range(first_map, 4)),
     ]
 
 

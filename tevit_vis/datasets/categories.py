@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from mmdet.datasets import CocoDataset
+
 from tevit_vis.annotated_videos import file_categories
 from tevit_vis.utils.errors import InputError
 
@@ -133,7 +135,10 @@ CLASS_NAMES = {
     'ytvis2021': YTVIS2021,
     'ytvis2022': YTVIS2021,
     'ovis': OVIS,
+    'coco': CocoDataset.CLASSES,
 }
+# Ids that COCO's labels skip.
+COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 
 def category_table(name: str) -> dict[int, str]:
@@ -148,6 +153,9 @@ def category_table(name: str) -> dict[int, str]:
     """
     if name not in CLASS_NAMES:
         raise ValueError(f'categories must be one of {sorted(CLASS_NAMES)}, but got {name!r}')
+    if name == 'coco':
+        ids = (number for number in range(1, 91) if number not in COCO_GAPS)
+        return dict(zip(ids, CLASS_NAMES[name]))
     first_id = 0 if name == 'ytvis2019_by_id' else 1  # ids count from 1
     return dict(enumerate(CLASS_NAMES[name], start=first_id))
 

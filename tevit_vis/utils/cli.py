@@ -159,7 +159,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``CONFIG``, ``CHECKPOINT`` and the options of how to load and run them."""
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'checkpoint',
+        help='checkpoint file; zoo for the published weights of the config, or zoo:NAME '
+        '(tools/download.py --list)',
+    )
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
     add_precision_arguments(parser)
     add_trust_argument(parser)

@@ -96,6 +96,15 @@ def known_configs() -> list[str]:
     ]
 
 
+def config_name(config: Config) -> str:
+    """Returns the name below ``configs/`` of a config that was read; empty if it is not there."""
+    path = Path(config.filename or '').resolve().with_suffix('')
+    for folder in CONFIG_FOLDERS:
+        if folder in path.parents:
+            return path.relative_to(folder).as_posix()
+    return ''
+
+
 def load_config(name: str, options: Mapping | None = None) -> Config:
     """Reads a config, writes out its shorthand and applies options.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,35 +12,13 @@ from torch import nn
 
 from tevit_vis.utils.checkpoints import weights_of
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weight_hints import CLASS_LAYER, fit_hint, shape_of
 
 LOGGER = logging.getLogger('tevit_vis')
 # Keys under which frameworks keep the weights of a checkpoint; the first one present is used.
 CONTAINERS = ('state_dict', 'model', 'state_dict_ema', 'model_state_dict', 'ema', 'ema_state_dict')
 # Prefixes that wrappers put before the names of a model's weights.
 WRAPPERS = ('module.', 'model.', 'detector.', 'net.', 'ema_model.', 'teacher.')
-CLASS_LAYER = re.compile(r'fc_cls|conv_logits|class_branch')
-# Kinds of checkpoints, each with a pattern of weight names that no other kind has.
-SIGNATURES = {
-    'an official SeqFormer checkpoint: tools/convert_checkpoint.py seqformer': re.compile(
-        r'^detr\.(controller|mask_head|class_embed\.0\.)'
-    ),
-    'an official IFC checkpoint: tools/convert_checkpoint.py ifc': re.compile(
-        r'^detr\.(transformer\.encoder\.memory_bus|mask_head|class_embed\.layers)|memory_bus'
-    ),
-    'a TeViT or QueryInst checkpoint (configs/tevit)': re.compile(r'^roi_head\.bbox_head\.0\.'),
-    'an MS-STS checkpoint (configs/ms_sts)': re.compile(r'\.mixer\.'),
-    'a SeqFormer checkpoint (configs/seqformer)': re.compile(r'^bbox_head\.controller\.'),
-    'an IFC checkpoint (configs/ifc)': re.compile(r'^bbox_head\.encoder\.bus_layers\.'),
-    'a Mask2Former checkpoint, which no config here takes': re.compile(
-        r'^(panoptic_head|sem_seg_head)\.'
-    ),
-    'a detectron2 checkpoint: tools/convert_checkpoint.py reads those of SeqFormer and IFC': (
-        re.compile(r'^(backbone\.bottom_up|proposal_generator|roi_heads)\.')
-    ),
-    'weights of a backbone alone: name them with model.backbone.init_cfg or load_from': re.compile(
-        r'^(conv1\.weight|patch_embed|layer1\.|stem\.)'
-    ),
-}
 
 
 def find_weights(checkpoint: Mapping, path: str, model_keys: Iterable[str]) -> Mapping:
@@ -150,7 +127,7 @@ def rows_by_name(
     moved = dict(weights)
     for key, value in weights.items():
         rows = len(value) if isinstance(value, torch.Tensor) and value.dim() else 0
-        fits = key in initial and _shape(value) == _shape(initial[key])
+        fits = key in initial and shape_of(value) == shape_of(initial[key])
         if not (CLASS_LAYER.search(key) and fits and rows in (len(new_names), len(new_names) + 1)):
             continue
         moved[key] = initial[key].clone()
@@ -181,7 +158,7 @@ def load_matching_weights(
     if classes is not None:
         weights = rows_by_name(weights, model_weights, *classes)
     common = [key for key in model_weights if key in weights]
-    taken = [key for key in common if _shape(weights[key]) == _shape(model_weights[key])]
+    taken = [key for key in common if shape_of(weights[key]) == shape_of(model_weights[key])]
     # Vectors and scalars alone, such as a counter, are not enough.
     if not any(model_weights[key].dim() > 1 for key in taken):
         raise InputError(
@@ -204,7 +181,7 @@ def load_matching_weights(
 
 def _reshaped(key: str, weights: Mapping, model_weights: Mapping) -> str:
     """Returns a key with the shapes of its weight in the checkpoint and in the model."""
-    return f'{key} {_shape(weights[key])} for {_shape(model_weights[key])}'
+    return f'{key} {shape_of(weights[key])} for {shape_of(model_weights[key])}'
 
 
 def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
@@ -221,7 +198,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
         'of another shape': [
             _reshaped(key, weights, model_weights)
             for key in model_weights
-            if key in weights and _shape(weights[key]) != _shape(model_weights[key])
+            if key in weights and shape_of(weights[key]) != shape_of(model_weights[key])
         ],
     }
     if any(faults.values()):
@@ -232,7 +209,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
         ]
         raise InputError(
             f'{path}: checkpoint does not fit the model: {"; ".join(parts)}'
-            f'{fit_hint(weights, faults)}'
+            f'{fit_hint(weights, model_weights, faults)}'
         )
     check_weights_finite(weights, path)
     model.load_state_dict(weights)
@@ -245,22 +222,6 @@ def _by_module(keys: Sequence[str]) -> str:
     counts = Counter('.'.join(str(key).split('.')[:2]) for key in keys)
     shown = ', '.join(f'{name} {count}' for name, count in counts.most_common(4))
     return f'; {shown}{", ..." if len(counts) > 4 else ""}'
-
-
-def fit_hint(weights: Mapping, faults: Mapping[str, Sequence[str]]) -> str:
-    """Returns a hint at what a checkpoint that does not fit seems to be, else an empty text.
-
-    Args:
-        weights: weights by name.
-        faults: lists of keys by their kind of fault, see ``load_weights``.
-    """
-    only_shapes = not faults['missing'] and not faults['left over']
-    if only_shapes and all(CLASS_LAYER.search(key) for key in faults['of another shape']):
-        return '; only its class layers differ: it has another number of classes (num_classes)'
-    for what, sign in SIGNATURES.items():
-        if any(sign.search(str(key)) for key in weights):
-            return f'; it looks like {what}'
-    return ''
 
 
 def check_weights_finite(weights: Mapping[str, torch.Tensor], path: str) -> None:
@@ -282,16 +243,3 @@ def check_weights_finite(weights: Mapping[str, torch.Tensor], path: str) -> None
             f'(first: {bad[0]}): its training diverged, or they were stored in half precision '
             'and are too large for it; take an earlier checkpoint'
         )
-
-
-def _shape(value: object) -> list[int] | str:
-    """Returns the shape of a weight, or words for what cannot be one, such as a sparse tensor."""
-    if not isinstance(value, torch.Tensor):
-        return type(value).__name__
-    if value.layout != torch.strided:
-        return 'a sparse tensor'
-    if value.is_quantized:
-        return 'a quantised tensor'
-    if value.is_meta:
-        return 'a tensor without values'
-    return list(value.shape)

@@ -60,10 +60,12 @@ model = dict(
             return_intermediate=True,
             num_layers=9,
             transformerlayers=dict(
-                type='DetrTransformerDecoderLayer',
+                type='BaseTransformerLayer',
                 batch_first=True,
                 attn_cfgs=dict(type='MaskedAttention', embed_dims=channels, num_heads=num_heads),
-                feedforward_channels=2048,
+                ffn_cfgs=dict(
+                    type='FFN', embed_dims=channels, feedforward_channels=2048, ffn_drop=0.0
+                ),
                 operation_order=('cross_attn', 'norm', 'self_attn', 'norm', 'ffn', 'norm'),
             ),
         ),

@@ -55,9 +55,7 @@ class Mask2FormerVISHead(Mask2FormerHead):
             layers must be batch first.
     """
 
-    def __init__(
-        self, num_classes: int, no_object_weight: float, loss_cls: dict, **kwargs
-    ) -> None:
+    def __init__(self, num_classes: int, no_object_weight: float, loss_cls: dict, **kwargs) -> None:
         class_weight = [1.0] * num_classes + [no_object_weight]
         super().__init__(
             num_things_classes=num_classes,

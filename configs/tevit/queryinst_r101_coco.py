@@ -1,0 +1,3 @@
+_base_ = './queryinst_r50_coco.py'
+
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='pretrained/resnet101.pth')))

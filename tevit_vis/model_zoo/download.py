@@ -1,0 +1,181 @@
+"""Fetches a file: whole or not at all, and going on where it was broken off."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import PathLock, writing_faults
+
+from .table import Weights
+
+TIMEOUT = 30  # seconds without a byte
+ATTEMPTS = 3  # connections in one call, each going on where the last one broke off
+BLOCK = 1 << 20  # bytes that are read at a time
+CACHE_VARIABLE = 'TEVIT_VIS_CACHE'
+BROKEN = (http.client.HTTPException, OSError)  # of a connection, while a file is read
+
+
+def cache_folder() -> Path:
+    """Returns the folder of fetched weights: ``$TEVIT_VIS_CACHE`` or ``~/.cache/tevit_vis``.
+
+    Example:
+        >>> cache_folder().name
+        'checkpoints'
+    """
+    root = os.environ.get(CACHE_VARIABLE) or Path.home() / '.cache' / 'tevit_vis'
+    return Path(root) / 'checkpoints'
+
+
+def fetch(weights: Weights, path: Path) -> None:
+    """Fetches weights into a file, unless it is there.
+
+    The file is written beside its place as ``<path>.part``, and renamed when its hash was checked.
+    A part that is left of an earlier call is gone on with.
+
+    Args:
+        weights: what to fetch.
+        path: the file; its folder is made.
+
+    Raises:
+        InputError: the address needs a browser, or does not give the file; the message says what
+            to put where by hand.
+    """
+    if path.exists():
+        return
+    by_hand = f'or get {weights.file} from {weights.address} and put it at {path}'
+    if weights.needs_browser:
+        raise InputError(
+            f'{weights.name}: its address needs a browser: get {weights.file} from '
+            f'{weights.address} and put it at {path}'
+        )
+    part = Path(f'{path}.part')
+    with writing_faults(path, 'what was fetched is kept'):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    with _alone(part):
+        if path.exists():  # another process has fetched it meanwhile
+            return
+        for attempt in range(ATTEMPTS):
+            size, reason = _read_on(weights, part, by_hand)
+            if not reason:
+                break
+            if attempt < ATTEMPTS - 1:
+                time.sleep(attempt)
+        if reason:
+            raise InputError(
+                f'{weights.name}: broke off after {part.stat().st_size} of {size} bytes '
+                f'({reason}): ask again, and it goes on from there, {by_hand}'
+            )
+        fault = digest_fault(weights, part)
+        if fault:
+            part.unlink()
+            raise InputError(f'{weights.name}: {fault}; it was deleted: ask again, {by_hand}')
+        with writing_faults(path):
+            os.replace(part, path)
+
+
+def digest_fault(weights: Weights, path: Path) -> str:
+    """Returns why a file cannot be these weights, judging by its hash; empty if it can."""
+    algorithm, _, expected = weights.digest.partition(':')
+    if not expected:
+        return ''
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open(path, 'rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    found = digest.hexdigest()
+    if found.startswith(expected):
+        return ''
+    return f'{algorithm} of {path.name} must begin with {expected}, but is {found}'
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Waits until no other process writes the part."""
+    lock = PathLock(part)
+    while not lock.acquire():
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read_on(weights: Weights, part: Path, by_hand: str) -> tuple[int, str]:
+    """Reads the rest of a file into its part.
+
+    Returns:
+        The size of the whole file, 0 if unknown, and why the part is not whole, or an empty text.
+
+    Raises:
+        InputError: the server is not there or has no such file, or the disk is full.
+    """
+    start = part.stat().st_size
+    headers = {'User-Agent': 'tevit_vis', 'Accept-Encoding': 'identity'}
+    if start:
+        headers['Range'] = f'bytes={start}-'
+    try:
+        response = urlopen(Request(weights.address, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        if error.code == 416 and start:  # there is nothing after the part: it is whole or foreign
+            if digest_fault(weights, part) or not weights.digest:
+                os.truncate(part, 0)
+                return 0, 'the server has no rest of it'
+            return start, ''
+        raise InputError(
+            f'{weights.name}: {weights.address} answers {error.code} ({error.reason}): ask later, '
+            f'{by_hand}'
+        ) from None
+    except (URLError, *BROKEN) as error:
+        reason = getattr(error, 'reason', error)
+        host = urlsplit(weights.address).netloc
+        raise InputError(
+            f'{weights.name}: {host} cannot be reached ({reason}): check the network, {by_hand}'
+        ) from None
+    with response:
+        goes_on = response.status == 206
+        start = start if goes_on else 0
+        rest = int(response.headers.get('Content-Length') or 0)
+        size = start + rest if rest else 0
+        free = shutil.disk_usage(part.parent).free
+        if rest > free:
+            raise InputError(
+                f'{weights.name}: needs {rest >> 20} MB at {part.parent}, but {free >> 20} MB are '
+                f'free: make room, or name another folder with {CACHE_VARIABLE}'
+            )
+        return size, _copy(response, part, start, size, weights.file)
+
+
+def _copy(response: http.client.HTTPResponse, part: Path, start: int, size: int, title: str) -> str:
+    """Writes a response behind the first bytes of a part; returns why it is not whole."""
+    with (
+        writing_faults(part, 'what was fetched is kept'),
+        open(part, 'r+b') as file,
+        tqdm(total=size or None, initial=start, unit='B', unit_scale=True, desc=title) as bar,
+    ):
+        file.truncate(start)
+        file.seek(start)
+        while True:
+            try:
+                block = response.read(BLOCK)
+            except BROKEN as error:
+                return str(error) or type(error).__name__
+            if not block:
+                break
+            file.write(block)
+            bar.update(len(block))
+        done = file.tell()
+    return 'the connection ended' if size and done < size else ''

@@ -1,0 +1,107 @@
+"""Checkpoints by name, in our layout."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from tevit_vis.converters import TABLES, convert_checkpoint
+from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
+from tevit_vis.utils.errors import InputError
+
+from .download import cache_folder, digest_fault, fetch
+from .table import Weights, find_weights, weights_for
+
+ZOO_PREFIX = 'zoo:'
+LOGGER = logging.getLogger('tevit_vis')
+
+
+def resolve_checkpoint(checkpoint: str, config: str) -> str:
+    """Returns the file of a checkpoint, which is fetched if it is asked for by name.
+
+    Args:
+        checkpoint: a file, ``'zoo'`` for the weights of the config, or ``'zoo:NAME'``.
+        config: name of the config; empty if it is none of ours.
+
+    Raises:
+        InputError: no such weights are known, or they cannot be fetched.
+
+    Example:
+        >>> resolve_checkpoint('mine.pth', 'tevit/tevit_msgshift')
+        'mine.pth'
+    """
+    if checkpoint != 'zoo' and not checkpoint.startswith(ZOO_PREFIX):
+        return checkpoint
+    name = checkpoint[len(ZOO_PREFIX) :]
+    if not name:
+        known = weights_for(config)
+        if not known:
+            raise InputError(
+                f'zoo: no weights are known for {config or "this config"}: name some with '
+                f'{ZOO_PREFIX}NAME (tools/download.py --list)'
+            )
+        name = known[0].name
+    return str(zoo_file(find_weights(name)))
+
+
+def zoo_file(weights: Weights) -> Path:
+    """Returns the file of weights in our layout, fetched and converted if it is not there.
+
+    The licence is logged before anything is fetched or converted.
+
+    Args:
+        weights: of the table.
+
+    Raises:
+        InputError: they cannot be fetched, or the file is another one.
+    """
+    original = cache_folder() / weights.file
+    ours = original.with_suffix('.ours.pth') if weights.converter else original
+    if ours.exists():
+        return ours
+    LOGGER.warning('%s: licence of the weights: %s', weights.name, weights.licence)
+    if original.exists():  # put there by hand
+        fault = digest_fault(weights, original)
+        if fault:
+            raise InputError(f'{original}: {fault}: get it again from {weights.address}')
+    fetch(weights, original)
+    if weights.converter:
+        _convert(weights, original, ours)
+    return ours
+
+
+def _convert(weights: Weights, original: Path, ours: Path) -> None:
+    """Writes the weights of an official layout in ours."""
+    table = TABLES[weights.converter]
+    content = read_checkpoint(str(original))
+    official = weights_of(content, str(original), table.checkpoint_key)
+    converted = convert_checkpoint(official, table, str(original))
+    if converted.missing:
+        raise InputError(
+            f'{original}: weights must be whole, but {len(converted.missing)} keys are missing '
+            f'(first: {converted.missing[0]}): get it again from {weights.address}'
+        )
+    result = {'state_dict': converted.weights, 'meta': {'converted_from': weights.file}}
+    write_checkpoint(result, str(ours))
+
+
+def where_to_find(config: str) -> str:
+    """Returns where the weights of a config are, for errors and READMEs; empty if not known.
+
+    Args:
+        config: name of the config, or file of a backbone as in ``init_cfg``.
+
+    Example:
+        >>> where_to_find('ifc/ifc_r50_ytvis19').split(' in ')[0]
+        'ifc_official_r50.pth'
+    """
+    known = weights_for(config)
+    if not known:
+        return ''
+    first = known[0]
+    how = (
+        f'put it at {cache_folder() / first.file}, then name {ZOO_PREFIX}{first.name}'
+        if first.needs_browser
+        else f'name {ZOO_PREFIX}{first.name}, which fetches it'
+    )
+    return f'{first.file} in {first.address} ({first.what}; {first.licence}): {how}'
