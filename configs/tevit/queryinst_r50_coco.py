@@ -1,6 +1,6 @@
 # QueryInst on COCO, whose weights TeViT starts from: TeViT on single images, without attention
-# along time. The checkpoints of mmdet's zoo load as they are. Recipe of mmdet's queryinst_r50_fpn_mstrain_480-800_3x_coco: 16 images a step,
-# 36 epochs of 117,266 images.
+# along time. The checkpoints of mmdet's zoo load as they are. Recipe of mmdet's
+# queryinst_r50_fpn_mstrain_480-800_3x_coco: 16 images a step, 36 epochs of 117,266 images.
 _base_ = [
     '../_base_/models/tevit_r50.py',
     '../_base_/datasets/coco_images.py',

@@ -7,9 +7,11 @@ from golden import GoldenCase
 from mmdet.models import build_backbone
 from mmdet.models.utils.ckpt_convert import swin_converter
 
+from tevit_vis.apis.build import build_without_pretraining
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.converters.key_table import Rule
 from tevit_vis.converters.swin import by_cell, by_channel, swin_rules
+from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
 TABLE = TABLES['seqformer']
@@ -162,3 +164,58 @@ def test_swin_is_converted_as_mmdet_does():
     weights = torch.randn(3, 20)
     assert torch.equal(by_cell(by_channel(weights)), weights)
     assert by_channel(torch.arange(8)).tolist() == [0, 4, 2, 6, 1, 5, 3, 7]
+
+
+def official_mask2former_keys(num_encoder_layers=6, num_decoder_layers=9):
+    """Names of the head's weights in the authors' modules, module by module."""
+    affine = ('weight', 'bias')
+    attention = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
+    pixels, predictor = 'sem_seg_head.pixel_decoder.', 'sem_seg_head.predictor.'
+    keys = [
+        f'{pixels}input_proj.{i}.{j}.{part}' for i in range(3) for j in (0, 1) for part in affine
+    ]
+    keys.append(f'{pixels}transformer.level_embed')
+    for n in range(num_encoder_layers):
+        layer = f'{pixels}transformer.encoder.layers.{n}.'
+        own = ('sampling_offsets', 'attention_weights', 'value_proj', 'output_proj')
+        names = [f'self_attn.{name}' for name in own] + ['norm1', 'linear1', 'linear2', 'norm2']
+        keys += [f'{layer}{name}.{part}' for name in names for part in affine]
+    for name in ('adapter_1', 'layer_1'):  # convolutions before a norm, without bias
+        keys += [pixels + name + end for end in ('.weight', '.norm.weight', '.norm.bias')]
+    keys += [f'{pixels}mask_features.{part}' for part in affine]
+    for n in range(num_decoder_layers):
+        for name, module in (
+            ('self_attention', 'self_attn'),
+            ('cross_attention', 'multihead_attn'),
+        ):
+            layer = f'{predictor}transformer_{name}_layers.{n}.'
+            keys += [f'{layer}{module}.{part}' for part in attention]
+            keys += [f'{layer}norm.{part}' for part in affine]
+        layer = f'{predictor}transformer_ffn_layers.{n}.'
+        keys += [f'{layer}{m}.{p}' for m in ('linear1', 'linear2', 'norm') for p in affine]
+    modules = ['decoder_norm', 'class_embed', *(f'mask_embed.layers.{n}' for n in range(3))]
+    keys += [f'{predictor}{module}.{part}' for module in modules for part in affine]
+    return {
+        *keys,
+        *(f'{predictor}{x}.weight' for x in ('query_feat', 'query_embed', 'level_embed')),
+    }
+
+
+@pytest.mark.parametrize('name', ['r50', pytest.param('swin-t', marks=pytest.mark.slow)])
+def test_mask2former_there_and_back_again(name):
+    config = load_config(f'mask2former/mask2former_{name}_coco')
+    ours = build_without_pretraining(config).state_dict()
+    table = TABLES['mask2former']
+    back = convert_checkpoint(ours, table, 'ours.pth', reverse=True)
+    head = {key for key in back.weights if key.startswith('sem_seg_head.')}
+    assert head == official_mask2former_keys()
+    assert back.weights['criterion.empty_weight'].tolist() == pytest.approx([1.0] * 80 + [0.1])
+    forth = convert_checkpoint(back.weights, table, 'official.pth')
+    assert back.missing == forth.missing == []
+    assert set(forth.weights) == set(ours)
+    assert all(torch.equal(forth.weights[key], value) for key, value in ours.items())
+    old = {key.replace('query_feat', 'static_query'): value for key, value in back.weights.items()}
+    del old['criterion.empty_weight']  # which is not in every file
+    assert set(convert_checkpoint(old, table, 'old.pth').weights) == set(ours)
+    with pytest.raises(InputError, match="looks like Mask2Former's or MinVIS's official checkp"):
+        convert_checkpoint(back.weights, TABLES['ifc'], 'x.pth')

@@ -1,6 +1,7 @@
 """Checkpoints as people have them: wrapped, in other containers, of other systems."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from tevit_vis.apis.build import checkpoint_class_names
 from tevit_vis.utils.checkpoints import read_checkpoint
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.weight_hints import fit_hint
 from tevit_vis.utils.weights import find_weights, load_matching_weights, load_weights
 
 
@@ -129,6 +131,42 @@ def test_safetensors_are_read_or_named(model, tmp_path):
 def test_what_a_foreign_checkpoint_looks_like_is_said(model, key, words):
     with pytest.raises(InputError, match=f'does not fit the model.*it looks like .*{words}'):
         load_weights(model, {key: torch.zeros(2, 2)}, 'x.pth')
+
+
+def test_a_panoptic_checkpoint_is_said():
+    model = nn.ModuleDict(dict(cls_embed=nn.Linear(3, 81), other=nn.Linear(3, 3)))
+    panoptic = dict(model.state_dict())
+    panoptic['cls_embed.weight'] = torch.zeros(134, 3)
+    panoptic['cls_embed.bias'] = torch.zeros(134)
+    with pytest.raises(InputError, match='it is a panoptic checkpoint, .*num_classes=133 find'):
+        load_weights(model, panoptic, 'x.pth')
+
+
+def test_another_number_of_queries_is_said():
+    model = nn.ModuleDict(dict(query_feat=nn.Embedding(100, 3), other=nn.Linear(3, 3)))
+    weights = {**model.state_dict(), 'query_feat.weight': torch.zeros(200, 3)}
+    with pytest.raises(InputError, match='only its queries differ: .*num_queries'):
+        load_weights(model, weights, 'x.pth')
+
+
+@pytest.mark.parametrize(
+    ('key', 'words'),
+    [
+        ('backbone.layer3.22.conv1.weight', 'ResNet-101 .*r101.*, the model.s ResNet-50 .*r50'),
+        (
+            'backbone.stages.2.blocks.5.norm1.weight',
+            "a Swin of 0 channels, 6 blocks .*, the model's",
+        ),
+    ],
+)
+def test_another_backbone_is_said(key, words):
+    head = {'panoptic_head.x': torch.zeros(2, 2)}
+    model = {f'backbone.layer3.{n}.conv1.weight': torch.zeros(1) for n in range(6)}
+    weights = {**head, key: torch.zeros(1)}
+    faults = {'missing': [key], 'left over': [], 'of another shape': []}
+    assert re.search(f'its backbone is {words}', fit_hint(weights, {**head, **model}, faults))
+    # Of another system, the system is said.
+    assert 'looks like a Mask2Former' in fit_hint(weights, model, faults)
 
 
 def test_another_number_of_classes_is_said():

@@ -18,6 +18,7 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 
 from .clip_ops import constant
 from .cuda_ops import has_cuda_ops
+from .precision import at_least_fp32
 
 Shapes = Sequence[tuple[int, int]]  # (H_l, W_l) of the levels
 FRAMES_PER_KERNEL = 64  # the most frames in one launch of mmcv's CUDA kernel
@@ -60,11 +61,11 @@ class DeformAttention(MultiScaleDeformableAttention):
         value = self.value_proj(memory)
         if padding is not None:
             value = value.masked_fill(padding[..., None], 0.0)
-        value = value.unflatten(2, (self.num_heads, -1)).float()
-        offsets = self.sampling_offsets(query).unflatten(2, (*points_shape, 2)).float()
-        weights = self.attention_weights(query).unflatten(2, (self.num_heads, -1)).float()
+        value = at_least_fp32(value.unflatten(2, (self.num_heads, -1)))
+        offsets = at_least_fp32(self.sampling_offsets(query).unflatten(2, (*points_shape, 2)))
+        weights = at_least_fp32(self.attention_weights(query).unflatten(2, (self.num_heads, -1)))
         weights = weights.softmax(-1).unflatten(3, points_shape[1:])
-        locations = sampling_locations(references.float(), offsets, shapes)
+        locations = sampling_locations(at_least_fp32(references), offsets, shapes)
         sample = sample_by_kernel if has_cuda_ops(value.device) else sample_by_rows
         return sample(value, shapes, locations, weights).to(memory.dtype)
 

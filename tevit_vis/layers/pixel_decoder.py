@@ -94,7 +94,8 @@ class FramePixelDecoder(MSDeformAttnPixelDecoder):
         levels = [conv(level) for conv, level in zip(self.input_convs, reversed(feats))]
         shapes = [tuple(level.shape[2:]) for level in levels]
         cells = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)  # [N, S, C]
-        valid_ratios = constant((1.0, 1.0), torch.float32, cells.device)
+        dtype = torch.promote_types(cells.dtype, torch.float32)  # half precision is too coarse
+        valid_ratios = constant((1.0, 1.0), dtype, cells.device)
         references = cell_references(shapes, valid_ratios.expand(len(cells), len(shapes), 2))
         cells = self.encoder(
             cells,

@@ -17,6 +17,16 @@ def full_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, enabled=False)
 
 
+def at_least_fp32(x: torch.Tensor) -> torch.Tensor:
+    """Returns a tensor in fp32, or in fp64 if it is.
+
+    Example:
+        >>> at_least_fp32(torch.ones(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class FullPrecisionLinear(nn.Linear):
     """A linear layer that computes and returns fp32, for class scores and coordinates.
 

@@ -52,6 +52,13 @@ def fetch(weights: Weights, path: Path) -> None:
     Raises:
         InputError: the address needs a browser, or does not give the file; the message says what
             to put where by hand.
+
+    Example:
+        >>> import tempfile
+        >>> from tevit_vis.model_zoo import find_weights
+        >>> weights = find_weights('pretrained/pvt_v2_b1.pth')
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     fetch(weights, Path(file.name))  # it is there, so nothing is fetched
     """
     if path.exists():
         return

@@ -264,6 +264,10 @@ def find_weights(name: str) -> Weights:
 
     Raises:
         InputError: no weights have this name; the nearest one is named.
+
+    Example:
+        >>> find_weights('tevit/tevit_r50').what
+        'YouTube-VIS 2019, AP 42.1'
     """
     if name not in ZOO:
         raise InputError(

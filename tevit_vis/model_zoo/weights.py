@@ -54,6 +54,10 @@ def zoo_file(weights: Weights) -> Path:
 
     Raises:
         InputError: they cannot be fetched, or the file is another one.
+
+    Example:
+        >>> zoo_file(find_weights('tevit/tevit_r50'))  # doctest: +SKIP
+        PosixPath('~/.cache/tevit_vis/checkpoints/tevit_r50.pth')
     """
     original = cache_folder() / weights.file
     ours = original.with_suffix('.ours.pth') if weights.converter else original

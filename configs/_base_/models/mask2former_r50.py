@@ -1,5 +1,5 @@
-# Mask2Former on ResNet-50, with the weights' names and numbers of mmdet's instance model; frames are
-# linked by the embeddings of their queries.
+# Mask2Former on ResNet-50, with the numbers and the weights' names of mmdet's instance model.
+# Frames are linked by the embeddings of their queries.
 channels = 256
 num_heads = 8
 

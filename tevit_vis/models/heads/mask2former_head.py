@@ -20,7 +20,7 @@ from mmdet.models.builder import HEADS
 from mmdet.models.dense_heads import Mask2FormerHead
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.layers.precision import full_precision
+from tevit_vis.layers.precision import at_least_fp32, full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
 from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
@@ -100,7 +100,7 @@ class Mask2FormerVISHead(Mask2FormerHead):
                 attn_masks=[self.background(outputs[-1], level.mask_features), None],
             )
             outputs.append(self.transformer_decoder.post_norm(queries))
-        return [output.float() for output in outputs]
+        return [at_least_fp32(output) for output in outputs]
 
     @torch.no_grad()
     def background(self, queries: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -118,13 +118,13 @@ class Mask2FormerVISHead(Mask2FormerHead):
     def mask_logits(self, queries: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Returns mask logits [N, Q, h, w] of queries [N, Q, C] on features [N, C, h, w]."""
         with full_precision(features.device):
-            weights = self.mask_embed(queries.float())
-            return torch.einsum('nqc,nchw->nqhw', weights, features.float())
+            weights = self.mask_embed(at_least_fp32(queries))
+            return torch.einsum('nqc,nchw->nqhw', weights, at_least_fp32(features))
 
     def class_logits(self, queries: torch.Tensor) -> torch.Tensor:
         """Returns class logits [..., K + 1] of queries [..., C]; class K is no object."""
         with full_precision(queries.device):
-            return self.cls_embed(queries.float())
+            return self.cls_embed(at_least_fp32(queries))
 
     def forward_train(
         self,
