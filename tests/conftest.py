@@ -111,6 +111,16 @@ def ms_sts(seqformer, ms_sts_config, tmp_path):
 
 
 @pytest.fixture
+def mask2former():
+    """The small Mask2Former with random weights and unlike queries."""
+    torch.manual_seed(3)
+    model = init_model('synthetic/mask2former_tiny', device='cpu')
+    with torch.inference_mode():
+        model.panoptic_head.query_feat.weight.normal_(0, 3)
+    return model
+
+
+@pytest.fixture
 def ifc_config():
     """The config of the synthetic IFC with fewer channels, layers and seven queries."""
     config = load_config('synthetic/ifc_tiny')

@@ -1,9 +1,17 @@
 #!/usr/bin/env bash
 # Install, make synthetic videos, train a small model on them and show what it learned:
-# bash tools/quickstart.sh [tevit|seqformer|ifc|ms_sts] [--out DIR] [--iters N]
+# bash tools/quickstart.sh [tevit|seqformer|ifc|ms_sts|mask2former] [--out DIR] [--iters N]
 # Writes outputs/quickstart[_SYSTEM]/{results.json,overlay.mp4,curve.png}.
+# Or install, and find the objects of your own videos with COCO weights (tools/day_one.py --help):
+# bash tools/quickstart.sh day_one VIDEO... [--weights FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ "${1:-}" = day_one ]; then
+    shift
+    bash tools/setup_env.sh
+    . tools/find_python.sh
+    exec "$PYTHON" tools/day_one.py "$@"
+fi
 bash tools/setup_env.sh quickstart
 . tools/find_python.sh
 exec "$PYTHON" tools/quickstart.py "$@"

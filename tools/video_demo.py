@@ -1,7 +1,8 @@
 """Find the instances of videos and draw them into copies.
 
 INPUT is a video file, a folder of images or of videos, a pattern such as "clips/*.mp4", the URL of
-a stream or the number of a camera. With several inputs, --out, --json and --jsonl name folders.
+a stream or the number of a camera. With several inputs, --out, --json, --jsonl and --masks name
+folders.
 
 With windows (--window, or set in the config) frames are drawn and written as they come, and memory
 does not grow with the length of the video. Ctrl-C stops and keeps what was drawn.
@@ -80,10 +81,15 @@ def parse_args() -> argparse.Namespace:
         'for each track its number, category, score so far, box and RLE mask',
     )
     parser.add_argument(
+        '--masks',
+        help='folder to write: an index image (PNG) per frame, whose pixels are the track number '
+        'plus 1, and 0 for background',
+    )
+    parser.add_argument(
         '--score-thr',
         type=float,
         default=0.3,
-        help='draw instances from this score on (default: %(default)s)',
+        help='draw instances, and write masks of them, from this score on (default: %(default)s)',
     )
     add_selection_arguments(parser, max_overlap=0.7)
     parser.add_argument(
@@ -175,15 +181,18 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
     video = None if args.no_video else args.out
     if not args.out:
         raise InputError('--out: must have a name, but it is empty: --no-video writes none')
-    if not (video or args.json or args.jsonl):
-        raise InputError('--no-video: leaves nothing to write without --json or --jsonl')
+    if not (video or args.json or args.jsonl or args.masks):
+        raise InputError('--no-video: leaves nothing to write without --json, --jsonl or --masks')
     if len(inputs) > 1 and video == 'out.mp4':
         video = 'found'
     outputs = []
     for stem in file_stems(inputs):
         paths = [
             None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
-            for folder, end in ((video, '.mp4'), (args.json, '.json'), (args.jsonl, '.jsonl'))
+            for folder, end in (
+                *((video, '.mp4'), (args.json, '.json'), (args.jsonl, '.jsonl')),
+                (args.masks, ''),
+            )
         ]
         outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
     used_paths = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
@@ -231,7 +240,7 @@ def predict(
     with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
         summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
     print(f'{name}: {summary}')
-    for path in (outputs.video, outputs.json, outputs.jsonl):
+    for path in (outputs.video, outputs.json, outputs.jsonl, outputs.masks):
         if path:
             print(path)
     return summary

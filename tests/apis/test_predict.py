@@ -1,11 +1,14 @@
 """What is found in videos, in files: drawn, as JSON, as lines; in any combination."""
 
 import json
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
+import torch
 from builders import noise_frames
+from PIL import Image
 
 from tevit_vis.apis import (
     Outputs,
@@ -14,10 +17,13 @@ from tevit_vis.apis import (
     predict_to_files,
     stream_video,
 )
+from tevit_vis.rle import decode_rle, encode_masks
+from tevit_vis.structures import FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.video.source import FirstFrames
+from tevit_vis.visualization.mask_files import IndexMaskWriter
 
 TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
 
@@ -69,6 +75,42 @@ def test_any_combination_of_files(model, clip, tmp_path, names):
         assert [line['time'] for line in lines] == pytest.approx(TIMES[:7])
         assert [line['frame'] for line in lines] == list(range(7))
         assert any(line['tracks'] for line in lines)
+
+
+def test_masks_are_the_tracks_of_the_lines(model, clip, tmp_path):
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'masks' / '00123.png').write_bytes(b'of an earlier, longer video')
+    (tmp_path / 'masks' / 'notes.png').write_bytes(b'kept')
+    outputs = Outputs(jsonl=str(tmp_path / 'a.jsonl'), masks=str(tmp_path / 'masks'), score_thr=0)
+    predict_to_files(model, open_source(clip), outputs)
+    names = {path.name for path in (tmp_path / 'masks').iterdir()}
+    assert names == {'notes.png', *(f'{n:05d}.png' for n in range(9))}
+    lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
+    for line in lines:
+        image = Image.open(tmp_path / 'masks' / f'{line["frame"]:05d}.png')
+        assert image.mode == 'P'
+        pixels = np.array(image)
+        masks = {t['track'] + 1: decode_rle(t['segmentation']) for t in line['tracks']}
+        assert set(np.unique(pixels)) <= {0, *masks}
+        covered = np.any([np.zeros(pixels.shape, bool), *masks.values()], axis=0)
+        assert np.array_equal(pixels > 0, covered)
+        for number, mask in masks.items():
+            assert not (pixels == number)[~mask].any()
+
+
+def test_many_tracks_make_masks_of_sixteen_bits(tmp_path):
+    mask = encode_masks(torch.ones(1, 4, 6, dtype=torch.bool))[0]
+    scores = np.array([[0.9, 0.1], [0.5, 0.6]], np.float32)
+    frame = FrameInstances(3, [254, 700], scores, np.zeros((2, 4)), [mask, mask], (4, 6))
+    writer = IndexMaskWriter(tmp_path, score_thr=0.3)
+    writer.write(frame)
+    writer.write(replace(frame, frame=4).select([0]))
+    assert (np.array(Image.open(tmp_path / '00003.png')) == 255).all()  # the better score
+    assert Image.open(tmp_path / '00003.png').mode == 'I;16'
+    assert Image.open(tmp_path / '00004.png').mode == 'P'
+    writer.score_thr = 0.95
+    writer.write(frame)
+    assert not np.array(Image.open(tmp_path / '00003.png')).any()
 
 
 def test_only_some_classes(model, clip, tmp_path):

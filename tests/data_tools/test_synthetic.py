@@ -99,3 +99,18 @@ def test_without_photographs_the_way_to_them_is_named(monkeypatch):
     monkeypatch.setattr(synthetic_world.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(InputError, match='scikit-image: must be installed'):
         SyntheticWorld()
+
+
+def test_every_object_is_out_of_sight_once(world):
+    hidden = SyntheticWorld((80, 48), num_frames=12, absence=(3, 6))
+    gaps = []
+    for seed in range(6):
+        video = hidden.video([seed])
+        assert len(set(video.categories)) < len(video.categories)  # two of a kind
+        for masks in video.masks:
+            seen = np.flatnonzero(masks.any((1, 2)))
+            gaps.append(int(np.diff(seen).max(initial=1)) - 1 if len(seen) else 0)
+    assert sum(gap >= 3 for gap in gaps) > len(gaps) / 2  # others enter late or are covered
+    for absence in ((0, 3), (4, 3), (3, 11)):
+        with pytest.raises(InputError, match='absence: must be from 1 frame to 10, .* but is'):
+            SyntheticWorld((80, 48), num_frames=12, absence=absence)

@@ -1,13 +1,20 @@
 """Without attention along time TeViT is mmdet's QueryInst, which it is pretrained as."""
 
 import copy
+import os
 
+import mmdet
 import pytest
 import torch
+from builders import random_video
+from mmcv import Config
 from mmdet.core import bbox2roi
 from mmdet.models import build_detector
 
+from tevit_vis.apis import inference_video, init_model
+from tevit_vis.apis.build import build_without_pretraining
 from tevit_vis.utils.config import load_config
+from tevit_vis.utils.weights import load_weights
 
 
 @pytest.fixture
@@ -68,3 +75,36 @@ def test_pretraining_configs_give_tevit_its_weights(name):
     assert set(wanted) - set(pretrained) == ({'backbone.msg_tokens'} if 'pvt' in name else set())
     reshaped = {key.split('.')[-2] for key in pretrained if pretrained[key] != wanted[key]}
     assert reshaped == {'fc_cls', 'conv_logits'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('r50', 'r50_fpn_mstrain_480-800'),
+        ('r50_300', 'r50_fpn_300_proposals_crop_mstrain_480-800'),
+        ('r101', 'r101_fpn_mstrain_480-800'),
+        ('r101_300', 'r101_fpn_300_proposals_crop_mstrain_480-800'),
+    ],
+)
+def test_checkpoints_of_the_zoo_fit(ours, theirs):
+    folder = os.path.join(os.path.dirname(mmdet.__file__), '.mim', 'configs', 'queryinst')
+    host = Config.fromfile(f'{folder}/queryinst_{theirs}_3x_coco.py').model
+    host.backbone.init_cfg = None
+    weights = build_detector(host).state_dict()
+    model = build_without_pretraining(load_config(f'tevit/queryinst_{ours}_coco'))
+    load_weights(model, {'state_dict': weights, 'meta': {}}, 'zoo.pth')
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, weights[name])
+
+
+def test_frames_are_linked(tiny_config):
+    tracking = load_config('tevit/queryinst_r50_coco').model.test_cfg
+    tiny_config.model.roi_head.with_time = False
+    for name in ('windows', 'tracker'):
+        tiny_config.model.test_cfg[name] = tracking[name]
+    tiny_config.model.test_cfg.tracker.min_score = 0.0
+    torch.manual_seed(0)
+    instances = inference_video(init_model(tiny_config, device='cpu'), random_video(4))
+    assert instances.num_frames == 4
+    assert len(instances)

@@ -234,6 +234,27 @@ def test_videos_without_instances_and_with_equal_embeddings():
     assert all(sorted(row) == [0, 1, 2] for row in tracks)
 
 
+def test_three_hundred_instances_in_a_frame():
+    generator = np.random.default_rng(4)
+    embeddings = generator.normal(size=(300, 64))
+    orders = [generator.permutation(300) for _ in range(4)]
+    windows = [
+        prediction_of(3 * embeddings[order], scores=[0.9] * 300, places=[5] * 300)
+        for order in orders
+    ]
+    tracks, closed = run(linker_of(instances=dict(max_mask_iou=1)), windows)
+    for order, row in zip(orders, tracks):
+        assert np.array_equal(np.asarray(row)[np.argsort(order)], np.argsort(orders[0]))
+    assert [len(frame.tracks) for frame in closed] == [300] * 4
+
+
+def test_memory_longer_than_the_video():
+    seen, empty = prediction_of([[4.0, 0.0]]), prediction_of(np.zeros((0, 2)))
+    tracks, closed = run(linker_of(memory=10_000), [seen, empty, empty, seen])
+    assert tracks == [[0], [], [], [0]]
+    assert [frame.tracks for frame in closed] == [[0], [], [], [0]]
+
+
 def test_embeddings_that_are_missing_or_not_finite():
     window = prediction_of([[float('nan'), 1.0]])
     with pytest.raises(InputError, match='embeddings must be finite'):
@@ -266,7 +287,7 @@ def test_settings_that_cannot_be(options, words):
         linker_of(**options)
 
 
-@pytest.mark.parametrize('system', ['tiny_model', 'seqformer', 'ifc', 'ms_sts'])
+@pytest.mark.parametrize('system', ['tiny_model', 'seqformer', 'ifc', 'ms_sts', 'mask2former'])
 @pytest.mark.parametrize(('length', 'stride'), [(1, 1), (3, 3), (3, 2)])
 def test_every_system_can_be_linked(system, length, stride, request):
     model = request.getfixturevalue(system)

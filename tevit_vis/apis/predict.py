@@ -22,6 +22,7 @@ from tevit_vis.video import (
     VideoEncoding,
     VideoWriter,
 )
+from tevit_vis.visualization.mask_files import IndexMaskWriter
 from tevit_vis.visualization.video import draw_stream, usable_rate
 
 from .inference import inference_video, output_instances, stream_video
@@ -86,7 +87,8 @@ class Outputs:
         video: path of the video with the tracks drawn into it.
         json: path of the file with all instances.
         jsonl: path of the file with a line for each frame, written as the frame comes.
-        score_thr: least score of the tracks that are drawn.
+        masks: folder of index images, see ``IndexMaskWriter``.
+        score_thr: least score of the tracks that are drawn or get a mask image.
         fps: frames per second of the drawn video; None keeps the source's pace.
         style: style of the drawn video.
         sound: whether the drawn video gets the source's sound.
@@ -95,6 +97,7 @@ class Outputs:
     video: str | None = None
     json: str | None = None
     jsonl: str | None = None
+    masks: str | None = None
     score_thr: float = 0.3
     fps: float | None = None
     style: VideoEncoding = field(default_factory=VideoEncoding)
@@ -178,7 +181,7 @@ def predict_to_files(
         >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are random
         >>> source = open_source(np.zeros((2, 32, 48, 3), np.uint8))  # or open_source('video.mp4')
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     outputs = Outputs(None, f'{folder}/video.json', None, score_thr=0.3)
+        ...     outputs = Outputs(json=f'{folder}/video.json', score_thr=0.3)
         ...     predict_to_files(model, source, outputs).num_frames
         2
     """
@@ -227,6 +230,7 @@ def _write_frames(
     if outputs.json:  # written at the end, also after an error or Ctrl-C
         stack.callback(_write_collected, model, collected, min_score, selection, outputs.json)
     with stack:
+        masks = IndexMaskWriter(outputs.masks, outputs.score_thr) if outputs.masks else None
         lines = stack.enter_context(JSONLinesWriter(outputs.jsonl)) if outputs.jsonl else None
 
         def recorded() -> FramesWithTracks:
@@ -236,6 +240,8 @@ def _write_frames(
                     collected.append(instances)
                 if lines is not None:
                     lines.write(frame_to_json(instances, model.CLASSES, min_score))
+                if masks is not None:
+                    masks.write(instances)
                 yield image, instances
                 on_frame()
             summary.interrupted = False

@@ -69,6 +69,7 @@ class MovingCutout:
         centers: [T, 2], x y relative to the frame's width and height.
         scales: [T], longer side relative to the frame's height.
         angles: [T], degrees.
+        shown: [T] bool, whether the instance is drawn at all.
     """
 
     category: int
@@ -76,6 +77,7 @@ class MovingCutout:
     centers: np.ndarray
     scales: np.ndarray
     angles: np.ndarray
+    shown: np.ndarray
 
     def draw(self, t: int, width: int, height: int) -> tuple[slice, slice, np.ndarray]:
         """Draws the instance alone on an empty frame of ``width`` x ``height``.
@@ -122,14 +124,28 @@ class SyntheticWorld:
     Args:
         size: (width, height) of the frames.
         num_frames: T.
+        absence: (fewest, most) frames for which each instance is out of sight once, as if behind
+            a curtain; there are two of a kind in every video then. None hides nothing.
 
     Raises:
-        InputError: scikit-image, which ships the photographs, is not installed.
+        InputError: the absences do not fit the video, or scikit-image, which ships the photographs, is
+            not installed.
     """
 
-    def __init__(self, size: tuple[int, int] = (160, 96), num_frames: int = 20) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int] = (160, 96),
+        num_frames: int = 20,
+        absence: tuple[int, int] | None = None,
+    ) -> None:
         self.width, self.height = size
         self.num_frames = num_frames
+        self.absence = absence
+        if absence is not None and not 0 < absence[0] <= absence[1] <= num_frames - 2:
+            raise InputError(
+                f'absence: must be from 1 frame to {num_frames - 2}, two fewer than the video '
+                f'has, but is {absence[0]} to {absence[1]}'
+            )
         folder = photograph_folder()
         self.cutouts = [
             [cut_out(folder, cutout) for cutout in cutouts] for cutouts in CATEGORIES.values()
@@ -167,7 +183,7 @@ class SyntheticWorld:
         for cutout in cutouts:
             rows, columns, pixels = cutout.draw(t, width, height)
             mask = np.zeros((self.height, self.width), bool)
-            if pixels.size:
+            if pixels.size and cutout.shown[t]:
                 coverage = pixels[..., 3:]
                 background = canvas[rows, columns]
                 canvas[rows, columns] = background + coverage * (pixels[..., :3] - background)
@@ -193,7 +209,7 @@ class SyntheticWorld:
         """Returns two to four instances; in most videos, two of them have the same category."""
         num_instances = int(rng.integers(2, 5))
         categories = [int(rng.integers(len(self.cutouts))) for _ in range(num_instances)]
-        if rng.random() < 0.6:
+        if rng.random() < 0.6 or self.absence:
             categories[1] = categories[0]
         rng.shuffle(categories)
         pictures = {}
@@ -222,7 +238,17 @@ class SyntheticWorld:
         swing = rng.uniform(0, 0.08, 2) * np.sin(2 * np.pi * (time * rng.uniform(0.5, 1.5, 2)))
         scale = rng.uniform(0.35, 0.65) * rng.uniform(0.75, 1.3) ** time[:, 0]
         angle = rng.uniform(-40, 40) + rng.uniform(-60, 60) * time[:, 0]
-        return MovingCutout(category, picture, begin + (end - begin) * time + swing, scale, angle)
+        centers = begin + (end - begin) * time + swing
+        return MovingCutout(category, picture, centers, scale, angle, self._shown(rng))
+
+    def _shown(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns in which frames an instance is drawn: [T] bool."""
+        shown = np.ones(self.num_frames, bool)
+        if self.absence:
+            length = int(rng.integers(self.absence[0], self.absence[1] + 1))
+            first = int(rng.integers(1, self.num_frames - length))
+            shown[first : first + length] = False
+        return shown
 
     def _blurred_frames(self, rng: np.random.Generator) -> set[int]:
         if rng.random() >= BLURRED_VIDEOS or self.num_frames <= BLURRED_FRAMES:

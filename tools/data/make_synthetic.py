@@ -6,6 +6,7 @@ Writes OUT/annotations.json and OUT/JPEGImages/. The same arguments give the sam
 Examples:
     python tools/data/make_synthetic.py data/synthetic/train --videos 1500 --seed 0
     python tools/data/make_synthetic.py data/synthetic/val --videos 40 --seed 1000
+    python tools/data/make_synthetic.py data/synthetic/hard --videos 30 --frames 80 --absence 5 40
 """
 
 import argparse
@@ -30,6 +31,13 @@ def parse_args() -> argparse.Namespace:
         '--size', type=frame_size, default=(160, 96), help='of the frames (default: 160x96)'
     )
     parser.add_argument(
+        '--absence',
+        type=positive,
+        nargs=2,
+        metavar=('FEWEST', 'MOST'),
+        help='frames for which each object is out of sight once; two of a kind in every video',
+    )
+    parser.add_argument(
         '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
     )
     return parser.parse_args()
@@ -38,7 +46,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     check_writable(args.out / 'annotations.json')
-    world = SyntheticWorld(args.size, args.frames)
+    absence = tuple(args.absence) if args.absence else None
+    world = SyntheticWorld(args.size, args.frames, absence)
     annotations, images = make_synthetic(args.out, args.videos, args.seed, world)
     print(f'{annotations}: {args.videos} videos of {args.frames} frames; images in {images}')
 
