@@ -128,8 +128,8 @@ class SyntheticWorld:
             a curtain; there are two of a kind in every video then. None hides nothing.
 
     Raises:
-        InputError: the absences do not fit the video, or scikit-image, which ships the photographs, is
-            not installed.
+        InputError: the absences do not fit the video, or scikit-image, which ships the
+            photographs, is not installed.
     """
 
     def __init__(
