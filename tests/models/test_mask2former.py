@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from builders import batch, make_metas, predict_clip, random_video
-from mmcv import Config
+from mmcv import Config, ConfigDict
 from mmcv.cnn.bricks.transformer import MultiheadAttention
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models import build_detector
@@ -21,6 +21,8 @@ from tevit_vis.apis.build import build_without_pretraining
 from tevit_vis.layers.attention import MaskedAttention
 from tevit_vis.layers.deform_encoder import cell_references
 from tevit_vis.layers.pixel_decoder import DeformSelfAttention
+from tevit_vis.models.heads.mask2former_clip_head import time_position
+from tevit_vis.models.heads.mask2former_head import Mask2FormerVISHead
 from tevit_vis.tracking import align_queries
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
@@ -126,7 +128,7 @@ def test_each_frame_gives_what_mmdet_gives(small, backbone, size):
     pair = in_fp64(make_pair(backbone) if backbone else small)
     ours, theirs = pair.ours, pair.theirs
     img = draw(2, size, seed=5)
-    mask_features, *levels = (level[0] for level in ours.extract_feat(img))
+    mask_features, *levels = (level[0, :, None] for level in ours.extract_feat(img))
     outputs = ours.panoptic_head(mask_features, levels)
     metas = [dict(batch_input_shape=size)] * 2
     expected_classes, expected_masks = theirs.panoptic_head(theirs.extract_feat(img[0]), metas)
@@ -134,7 +136,7 @@ def test_each_frame_gives_what_mmdet_gives(small, backbone, size):
     for queries, classes, masks in zip(outputs, expected_classes, expected_masks):
         assert largest_difference(ours.panoptic_head.class_logits(queries), classes) < 1e-9
         logits = ours.panoptic_head.mask_logits(queries, mask_features)
-        assert largest_difference(logits, masks) < 1e-9
+        assert largest_difference(logits[:, :, 0], masks) < 1e-9
 
 
 @torch.no_grad()
@@ -207,7 +209,7 @@ def test_masks_are_made_for_kept_queries_only(small, monkeypatch):
     compute = model.panoptic_head.mask_logits
 
     def record(queries, features):
-        shapes.append((queries.shape[1], features.shape[2:]))
+        shapes.append((queries.shape[1], features.shape[3:]))
         return compute(queries, features)
 
     monkeypatch.setattr(model.panoptic_head, 'mask_logits', record)
@@ -225,7 +227,7 @@ def test_a_clip_is_linked_by_the_rule_of_minvis(small):
     model.test_cfg.windows = None
     img = draw(4, (64, 96), seed=2)
     clip = predict_clip(model, img)
-    mask_features, *levels = (level[0] for level in model.extract_feat(img))
+    mask_features, *levels = (level[0, :, None] for level in model.extract_feat(img))
     queries = model.panoptic_head(mask_features, levels)[-1]
     tracks = [[0, q] for q in range(queries.shape[1])]
     aligned = [queries[0]]
@@ -285,7 +287,7 @@ def test_a_video_is_tracked_frame_by_frame():
 @torch.no_grad()
 def test_a_query_with_an_empty_mask_attends_to_all_cells(small):
     head = small.ours.panoptic_head
-    features = torch.randn(1, 64, 3, 4)
+    features = torch.randn(1, 2, 64, 3, 4)
     queries = torch.randn(1, 5, 64)
     logits = head.mask_logits(queries, features)
     is_background = head.background(queries, features)
@@ -343,3 +345,75 @@ def test_deformable_self_attention_is_that_of_mmcv():
         level_start_index=areas.cumsum(0) - areas,
     )
     torch.testing.assert_close(result, expected)
+
+
+@pytest.fixture
+def clip_model():
+    """The small model with queries of clips."""
+    torch.manual_seed(1)
+    options = {'model.panoptic_head.type': 'Mask2FormerClipHead', 'model.test_cfg.windows': None}
+    return init_model('synthetic/mask2former_tiny', device='cpu', cfg_options=options)
+
+
+@torch.no_grad()
+def test_queries_of_a_clip_see_all_frames_and_their_order(clip_model, monkeypatch):
+    head = clip_model.panoptic_head
+    mask_features, *levels = clip_model.extract_feat(torch.randn(1, 3, 3, 64, 96))
+    queries = head(mask_features, levels)[-1]
+    changed = mask_features.clone(), *(level.clone() for level in levels)
+    for maps in changed:
+        maps[:, 2] += torch.randn_like(maps[:, 2])
+    assert not torch.allclose(head(changed[0], changed[1:])[-1], queries, atol=1e-3)
+    order = [2, 0, 1]
+    permuted = mask_features[:, order], [level[:, order] for level in levels]
+    assert not torch.allclose(head(*permuted)[-1], queries, atol=1e-3)
+    zero = torch.zeros(1)
+    monkeypatch.setattr(f'{type(head).__module__}.time_position', lambda *_: zero)
+    torch.testing.assert_close(
+        head(*permuted)[-1], head(mask_features, levels)[-1], atol=1e-4, rtol=1e-4
+    )
+    # Of one frame, it is the head of frames.
+    frame = mask_features[:, :1], [level[:, :1] for level in levels]
+    torch.testing.assert_close(head(*frame)[-1], Mask2FormerVISHead.forward(head, *frame)[-1])
+
+
+def test_the_position_of_a_frame_is_that_of_the_paper():
+    num_frames, channels = 3, 6
+    expected = np.zeros((num_frames, channels))
+    for t in range(num_frames):
+        place = (t + 1) / num_frames * 2 * np.pi
+        for c in range(channels):
+            angle = place / 10_000 ** (2 * (c // 2) / channels)
+            expected[t, c] = np.sin(angle) if c % 2 == 0 else np.cos(angle)
+    position = time_position(num_frames, channels, torch.device('cpu'))[0, :, :, 0, 0]
+    assert np.allclose(position, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('windows', [None, dict(length=3, stride=2)])
+def test_clips_and_windows_of_a_video(clip_model, windows):
+    clip_model.test_cfg.windows = ConfigDict(windows) if windows else None
+    clip_model.test_cfg.tracker = ConfigDict(type='SoftIoUStitcher', min_iou=0.1, min_score=0.0)
+    instances = inference_video(clip_model, random_video(5))
+    assert instances.num_frames == 5
+    assert len(instances)
+
+
+@pytest.mark.parametrize('counts', [[[2, 1], [1, 0]], [[0, 0], [0, 0]]])
+def test_a_clip_is_trained_as_a_whole(counts):
+    config = load_config('synthetic/mask2former_tiny')
+    config.model.panoptic_head.type = 'Mask2FormerClipHead'
+    torch.manual_seed(0)
+    model = build_without_pretraining(config).train()
+    seen = []
+    target = model.panoptic_head.loss
+
+    def record(classes, masks, labels, gt_masks, metas):
+        seen.append(([len(each) for each in labels], [tuple(m.shape) for m in gt_masks]))
+        return target(classes, masks, labels, gt_masks, metas)
+
+    model.panoptic_head.loss = record
+    losses = model.forward_train(**batch(counts))
+    sum(losses.values()).backward()
+    numbers = [max(frames) for frames in counts]
+    assert seen == [(numbers, [(n, 2 * 64, 128) for n in numbers])]
+    assert all(weight.grad is not None for weight in model.parameters())

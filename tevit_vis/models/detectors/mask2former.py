@@ -5,13 +5,12 @@ Universal Image Segmentation", CVPR 2022; as in Huang et al., "MinVIS", NeurIPS 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import torch
 from mmdet.models.builder import DETECTORS, build_backbone, build_head
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.models.heads.mask2former_head import Annotations
 from tevit_vis.structures import ClipPrediction
 
 from .clip_detector import ClipDetector
@@ -19,11 +18,12 @@ from .clip_detector import ClipDetector
 
 @DETECTORS.register_module()
 class Mask2FormerVIS(ClipDetector):
-    """mmdet's Mask2Former over clips, with ``Mask2FormerVISHead`` as ``panoptic_head``.
+    """mmdet's Mask2Former over clips.
 
-    Weights are called as in mmdet, so that checkpoints of its zoo load as they are. Frames do not
-    know each other: training looks at each frame of a clip alone, and trackers that compare
-    embeddings link them. The features of a frame are those of the pixel decoder.
+    Weights are called as in mmdet, so that checkpoints of its zoo load as they are. With
+    ``Mask2FormerVISHead`` as ``panoptic_head`` frames do not know each other: training looks at
+    each frame alone, and trackers that compare embeddings link them. With ``Mask2FormerClipHead``
+    the queries are those of a clip. The features of a frame are those of the pixel decoder.
 
     Args:
         backbone: config of the backbone.
@@ -65,17 +65,16 @@ class Mask2FormerVIS(ClipDetector):
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):
         """See ``ClipDetector.forward_train``."""
-        mask_features, *levels = map(fold_frames, self.extract_feat(img))
-        return self.panoptic_head.forward_train(
-            mask_features, levels, list(chain(*gt_labels)), list(chain(*gt_masks)), img.shape[3:]
-        )
+        batch = Annotations(img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids)
+        mask_features, *levels = self.extract_feat(img)
+        return self.panoptic_head.forward_train(mask_features, levels, batch, img.shape[3:])
 
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         geometry = FrameGeometry.of_clip(metas)
-        mask_features, *levels = (level[0] for level in features)
+        mask_features, *levels = features
         frames_per_pass = self.frames_per_pass(geometry.padded)
         return self.panoptic_head.predict(
             mask_features, levels, geometry, frames_per_pass, self.inference_config
