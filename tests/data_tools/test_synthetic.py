@@ -4,10 +4,11 @@ import json
 import numpy as np
 import pytest
 
-from tevit_vis.data_tools import synthetic_world
+from tevit_vis.data_tools import photographs, synthetic_world
 from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.data_tools.photographs import CATEGORIES
 from tevit_vis.data_tools.synthetic_files import instance_entry, make_synthetic
-from tevit_vis.data_tools.synthetic_world import CATEGORIES, SyntheticWorld
+from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.rle import decode_rle
 from tevit_vis.utils.errors import InputError
 
@@ -96,7 +97,7 @@ def test_an_entry_says_boxes_and_areas_of_its_masks():
 
 
 def test_without_photographs_the_way_to_them_is_named(monkeypatch):
-    monkeypatch.setattr(synthetic_world.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(photographs.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(InputError, match='scikit-image: must be installed'):
         SyntheticWorld()
 

@@ -13,7 +13,8 @@ from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
 
-from .synthetic_world import CATEGORIES, SyntheticWorld
+from .photographs import CATEGORIES
+from .synthetic_world import SyntheticWorld
 
 JPEG_QUALITY = 92
 
