@@ -111,6 +111,12 @@ def ms_sts(seqformer, ms_sts_config, tmp_path):
 
 
 @pytest.fixture
+def mask2former_config():
+    """The config of the synthetic Mask2Former."""
+    return load_config('synthetic/mask2former_tiny')
+
+
+@pytest.fixture
 def mask2former():
     """The small Mask2Former with random weights and unlike queries."""
     torch.manual_seed(3)
