@@ -1,0 +1,168 @@
+"""HOTA, IDF1, switches, fragmentations: against TrackEval's numbers and slow references."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from builders import GOLDENS
+
+from tevit_vis.evaluation.tracking_scores import (
+    ALPHAS,
+    FrameOverlaps,
+    count_switches,
+    score_tracking,
+    sum_scores,
+)
+
+GOLDEN = json.loads((GOLDENS / 'evaluation' / 'tracking.json').read_text())
+
+
+def frames_of(rows):
+    return [
+        FrameOverlaps(
+            np.array(gts, int),
+            np.array(preds, int),
+            np.array(ious, float).reshape(len(gts), len(preds)),
+        )
+        for gts, preds, ious in rows
+    ]
+
+
+def test_numbers_are_those_of_trackeval():
+    videos = []
+    for case in GOLDEN['cases']:
+        scores = score_tracking(frames_of(case['frames']), case['num_gts'], case['num_preds'])
+        assert scores.report() == pytest.approx(case['expected'], abs=1e-9)
+        videos.append(scores)
+    assert sum_scores(videos).report() == pytest.approx(GOLDEN['total'], abs=1e-9)
+    assert max(case['expected']['id_switches'] for case in GOLDEN['cases']) > 1
+
+
+def random_frames(rng, num_gts, num_preds, num_frames):
+    frames = []
+    for _ in range(num_frames):
+        gts = np.flatnonzero(rng.random(num_gts) < 0.8)
+        preds = np.flatnonzero(rng.random(num_preds) < 0.8)
+        frames.append(FrameOverlaps(gts, preds, rng.random((len(gts), len(preds)))))
+    return frames
+
+
+def slow_pairings(rows, columns):
+    """All ways to pair rows with columns, as lists of (row, column)."""
+    if rows <= columns:
+        for chosen in itertools.permutations(range(columns), rows):
+            yield list(enumerate(chosen))
+    else:
+        for chosen in itertools.permutations(range(rows), columns):
+            yield [(row, column) for column, row in enumerate(chosen)]
+
+
+def slow_hota(frames, num_gts, num_preds):
+    """HOTA written from the paper's formulas, by trying all pairings."""
+    tracks = {
+        (kind, n): [f for f, frame in enumerate(frames) if n in getattr(frame, kind)]
+        for kind, count in (('gts', num_gts), ('preds', num_preds))
+        for n in range(count)
+    }
+    potential = np.zeros((num_gts, num_preds))
+    for frame in frames:
+        for a, g in enumerate(frame.gts):
+            for b, p in enumerate(frame.preds):
+                rest = frame.ious[a].sum() + frame.ious[:, b].sum() - frame.ious[a, b]
+                potential[g, p] += frame.ious[a, b] / rest if rest > 0 else 0
+    total = 0.0
+    for alpha in ALPHAS:
+        matched = []
+        for frame in frames:
+
+            def value(pairs, frame=frame):
+                result = 0.0
+                for a, b in pairs:
+                    g, p = frame.gts[a], frame.preds[b]
+                    union = len(tracks['gts', g]) + len(tracks['preds', p]) - potential[g, p]
+                    result += potential[g, p] / union * frame.ious[a, b]
+                return result
+
+            best = max(slow_pairings(len(frame.gts), len(frame.preds)), key=value)
+            matched += [
+                (int(frame.gts[a]), int(frame.preds[b]))
+                for a, b in best
+                if frame.ious[a, b] >= alpha
+            ]
+        masks = sum(len(f.gts) + len(f.preds) for f in frames) - len(matched)
+        association = 0.0
+        for g, p in matched:
+            both = matched.count((g, p))
+            association += both / (len(tracks['gts', g]) + len(tracks['preds', p]) - both)
+        total += np.sqrt(association / masks)
+    return total / len(ALPHAS)
+
+
+def slow_idf1(frames, num_gts, num_preds):
+    best = 0
+    for pairs in slow_pairings(num_gts, num_preds):
+        matches = 0
+        for frame in frames:
+            for g, p in pairs:
+                if g in frame.gts and p in frame.preds:
+                    a, b = frame.gts.tolist().index(g), frame.preds.tolist().index(p)
+                    matches += frame.ious[a, b] >= 0.5
+        best = max(best, matches)
+    return 2 * best / sum(len(f.gts) + len(f.preds) for f in frames)
+
+
+def test_random_videos_score_as_the_papers_say():
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        num_gts, num_preds = rng.integers(1, 4, 2).tolist()
+        frames = random_frames(rng, num_gts, num_preds, 5)
+        if not any(len(frame.gts) + len(frame.preds) for frame in frames):
+            continue
+        scores = score_tracking(frames, num_gts, num_preds)
+        assert scores.hota == pytest.approx(slow_hota(frames, num_gts, num_preds), abs=1e-9)
+        assert scores.idf1 == pytest.approx(slow_idf1(frames, num_gts, num_preds), abs=1e-9)
+
+
+def followed_by(*tracks):
+    """One object, matched by the given track in each frame; None where nothing is found."""
+    frames = []
+    for track in tracks:
+        preds = np.array([] if track is None else [track], int)
+        frames.append(FrameOverlaps(np.array([0]), preds, np.full((1, len(preds)), 0.9)))
+    return frames
+
+
+@pytest.mark.parametrize(
+    ('tracks', 'switches', 'fragmentations'),
+    [
+        ((0, 0, 0), 0, 0),
+        ((0, 1, 1, 0), 2, 0),
+        ((0, None, None, 1), 1, 0),  # frames without any prediction end nothing (TrackEval)
+        ((None, 0, 0), 0, 0),
+        ((), 0, 0),
+    ],
+)
+def test_switches_by_hand(tracks, switches, fragmentations):
+    assert count_switches(followed_by(*tracks), 1) == (switches, fragmentations)
+
+
+def test_a_gap_with_other_predictions_is_a_fragmentation():
+    frames = followed_by(0, 0, 0)
+    frames[1] = FrameOverlaps(np.array([0]), np.array([1]), np.array([[0.2]]))
+    assert count_switches(frames, 1) == (0, 1)
+
+
+def test_a_switch_halfway_halves_the_association():
+    scores = score_tracking(followed_by(*[0] * 6, *[1] * 6), 1, 2)
+    at_once = slice(0, 17)  # alphas up to .85, where IoU .9 matches
+    assert np.allclose(scores.association[at_once] / 12, 0.5)
+    assert scores.idf1 == pytest.approx(0.5)
+    assert scores.det_a == pytest.approx(18 / 19)
+    assert scores.switches == 1
+
+
+def test_nothing_at_all():
+    empty = score_tracking([], 0, 0)
+    assert empty.report()['HOTA'] == 0
+    assert sum_scores([]).num_gts == 0
