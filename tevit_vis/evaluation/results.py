@@ -34,10 +34,11 @@ def parse_results(
         for index, entry in enumerate(results)
     ]
     pred_tubes = defaultdict(list)
-    for entry, masks, areas in zip(results, all_masks, track_areas(all_masks)):
+    for index, (masks, areas) in enumerate(zip(all_masks, track_areas(all_masks))):
+        entry = results[index]
         nonzero_areas = areas[areas > 0]
         mean_area = float(nonzero_areas.mean()) if nonzero_areas.size else 0.0
-        tube = MaskTube(masks, areas, mean_area, entry['score'])
+        tube = MaskTube(masks, areas, mean_area, entry['score'], entry=index)
         pred_tubes[entry['video_id'], entry['category_id']].append(tube)
     return pred_tubes
 

@@ -39,6 +39,7 @@ class MaskTube:
         areas: [T] pixels, 0 where there is no mask.
         mean_area: mean over the frames with a mask; it decides between small, medium and large.
         score: of a prediction.
+        entry: index of the annotation or prediction in its file.
         crowd: of a ground truth.
         occlusion: of a ground truth, 0 to 1; None where the file does not say.
     """
@@ -49,6 +50,7 @@ class MaskTube:
     score: float = 0.0
     crowd: bool = False
     occlusion: float | None = None
+    entry: int = -1
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def parse_ground_truth(content: dict, origin: str = 'ground truth') -> GroundTru
             mean_area=float(np.mean(nonzero_areas)) if nonzero_areas else 0.0,
             crowd=bool(entry.get('iscrowd', 0)),
             occlusion=_occlusion_of(entry, f'{origin}: annotations[{index}]'),
+            entry=index,
         )
         tubes[entry['video_id'], entry['category_id']].append(tube)
     lengths = {key: video.num_frames for key, video in videos.items()}
@@ -164,8 +167,19 @@ def tube_ious(pred_tubes: Sequence[MaskTube], gt_tubes: Sequence[MaskTube]) -> n
         >>> tube_ious([tube], [tube]).tolist()
         [[1.0]]
     """
+    intersections, unions = frame_overlaps(pred_tubes, gt_tubes)
+    return overlap_ratio(intersections.sum(0), unions.sum(0))
+
+
+def frame_overlaps(
+    pred_tubes: Sequence[MaskTube], gt_tubes: Sequence[MaskTube]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the intersections and unions of tubes in each frame, [T, D, G] pixels each.
+
+    Both are 0 in a frame in which two masks differ in size; T is 0 where there are no tubes.
+    """
     if not pred_tubes or not gt_tubes:
-        return np.zeros((len(pred_tubes), len(gt_tubes)))
+        return (np.zeros((0, len(pred_tubes), len(gt_tubes))),) * 2
     pred_areas = np.stack([tube.areas for tube in pred_tubes], axis=1).astype(float)  # [T, D]
     gt_areas = np.stack([tube.areas for tube in gt_tubes], axis=1).astype(float)  # [T, G]
     shares = np.zeros((len(pred_areas), len(pred_tubes), len(gt_tubes)))  # of each predicted mask
@@ -176,7 +190,16 @@ def tube_ious(pred_tubes: Sequence[MaskTube], gt_tubes: Sequence[MaskTube]) -> n
             [gt_tubes[g].masks[t] for g in gt_index.tolist()],
         )
     intersections = np.rint(np.maximum(shares, 0) * pred_areas[:, :, None])
-    frame_unions = pred_areas[:, :, None] + gt_areas[:, None] - intersections
-    frame_unions[shares < 0] = 0  # the masks differ in size
-    unions = frame_unions.sum(0)
-    return np.divide(intersections.sum(0), unions, out=np.zeros_like(unions), where=unions > 0)
+    unions = pred_areas[:, :, None] + gt_areas[:, None] - intersections
+    unions[shares < 0] = 0  # the masks differ in size
+    return intersections, unions
+
+
+def overlap_ratio(intersections: np.ndarray, unions: np.ndarray) -> np.ndarray:
+    """Returns intersections over unions, 0 where the union is empty.
+
+    Example:
+        >>> overlap_ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
+        [0.25, 0.0]
+    """
+    return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
