@@ -60,9 +60,7 @@ def evaluate(
         for a in range(num_groups):
             for m, limit in enumerate(MAX_PREDICTIONS):
                 if m == 0 or num_preds > MAX_PREDICTIONS[m - 1]:  # else the curve stays the same
-                    curve = _accumulate(
-                        [video.best(a, limit) for video in matched_videos[category]]
-                    )
+                    curve = accumulate([video.best(a, limit) for video in matched_videos[category]])
                 if curve is not None:
                     precision[:, :, k, a, m], recall[:, k, a, m], scores[:, :, k, a, m] = curve
     areas, occlusion = slice(len(AREA_RANGES)), slice(len(AREA_RANGES), None)
@@ -145,29 +143,51 @@ def match_video(
     last. An ignored ground truth is matched only if no other reaches the threshold. A crowd may be
     matched many times.
     """
-    is_crowd = np.array([tube.crowd for tube in gt_tubes], bool)
     is_gt_outside = _outside_areas(gt_tubes)
+    is_pred_outside = _outside_areas(pred_tubes)
     if num_groups > len(is_gt_outside):
         is_gt_outside = np.concatenate([is_gt_outside, _outside_occlusion(gt_tubes)])
+        everywhere = np.zeros((num_groups - len(is_pred_outside), len(pred_tubes)), bool)
+        is_pred_outside = np.concatenate([is_pred_outside, everywhere])
+    is_crowd = np.array([tube.crowd for tube in gt_tubes], bool)
+    scores = np.array([tube.score for tube in pred_tubes], float)
+    return match_groups(scores, ious, is_crowd, is_gt_outside, is_pred_outside)
+
+
+def match_groups(
+    scores: np.ndarray,
+    ious: np.ndarray,
+    is_crowd: np.ndarray,
+    is_gt_outside: np.ndarray,
+    is_pred_outside: np.ndarray,
+) -> MatchedVideo:
+    """Matches predictions greedily, best first, for any groups of ground truths.
+
+    Args:
+        scores: [D], best first.
+        ious: [D, G].
+        is_crowd: [G] bool.
+        is_gt_outside: [A, G] bool, whether a ground truth does not belong to a group.
+        is_pred_outside: [A, D] bool, whether a prediction that is not matched is ignored.
+    """
+    num_preds, num_gts = ious.shape
     is_gt_ignored = is_crowd | is_gt_outside  # [A, G]
     thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
-    shape = num_groups, len(thresholds)
-    is_free = np.ones((*shape, len(gt_tubes)), bool)
-    matched = np.zeros((*shape, len(pred_tubes)), bool)
-    ignored = np.zeros((*shape, len(pred_tubes)), bool)
-    ignored[: len(AREA_RANGES)] = _outside_areas(pred_tubes)[:, None]
+    shape = len(is_gt_outside), len(thresholds)
+    is_free = np.ones((*shape, num_gts), bool)
+    matched = np.zeros((*shape, num_preds), bool)
+    ignored = np.repeat(is_pred_outside[:, None], len(thresholds), axis=1)
     group_index, threshold_index = np.indices(shape)
     for d in (ious >= thresholds[0]).any(1).nonzero()[0].tolist():
         reached = (is_free | is_crowd) & (ious[d] >= thresholds[:, None])  # [A, T, G]
         counted = reached & ~is_gt_ignored[:, None]
         candidates = np.where(counted.any(2, keepdims=True), counted, reached)
         candidate_ious = np.where(candidates, ious[d], -1)
-        best = len(gt_tubes) - 1 - candidate_ious[..., ::-1].argmax(2)  # [A, T], of equals the last
+        best = num_gts - 1 - candidate_ious[..., ::-1].argmax(2)  # [A, T], of equals the last
         has_match = candidates.any(2)
         is_free[group_index[has_match], threshold_index[has_match], best[has_match]] = False
         matched[..., d] = has_match
         ignored[..., d] = np.where(has_match, is_gt_ignored[group_index, best], ignored[..., d])
-    scores = np.array([tube.score for tube in pred_tubes], float)
     return MatchedVideo(scores, matched, ignored, (~is_gt_ignored).sum(1))
 
 
@@ -185,7 +205,7 @@ def _outside_occlusion(tubes: Sequence[MaskTube]) -> np.ndarray:
     )
 
 
-def _accumulate(
+def accumulate(
     videos: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, int]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Returns precision [T, R], recall [T] and scores [T, R] of one category; None without ground
