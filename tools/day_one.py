@@ -12,17 +12,23 @@ Examples:
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
-from tevit_vis.utils.cli import add_selection_arguments, positive, run_tool, tool_parser
+from tevit_vis.apis import Outputs, Selection, init_model
+from tevit_vis.apis.predict_all import check_outputs, file_stems, predict_all
+from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.utils.cli import (
+    add_selection_arguments,
+    add_trust_argument,
+    positive,
+    run_tool,
+    tool_parser,
+)
+from tevit_vis.utils.config import find_config, load_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import expand_inputs, open_source
-from tevit_vis.video.source import FirstFrames
 
 DEFAULT_CONFIG = 'mask2former/mask2former_r50_coco'
 LONG_SIDE = 2.0  # most that the long side of the network's input is, in short sides
@@ -56,6 +62,7 @@ def parse_args() -> argparse.Namespace:
         help='least score of the tracks that are drawn and masked (default: %(default)s)',
     )
     add_selection_arguments(parser, max_overlap=0.7)
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
@@ -63,37 +70,40 @@ def main() -> None:
     args = parse_args()
     check_fraction('--score-thr', args.score_thr)
     names = expand_inputs(args.videos)
-    stems = [Path(str(name).rstrip('/')).stem for name in names]
-    doubled = {stem for stem in stems if stems.count(stem) > 1}
-    if doubled:
-        raise InputError(f'VIDEO: names must differ, but several are called {min(doubled)}')
-    sources = [open_source(name) for name in names]
-    args.out.mkdir(parents=True, exist_ok=True)
-    for stem in stems:
-        check_writable(args.out / f'{stem}.mp4', not_over=[*map(str, names), args.weights])
-    scale = (round(args.short_side * LONG_SIDE), args.short_side)
-    model = init_model(
-        args.config,
-        args.weights,
-        args.device,
-        cfg_options={'data.test.pipeline.resize.img_scale': scale},
-    )
-    if model.inference_config.windows is None:
-        raise InputError(f'--config: {args.config} must have windows (model.test_cfg.windows)')
-    for stem, source in zip(stems, sources):
-        if args.max_frames:
-            source = FirstFrames(source, args.max_frames)
-        base = args.out / stem
-        outputs = Outputs(
-            video=f'{base}.mp4', jsonl=f'{base}.jsonl', masks=f'{base}_masks',
+    outputs = [
+        Outputs(
+            video=f'{base}.mp4',
+            jsonl=f'{base}.jsonl',
+            masks=f'{base}_masks',
             score_thr=args.score_thr,
-        )  # fmt: skip
-        selection = Selection(args.classes, args.max_overlap)
-        with tqdm(total=source.num_frames, unit='frame', desc=stem) as bar:
-            summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
-        print(f'{stem}: {summary}')
-        for path in (outputs.video, outputs.jsonl, outputs.masks):
-            print(path)
+        )
+        for base in (args.out / stem for stem in file_stems(names))
+    ]
+    check_outputs(outputs, [*map(str, names), args.weights, str(find_config(args.config))])
+    config = load_config(args.config)
+    config.data.test.pipeline = with_short_side(config.data.test.pipeline, args)
+    if InferenceConfig.of(config.model.get('test_cfg')).windows is None:
+        raise InputError(
+            f'--config: {args.config} must have windows (model.test_cfg.windows), but takes a '
+            f'video at once; {DEFAULT_CONFIG} has them'
+        )
+    first = open_source(names[0])
+    model = init_model(config, args.weights, args.device, trust_checkpoint=args.trust_checkpoint)
+    selection = Selection(args.classes, args.max_overlap)
+    predict_all(model, names, outputs, selection, args.max_frames, first=first)
+
+
+def with_short_side(pipeline: Sequence[dict], args: argparse.Namespace) -> list[dict]:
+    """Returns a pipeline whose frames have --short-side."""
+    steps = [dict(step) for step in pipeline]
+    resize = next((step for step in steps if step['type'] == 'Resize'), None)
+    if resize is None:
+        raise InputError(
+            f"--config: {args.config} must resize frames with mmdet's Resize, but does not; "
+            f'{DEFAULT_CONFIG} does'
+        )
+    resize['img_scale'] = (round(args.short_side * LONG_SIDE), args.short_side)
+    return steps
 
 
 if __name__ == '__main__':

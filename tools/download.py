@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from tevit_vis.model_zoo import ZOO, Weights, cache_folder, fetch, find_weights, zoo_file
-from tevit_vis.utils.cli import run_tool, tool_parser
+from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
 
 
@@ -22,6 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser = tool_parser(__doc__)
     parser.add_argument('names', nargs='*', metavar='NAME', help='name of the weights')
     parser.add_argument('--list', action='store_true', help='print what is known, and stop')
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
@@ -31,7 +32,8 @@ def describe(weights: Weights) -> str:
     is_here = (cache_folder() / weights.file).exists() or Path(weights.name).exists()
     lines = [
         f'{weights.name}{"  (here)" if is_here else ""}',
-        f'    {weights.what}; licence: {weights.licence}',
+        f'    {weights.what}; licence: {weights.licence}'
+        f'{"; converted at first use" if weights.converter else ""}',
         f'    {weights.address} ({how}{", " + weights.digest if weights.digest else ""})',
     ]
     if weights.needs_browser:
@@ -48,7 +50,7 @@ def main() -> None:
         raise InputError('NAME: must be the name of weights (--list prints them), but is missing')
     for weights in [find_weights(name) for name in args.names]:
         if weights.config:
-            print(zoo_file(weights))
+            print(zoo_file(weights, args.trust_checkpoint))
         else:
             print(f'licence of the weights: {weights.licence}')
             fetch(weights, Path(weights.name))

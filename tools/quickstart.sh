@@ -10,7 +10,8 @@ if [ "${1:-}" = day_one ]; then
     shift
     bash tools/setup_env.sh
     . tools/find_python.sh
-    exec "$PYTHON" tools/day_one.py "$@"
+    cd "$OLDPWD"  # videos are named from where the user is
+    exec "$PYTHON" "$checkout/tools/day_one.py" "$@"
 fi
 bash tools/setup_env.sh quickstart
 . tools/find_python.sh

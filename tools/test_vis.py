@@ -47,7 +47,7 @@ def main() -> None:
     args = parse_args()
     processes = Processes.join()
     config = load_config(args.config, args.cfg_options)
-    args.checkpoint = checkpoint_file(args.checkpoint, config)
+    args.checkpoint = checkpoint_file(args.checkpoint, config, args.trust_checkpoint)
     data_config = config.data.test
     data_config.ann_file = args.json or data_config.ann_file
     data_config.img_prefix = args.root or data_config.img_prefix

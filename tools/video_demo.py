@@ -14,15 +14,11 @@ Examples:
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from tevit_vis.apis import Outputs, Selection, init_model, predict_to_files
-from tevit_vis.apis.predict import PredictionSummary
-from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.apis import Outputs, Selection, init_model
+from tevit_vis.apis.predict_all import LIVE_WINDOW, check_outputs, file_stems, predict_all
 from tevit_vis.tracking import set_windows
 from tevit_vis.utils.cli import (
     add_model_arguments,
@@ -33,13 +29,10 @@ from tevit_vis.utils.cli import (
 )
 from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.values import check_fraction
-from tevit_vis.video import FrameSource, VideoEncoding, expand_inputs, open_source, public_url
-from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate, codec_of
-from tevit_vis.video.source import ON_DAMAGE, FirstFrames
-
-LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
+from tevit_vis.video import VideoEncoding, expand_inputs, open_source
+from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
+from tevit_vis.video.source import ON_DAMAGE
 
 
 def parse_args() -> argparse.Namespace:
@@ -150,29 +143,7 @@ def main() -> None:
     if args.window or args.stride:
         set_windows(model.test_cfg, args.window, args.stride)
     selection = Selection(args.classes, args.max_overlap)
-    num_failed = 0
-    for name, outputs in zip(inputs, all_outputs):
-        try:
-            source = first or open_source(name, args.on_damage)
-            summary = predict(model, source, shown_name(name), outputs, selection, args.max_frames)
-        except InputError as error:
-            if len(inputs) == 1:
-                raise
-            num_failed += 1
-            print(f'error: {error}', file=sys.stderr)
-            continue
-        if summary.interrupted and not source.is_live:
-            raise InputError(
-                f'{shown_name(name)}: interrupted after {summary.num_frames} frames: what was '
-                'found in them is kept'
-            )
-    if num_failed:
-        raise InputError(f'{num_failed} of {len(inputs)} videos could not be done')
-
-
-def shown_name(name: str | int) -> str:
-    """Returns the name of an input for messages, without passwords."""
-    return f'camera {name}' if isinstance(name, int) else public_url(name)
+    predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
 
 
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
@@ -190,60 +161,25 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
         paths = [
             None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
             for folder, end in (
-                *((video, '.mp4'), (args.json, '.json'), (args.jsonl, '.jsonl')),
+                (video, '.mp4'),
+                (args.json, '.json'),
+                (args.jsonl, '.jsonl'),
                 (args.masks, ''),
             )
         ]
-        outputs.append(Outputs(*paths, args.score_thr, args.fps, style, sound=args.audio == 'copy'))
-    used_paths = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
-    for files in outputs:
-        if files.video:
-            codec_of(files.video, style)
-        for path in (files.video, files.json, files.jsonl):
-            if path:
-                check_writable(path, not_over=used_paths)
-                used_paths.append(path)
-    return outputs
-
-
-def file_stems(inputs: Sequence[str | int]) -> list[str]:
-    """Returns a unique name, without suffix, for the outputs of each input."""
-    stems: list[str] = []
-    for number, name in enumerate(inputs):
-        path = Path(f'camera{name}' if isinstance(name, int) else name.rstrip('/'))
-        stem = 'stream' if '://' in str(name) else path.stem
-        if stem in stems:
-            stem = f'{stem}_{path.suffix[1:]}' if path.suffix else stem
-        stems.append(stem if stem not in stems else f'{stem}_{number}')
-    return stems
-
-
-def predict(
-    model: ClipDetector,
-    source: FrameSource,
-    name: str,
-    outputs: Outputs,
-    selection: Selection,
-    max_frames: int | None,
-) -> PredictionSummary:
-    """Finds the instances of one video and writes its outputs."""
-    if max_frames is not None:
-        source = FirstFrames(source, max_frames)
-    if source.is_live and model.inference_config.windows is None:
-        set_windows(model.test_cfg, LIVE_WINDOW, None)
-    windows = model.inference_config.windows
-    if windows:
-        print(
-            f'{name}: windows of {windows.length} frames at stride {windows.stride}: a frame is '
-            f'drawn when up to {windows.length + windows.stride - 1} more were read'
+        outputs.append(
+            Outputs(
+                *paths[:3],
+                masks=paths[3],
+                score_thr=args.score_thr,
+                fps=args.fps,
+                style=style,
+                sound=args.audio == 'copy',
+            )
         )
-    with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
-        summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
-    print(f'{name}: {summary}')
-    for path in (outputs.video, outputs.json, outputs.jsonl, outputs.masks):
-        if path:
-            print(path)
-    return summary
+    used_paths = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]
+    check_outputs(outputs, used_paths)
+    return outputs
 
 
 if __name__ == '__main__':

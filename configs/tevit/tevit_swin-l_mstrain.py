@@ -14,6 +14,7 @@ model = dict(
         patch_norm=True,
         out_indices=(0, 1, 2, 3),
         with_cp=True,
+        convert_weights=True,
         init_cfg=dict(
             type='Pretrained', checkpoint='pretrained/swin_large_patch4_window7_224_22kto1k.pth'
         ),

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from builders import noise_frames
+from builders import noise_frames, write_frames
 from PIL import Image
 
 from tevit_vis.apis import (
@@ -23,7 +23,7 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.video.source import FirstFrames
-from tevit_vis.visualization.mask_files import IndexMaskWriter
+from tevit_vis.visualization.mask_files import MARK, IndexMaskWriter
 
 TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
 
@@ -50,7 +50,10 @@ def files(folder, *names):
 
 @pytest.mark.parametrize(
     'names',
-    [('video',), ('json',), ('jsonl',), ('json', 'jsonl'), ('video', 'json', 'jsonl')],
+    [
+        *(('video',), ('json',), ('jsonl',), ('masks',), ('json', 'jsonl')),
+        ('video', 'json', 'jsonl', 'masks'),
+    ],
     ids='+'.join,
 )
 def test_any_combination_of_files(model, clip, tmp_path, names):
@@ -78,14 +81,15 @@ def test_any_combination_of_files(model, clip, tmp_path, names):
 
 
 def test_masks_are_the_tracks_of_the_lines(model, clip, tmp_path):
-    (tmp_path / 'masks').mkdir()
+    outputs = Outputs(jsonl=str(tmp_path / 'a.jsonl'), masks=str(tmp_path / 'masks'), score_thr=0)
+    IndexMaskWriter(outputs.masks, 0)
     (tmp_path / 'masks' / '00123.png').write_bytes(b'of an earlier, longer video')
     (tmp_path / 'masks' / 'notes.png').write_bytes(b'kept')
-    outputs = Outputs(jsonl=str(tmp_path / 'a.jsonl'), masks=str(tmp_path / 'masks'), score_thr=0)
     predict_to_files(model, open_source(clip), outputs)
     names = {path.name for path in (tmp_path / 'masks').iterdir()}
-    assert names == {'notes.png', *(f'{n:05d}.png' for n in range(9))}
+    assert names == {MARK, 'notes.png', *(f'{n:05d}.png' for n in range(9))}
     lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
+    assert any(line['tracks'] for line in lines)
     for line in lines:
         image = Image.open(tmp_path / 'masks' / f'{line["frame"]:05d}.png')
         assert image.mode == 'P'
@@ -98,6 +102,16 @@ def test_masks_are_the_tracks_of_the_lines(model, clip, tmp_path):
             assert not (pixels == number)[~mask].any()
 
 
+def test_frames_are_never_taken_for_masks(model, clip, tmp_path):
+    frames = write_frames(tmp_path / 'frames', noise_frames(2, 48, 80))
+    outputs = Outputs(masks=str(tmp_path / 'frames'))
+    with pytest.raises(InputError, match='masks must go to a folder of their own'):
+        predict_to_files(model, open_source(clip), outputs)
+    assert all(path.exists() for path in frames)
+    with pytest.raises(InputError, match='masks must go to a folder, but it is a file'):
+        predict_to_files(model, open_source(clip), Outputs(masks=str(clip)))
+
+
 def test_many_tracks_make_masks_of_sixteen_bits(tmp_path):
     mask = encode_masks(torch.ones(1, 4, 6, dtype=torch.bool))[0]
     scores = np.array([[0.9, 0.1], [0.5, 0.6]], np.float32)
@@ -108,6 +122,11 @@ def test_many_tracks_make_masks_of_sixteen_bits(tmp_path):
     assert (np.array(Image.open(tmp_path / '00003.png')) == 255).all()  # the better score
     assert Image.open(tmp_path / '00003.png').mode == 'I;16'
     assert Image.open(tmp_path / '00004.png').mode == 'P'
+    writer.score_thr = 0.55
+    writer.write(replace(frame, frame=5))  # the track with the large number is not written
+    assert Image.open(tmp_path / '00005.png').mode == 'I;16'
+    with pytest.raises(InputError, match='track numbers must be below 65535 .* frame 3 has 65535'):
+        writer.write(replace(frame, tracks=[0, 65535]))
     writer.score_thr = 0.95
     writer.write(frame)
     assert not np.array(Image.open(tmp_path / '00003.png')).any()

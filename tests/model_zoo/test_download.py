@@ -2,7 +2,9 @@
 
 import hashlib
 import http.server
+import multiprocessing
 import re
+import sys
 import threading
 from dataclasses import replace
 
@@ -24,7 +26,7 @@ from tevit_vis.model_zoo.table import find_weights
 from tevit_vis.utils.config import known_configs, load_config
 from tevit_vis.utils.errors import InputError
 
-CONTENT = bytes(range(256)) * 4096
+CONTENT = b'\x80\x02' + (bytes(range(256)) * 4096)[2:]  # begins as checkpoints of old do
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -51,6 +53,8 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.send_error(416)
                 return
             self.send_response(206)
+            shift = 7 if state.wrong_ranges else 0
+            self.send_header('Content-Range', f'bytes {start + shift}-{len(CONTENT) - 1}/*')
         else:
             self.send_response(200)
         self.send_header('Content-Length', str(len(CONTENT) - start))
@@ -67,6 +71,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Server) as server:
         server.requests, server.ranges, server.bytes_per_connection = [], True, 1 << 30
+        server.wrong_ranges = False
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -88,7 +93,7 @@ def test_a_file_arrives_whole(server, tmp_path, path):
     target = tmp_path / 'new' / 'file.pth'
     fetch(weights(server, path), target)
     assert target.read_bytes() == CONTENT
-    assert [child.name for child in target.parent.iterdir()] == ['file.pth']
+    assert {child.name for child in target.parent.iterdir()} == {'file.pth', '.file.pth.lock'}
     fetch(weights(server, path), target)  # it is there
     assert len(server.requests) == (2 if path == 'moved.pth' else 1)
 
@@ -131,15 +136,77 @@ def test_a_wrong_hash_is_deleted(server, tmp_path):
 
 
 def test_a_part_of_another_file_is_caught_by_the_hash(server, tmp_path):
-    (tmp_path / 'file.pth.part').write_bytes(b'x' * 100)
+    (tmp_path / 'file.pth.part').write_bytes(b'\x80' * 100)
     with pytest.raises(InputError, match='it was deleted'):
         fetch(weights(server), tmp_path / 'file.pth')
     fetch(weights(server), tmp_path / 'file.pth')
     assert (tmp_path / 'file.pth').read_bytes() == CONTENT
 
 
+def test_without_a_hash_nothing_is_glued(server, tmp_path):
+    (tmp_path / 'file.pth.part').write_bytes(b'\x80 of an older file')
+    fetch(weights(server, digest=''), tmp_path / 'file.pth')
+    assert (tmp_path / 'file.pth').read_bytes() == CONTENT
+
+
+def test_another_part_than_asked_is_not_taken(server, tmp_path):
+    (tmp_path / 'file.pth.part').write_bytes(CONTENT[:1000])
+    server.wrong_ranges = True
+    fetch(weights(server), tmp_path / 'file.pth')
+    assert (tmp_path / 'file.pth').read_bytes() == CONTENT
+
+
+def test_a_page_is_no_checkpoint(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], 'CONTENT', b'<html>log in first</html>')
+    with pytest.raises(InputError, match=r"must be a checkpoint, but begins with b'<html>lo'"):
+        fetch(weights(server, digest=''), tmp_path / 'file.pth')
+    assert not list(tmp_path.glob('file*'))
+
+
+def fetch_in_a_process(address, path):
+    fetch(Weights('a/b', address, 'x', 'x', f'sha256:{SHA256[:8]}'), path)
+
+
+def test_processes_wait_for_the_one_that_fetches(server, tmp_path):
+    address = weights(server).address
+    context = multiprocessing.get_context('fork')
+    target = tmp_path / 'file.pth'
+    processes = [
+        context.Process(target=fetch_in_a_process, args=(address, target)) for _ in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert target.read_bytes() == CONTENT
+    assert len(server.requests) == 1
+
+
+def test_a_file_put_there_by_hand_is_checked_once(caplog, monkeypatch):
+    entry = find_weights('mask2former/mask2former_r50_coco')
+    place = cache_folder() / entry.file
+    place.parent.mkdir(parents=True)
+    place.write_text('<html></html>')
+    with pytest.raises(InputError, match=rf'{entry.file} must be a checkpoint, but begins'):
+        zoo_file(entry)
+    torch.save({'state_dict': {}}, place)
+    with pytest.raises(InputError, match='must begin with 8e96e88b, but is .*: get it again'):
+        zoo_file(entry)
+    digest = hashlib.sha256(place.read_bytes()).hexdigest()
+    caplog.clear()
+    known = replace(entry, digest=f'sha256:{digest[:8]}')
+    assert zoo_file(known) == place
+    assert 'licence of the weights: Apache-2.0' in caplog.text
+    caplog.clear()
+    assert zoo_file(known) == place
+    assert not caplog.text
+
+
 def test_what_is_not_there_says_where_to_put_it(server, tmp_path):
-    with pytest.raises(InputError, match=r'a/b: http.*gone.pth answers 404 .*put it at .*gone.pth'):
+    with pytest.raises(
+        InputError, match=r'a/b: http.*gone.pth answers 404 .*it has moved, .*put it at .*gone.pth'
+    ):
         fetch(weights(server, 'gone.pth'), tmp_path / 'gone.pth')
     nobody = replace(weights(server), address='http://127.0.0.1:9/file.pth')
     with pytest.raises(InputError, match=r'127.0.0.1:9 cannot be reached .* put it at .*file.pth'):
@@ -212,7 +279,9 @@ def test_the_table_is_sound():
     files = [entry.file for entry in ZOO.values()]
     assert len(files) == len(set(files))
     assert resolve_checkpoint('a/b.pth', '') == 'a/b.pth'
-    with pytest.raises(InputError, match='did you mean tevit/tevit_msgshift'):
+    with pytest.raises(
+        InputError, match='no weights have this name .* did you mean tevit/tevit_msgshift'
+    ):
         resolve_checkpoint('zoo:tevit/tevit_msgshif', '')
 
 

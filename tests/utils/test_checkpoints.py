@@ -142,10 +142,22 @@ def test_a_panoptic_checkpoint_is_said():
         load_weights(model, panoptic, 'x.pth')
 
 
+def test_a_panoptic_checkpoint_of_another_backbone_is_both():
+    head = {'panoptic_head.cls_embed.weight': torch.zeros(81, 3)}
+    model = {**head, **{f'backbone.layer3.{n}.conv1.weight': torch.zeros(1) for n in range(6)}}
+    weights = {'panoptic_head.cls_embed.weight': torch.zeros(134, 3)}
+    weights['backbone.layer3.22.conv1.weight'] = torch.zeros(1)
+    reshaped = ['panoptic_head.cls_embed.weight [134, 3] for [81, 3]']
+    faults = {'missing': ['x'], 'left over': ['y'], 'of another shape': reshaped}
+    hint = fit_hint(weights, model, faults)
+    assert 'it is a panoptic checkpoint' in hint
+    assert 'its backbone is ResNet-101' in hint
+
+
 def test_another_number_of_queries_is_said():
     model = nn.ModuleDict(dict(query_feat=nn.Embedding(100, 3), other=nn.Linear(3, 3)))
     weights = {**model.state_dict(), 'query_feat.weight': torch.zeros(200, 3)}
-    with pytest.raises(InputError, match='only its queries differ: .*num_queries'):
+    with pytest.raises(InputError, match='; its queries differ: .*num_queries'):
         load_weights(model, weights, 'x.pth')
 
 
@@ -155,7 +167,7 @@ def test_another_number_of_queries_is_said():
         ('backbone.layer3.22.conv1.weight', 'ResNet-101 .*r101.*, the model.s ResNet-50 .*r50'),
         (
             'backbone.stages.2.blocks.5.norm1.weight',
-            "a Swin of 0 channels, 6 blocks .*, the model's",
+            'a Swin with 6 blocks in its third stage',
         ),
     ],
 )
@@ -173,7 +185,7 @@ def test_another_number_of_classes_is_said():
     model = nn.ModuleDict(dict(fc_cls=nn.Linear(3, 5), other=nn.Linear(3, 3)))
     weights = dict(model.state_dict())
     weights['fc_cls.weight'], weights['fc_cls.bias'] = torch.zeros(7, 3), torch.zeros(7)
-    with pytest.raises(InputError, match='only its class layers differ: .*num_classes'):
+    with pytest.raises(InputError, match='; its class layers differ: .*num_classes'):
         load_weights(model, weights, 'x.pth')
 
 

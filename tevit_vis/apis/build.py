@@ -90,7 +90,7 @@ def init_model(
     if checkpoint is None:
         init_random_weights(model, trust_checkpoint)
     else:
-        path = checkpoint_file(os.fspath(checkpoint), config)
+        path = checkpoint_file(os.fspath(checkpoint), config, trust_checkpoint)
         content = read_checkpoint(path, trust=trust_checkpoint)
         load_weights(model, content, path)
         names = checkpoint_class_names(content, model.num_classes, path)
@@ -107,19 +107,20 @@ def init_model(
     return model
 
 
-def checkpoint_file(checkpoint: str, config: Config) -> str:
+def checkpoint_file(checkpoint: str, config: Config, trust: bool = False) -> str:
     """Returns the file of a checkpoint, which is fetched if it is asked for by name.
 
     Args:
         checkpoint: a file, ``'zoo'`` or ``'zoo:NAME'``.
         config: of the model.
+        trust: also convert files that hold Python objects.
 
     Raises:
         InputError: there is no such file, or it cannot be fetched; the message says where the
             weights of the config are.
     """
     name = config_name(config)
-    path = model_zoo.resolve_checkpoint(checkpoint, name)
+    path = model_zoo.resolve_checkpoint(checkpoint, name, trust)
     known = '' if os.path.exists(path) else model_zoo.where_to_find(name)
     if known:
         raise InputError(
@@ -224,10 +225,12 @@ def build_model(
         model_config.backbone['init_cfg'] = None  # the checkpoint brings the backbone
     elif init.get('type') == 'Pretrained' and not os.path.isfile(init['checkpoint']):
         file = init['checkpoint']
-        fetched = file in model_zoo.ZOO and f'python tools/download.py {file} fetches it'
+        remedy = 'put it there'
+        if file in model_zoo.ZOO:
+            remedy = f'python tools/download.py {file} fetches it'
         raise InputError(
             f'model.backbone.init_cfg: {file} must be a file with the weights to start from, but '
-            f'there is none: {fetched or "put it there"}, or name a checkpoint with '
+            f'there is none: {remedy}, or name a checkpoint with '
             '--cfg-options load_from=FILE, or draw weights with model.backbone.init_cfg=None'
         )
     torch.manual_seed(options.seed)
@@ -241,7 +244,9 @@ def build_model(
     model.CLASSES = tuple(class_names)
     init_random_weights(model, options.trust_checkpoint)
     if load_from and not options.resume_from:
-        load_from = checkpoint_file(load_from, config)
+        load_from = model_zoo.resolve_checkpoint(
+            load_from, config_name(config), options.trust_checkpoint
+        )
         content = read_checkpoint(load_from, options.trust_checkpoint)
         old_names = class_names_of(content)
         classes = None

@@ -87,21 +87,21 @@ class Outputs:
         video: path of the video with the tracks drawn into it.
         json: path of the file with all instances.
         jsonl: path of the file with a line for each frame, written as the frame comes.
-        masks: folder of index images, see ``IndexMaskWriter``.
         score_thr: least score of the tracks that are drawn or get a mask image.
         fps: frames per second of the drawn video; None keeps the source's pace.
         style: style of the drawn video.
         sound: whether the drawn video gets the source's sound.
+        masks: folder of index images, see ``IndexMaskWriter``.
     """
 
     video: str | None = None
     json: str | None = None
     jsonl: str | None = None
-    masks: str | None = None
     score_thr: float = 0.3
     fps: float | None = None
     style: VideoEncoding = field(default_factory=VideoEncoding)
     sound: bool = False
+    masks: str | None = None
 
 
 @dataclass

@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 3  # connections in one call, each going on where the last one broke off
 BLOCK = 1 << 20  # bytes that are read at a time
 CACHE_VARIABLE = 'TEVIT_VIS_CACHE'
+ZIP_START, PICKLE_START = b'PK', b'\x80'  # of checkpoints, new and old
 BROKEN = (http.client.HTTPException, OSError)  # of a connection, while a file is read
 
 
@@ -42,8 +44,8 @@ def cache_folder() -> Path:
 def fetch(weights: Weights, path: Path) -> None:
     """Fetches weights into a file, unless it is there.
 
-    The file is written beside its place as ``<path>.part``, and renamed when its hash was checked.
-    A part that is left of an earlier call is gone on with.
+    The file is written beside its place as ``<path>.part``, and renamed when it was checked. A part
+    that is left of an earlier call is gone on with where the hash of the whole file is known.
 
     Args:
         weights: what to fetch.
@@ -62,36 +64,69 @@ def fetch(weights: Weights, path: Path) -> None:
     """
     if path.exists():
         return
-    by_hand = f'or get {weights.file} from {weights.address} and put it at {path}'
     if weights.needs_browser:
         raise InputError(
             f'{weights.name}: its address needs a browser: get {weights.file} from '
             f'{weights.address} and put it at {path}'
         )
+    by_hand = f'or get {weights.file} from {weights.address} and put it at {path}'
     part = Path(f'{path}.part')
     with writing_faults(path, 'what was fetched is kept'):
         part.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-    with _alone(part):
+    with _alone(path):
         if path.exists():  # another process has fetched it meanwhile
             return
-        for attempt in range(ATTEMPTS):
-            size, reason = _read_on(weights, part, by_hand)
-            if not reason:
-                break
-            if attempt < ATTEMPTS - 1:
-                time.sleep(attempt)
-        if reason:
-            raise InputError(
-                f'{weights.name}: broke off after {part.stat().st_size} of {size} bytes '
-                f'({reason}): ask again, and it goes on from there, {by_hand}'
-            )
-        fault = digest_fault(weights, part)
-        if fault:
-            part.unlink()
-            raise InputError(f'{weights.name}: {fault}; it was deleted: ask again, {by_hand}')
-        with writing_faults(path):
-            os.replace(part, path)
+        part.touch()
+        try:
+            _fetch_part(weights, part, by_hand)
+            fault = file_fault(weights, part)
+            if fault:
+                part.unlink()
+                raise InputError(f'{weights.name}: {fault}; it was deleted: ask again, {by_hand}')
+            with writing_faults(path):
+                os.replace(part, path)
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+
+
+def _fetch_part(weights: Weights, part: Path, by_hand: str) -> None:
+    """Reads a file into its part, with several attempts.
+
+    Raises:
+        InputError: the part is not whole; what is there is kept.
+    """
+    if not weights.digest:  # nothing would tell that a part is of an older file
+        os.truncate(part, 0)
+    for attempt in range(ATTEMPTS):
+        size, reason = _read_on(weights, part, by_hand)
+        if not reason:
+            return
+        if attempt < ATTEMPTS - 1:
+            time.sleep(attempt)
+    whole = f' of {size}' if size else ''
+    raise InputError(
+        f'{weights.name}: broke off after {part.stat().st_size}{whole} bytes ({reason}): ask '
+        f'again, {by_hand}'
+    )
+
+
+def file_fault(weights: Weights, path: Path) -> str:
+    """Returns why a file cannot be these weights, or an empty text.
+
+    Its hash is compared where it is known; else it must at least begin and end like a checkpoint.
+    """
+    if not path.is_file():
+        return f'{path.name} must be a file'
+    with open(path, 'rb') as file:
+        beginning = file.read(8)
+    if beginning.startswith(ZIP_START):
+        whole = zipfile.is_zipfile(path)
+    else:
+        whole = beginning.startswith(PICKLE_START)
+    if not whole:
+        return f'{path.name} must be a checkpoint, but begins with {beginning!r} or is cut off'
+    return digest_fault(weights, path)
 
 
 def digest_fault(weights: Weights, path: Path) -> str:
@@ -110,9 +145,14 @@ def digest_fault(weights: Weights, path: Path) -> str:
 
 
 @contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Waits until no other process writes the part."""
-    lock = PathLock(part)
+def _alone(path: Path) -> Iterator[None]:
+    """Waits until no other process fetches the file.
+
+    The lock is a file of its own, which stays: others may wait for it.
+    """
+    lock_file = path.with_name(f'.{path.name}.lock')
+    lock_file.touch()
+    lock = PathLock(lock_file)
     while not lock.acquire():
         time.sleep(0.2)
     try:
@@ -138,24 +178,29 @@ def _read_on(weights: Weights, part: Path, by_hand: str) -> tuple[int, str]:
         response = urlopen(Request(weights.address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code == 416 and start:  # there is nothing after the part: it is whole or foreign
-            if digest_fault(weights, part) or not weights.digest:
-                os.truncate(part, 0)
-                return 0, 'the server has no rest of it'
-            return start, ''
+            if not digest_fault(weights, part):
+                return start, ''
+            os.truncate(part, 0)
+            return 0, 'the server has no rest of it'
+        remedy = 'it has moved' if error.code == 404 else 'ask later'
         raise InputError(
-            f'{weights.name}: {weights.address} answers {error.code} ({error.reason}): ask later, '
-            f'{by_hand}'
+            f'{weights.name}: {weights.address} answers {error.code} '
+            f'({first_line(error.reason)}): {remedy}, {by_hand}'
         ) from None
     except (URLError, *BROKEN) as error:
-        reason = getattr(error, 'reason', error)
         host = urlsplit(weights.address).netloc
+        reason = first_line(getattr(error, 'reason', error))
         raise InputError(
             f'{weights.name}: {host} cannot be reached ({reason}): check the network, {by_hand}'
         ) from None
     with response:
-        goes_on = response.status == 206
+        goes_on = response.status == 206 and _starts_at(response, start)
         start = start if goes_on else 0
-        rest = int(response.headers.get('Content-Length') or 0)
+        if response.status == 206 and not goes_on:
+            os.truncate(part, 0)
+            return 0, 'the server gave another part than asked'
+        length = response.headers.get('Content-Length') or ''
+        rest = int(length) if length.isdigit() else 0
         size = start + rest if rest else 0
         free = shutil.disk_usage(part.parent).free
         if rest > free:
@@ -164,6 +209,21 @@ def _read_on(weights: Weights, part: Path, by_hand: str) -> tuple[int, str]:
                 f'free: make room, or name another folder with {CACHE_VARIABLE}'
             )
         return size, _copy(response, part, start, size, weights.file)
+
+
+def _starts_at(response: http.client.HTTPResponse, start: int) -> bool:
+    """Whether a part of a file begins where it was asked to."""
+    return response.headers.get('Content-Range', '').startswith(f'bytes {start}-')
+
+
+def first_line(reason: object) -> str:
+    """Returns the first line of an error.
+
+    Example:
+        >>> first_line(OSError('no route\\nto host'))
+        'no route'
+    """
+    return (str(reason).splitlines() or [type(reason).__name__])[0]
 
 
 def _copy(response: http.client.HTTPResponse, part: Path, start: int, size: int, title: str) -> str:
@@ -179,7 +239,7 @@ def _copy(response: http.client.HTTPResponse, part: Path, start: int, size: int,
             try:
                 block = response.read(BLOCK)
             except BROKEN as error:
-                return str(error) or type(error).__name__
+                return first_line(error)
             if not block:
                 break
             file.write(block)

@@ -271,8 +271,8 @@ def find_weights(name: str) -> Weights:
     """
     if name not in ZOO:
         raise InputError(
-            f'{name}: must be the name of weights that are known (tools/download.py --list), but '
-            f'there are none{did_you_mean(name, list(ZOO), quoted=False)}'
+            f'{name}: no weights have this name (tools/download.py --list prints those that are '
+            f'known){did_you_mean(name, list(ZOO), quoted=False)}'
         )
     return ZOO[name]
 

@@ -9,19 +9,20 @@ from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.errors import InputError
 
-from .download import cache_folder, digest_fault, fetch
+from .download import cache_folder, fetch, file_fault
 from .table import Weights, find_weights, weights_for
 
 ZOO_PREFIX = 'zoo:'
 LOGGER = logging.getLogger('tevit_vis')
 
 
-def resolve_checkpoint(checkpoint: str, config: str) -> str:
+def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str:
     """Returns the file of a checkpoint, which is fetched if it is asked for by name.
 
     Args:
         checkpoint: a file, ``'zoo'`` for the weights of the config, or ``'zoo:NAME'``.
         config: name of the config; empty if it is none of ours.
+        trust: also convert files that hold Python objects.
 
     Raises:
         InputError: no such weights are known, or they cannot be fetched.
@@ -41,16 +42,18 @@ def resolve_checkpoint(checkpoint: str, config: str) -> str:
                 f'{ZOO_PREFIX}NAME (tools/download.py --list)'
             )
         name = known[0].name
-    return str(zoo_file(find_weights(name)))
+    return str(zoo_file(find_weights(name), trust))
 
 
-def zoo_file(weights: Weights) -> Path:
-    """Returns the file of weights in our layout, fetched and converted if it is not there.
+def zoo_file(weights: Weights, trust: bool = False) -> Path:
+    """Returns the file of weights in our layout, fetched, checked and converted at its first use.
 
-    The licence is logged before anything is fetched or converted.
+    The licence is logged before.
 
     Args:
         weights: of the table.
+        trust: also convert a file that holds Python objects, which may run code of whoever wrote
+            it.
 
     Raises:
         InputError: they cannot be fetched, or the file is another one.
@@ -61,23 +64,24 @@ def zoo_file(weights: Weights) -> Path:
     """
     original = cache_folder() / weights.file
     ours = original.with_suffix('.ours.pth') if weights.converter else original
-    if ours.exists():
+    stamp = original.with_name(f'.{original.name}.checked')  # exists once the file was checked
+    if ours.exists() and stamp.exists():
         return ours
     LOGGER.warning('%s: licence of the weights: %s', weights.name, weights.licence)
-    if original.exists():  # put there by hand
-        fault = digest_fault(weights, original)
-        if fault:
-            raise InputError(f'{original}: {fault}: get it again from {weights.address}')
     fetch(weights, original)
+    fault = file_fault(weights, original)
+    if fault:
+        raise InputError(f'{original}: {fault}: get it again from {weights.address}')
     if weights.converter:
-        _convert(weights, original, ours)
+        _convert(weights, original, ours, trust)
+    stamp.touch()
     return ours
 
 
-def _convert(weights: Weights, original: Path, ours: Path) -> None:
+def _convert(weights: Weights, original: Path, ours: Path, trust: bool) -> None:
     """Writes the weights of an official layout in ours."""
     table = TABLES[weights.converter]
-    content = read_checkpoint(str(original))
+    content = read_checkpoint(str(original), trust)
     official = weights_of(content, str(original), table.checkpoint_key)
     converted = convert_checkpoint(official, table, str(original))
     if converted.missing:

@@ -50,28 +50,31 @@ def fit_hint(weights: Mapping, model_weights: Mapping, faults: Mapping[str, Sequ
         model_weights: those of the model.
         faults: lists of keys by their kind of fault, see ``load_weights``.
     """
-    only_shapes = not faults['missing'] and not faults['left over']
     reshaped = faults['of another shape']
-    if only_shapes and all(CLASS_LAYER.search(key) for key in reshaped):
-        if any(f'[{PANOPTIC_ROWS}' in key for key in reshaped):
-            return (
-                '; it is a panoptic checkpoint, of 80 things and 53 kinds of stuff: take the '
-                'instance checkpoint of the same backbone (tools/download.py --list), or let '
-                'model.panoptic_head.num_classes=133 find stuff as well'
-            )
-        return '; only its class layers differ: it has another number of classes (num_classes)'
-    if only_shapes and all(QUERIES.search(key) for key in reshaped):
-        return (
-            '; only its queries differ: it has another number of them (num_proposals, num_queries)'
+    classes = [key for key in reshaped if CLASS_LAYER.search(key)]
+    queries = [key for key in reshaped if QUERIES.search(key)]
+    hints = []
+    if any(f'[{PANOPTIC_ROWS}' in key for key in classes):
+        hints.append(
+            'it is a panoptic checkpoint, of 80 things and 53 kinds of stuff: take the instance '
+            'checkpoint of the same backbone (tools/download.py --list), or let '
+            'model.panoptic_head.num_classes=133 find stuff as well'
         )
     kinds = [kind_of(each) for each in (weights, model_weights)]
     backbones = [backbone_of(each) for each in (weights, model_weights)]
     if kinds[0] == kinds[1] and all(backbones) and backbones[0] != backbones[1]:
-        return (
-            f"; its backbone is {backbones[0]}, the model's {backbones[1]}: take the config of "
-            'that backbone'
+        hints.append(
+            f"its backbone is {backbones[0]}, the model's {backbones[1]}: take the config of that "
+            'backbone'
         )
-    return f'; it looks like {kinds[0]}' if kinds[0] else ''
+    elif not faults['missing'] and not faults['left over'] and {*classes, *queries} == {*reshaped}:
+        if classes and not hints:
+            hints.append('its class layers differ: it has another number of classes (num_classes)')
+        if queries:
+            hints.append('its queries differ: it has more or fewer (num_proposals, num_queries)')
+    if not hints and kinds[0]:
+        hints.append(f'it looks like {kinds[0]}')
+    return ''.join(f'; {hint}' for hint in hints)
 
 
 def kind_of(weights: Mapping) -> str:
@@ -103,9 +106,7 @@ def backbone_of(weights: Mapping) -> str:
         blocks = max(swin_blocks) + 1
         shape = shape_of(weights.get('backbone.stages.0.blocks.0.norm1.weight'))
         channels = shape[0] if isinstance(shape, list) and shape else 0
-        return SWINS.get(
-            (blocks, channels), f'a Swin of {channels} channels, {blocks} blocks in its third stage'
-        )
+        return SWINS.get((blocks, channels), f'a Swin with {blocks} blocks in its third stage')
     if 'backbone.layers.0.0.weight' in weights:
         return 'a PVTv2'
     return ''
