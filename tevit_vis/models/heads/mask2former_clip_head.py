@@ -8,12 +8,17 @@ Letters: B clips, T frames, Q queries, C channels, h and w cells of an encoded l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from mmdet.models.builder import HEADS
 
+from tevit_vis.geometry import FrameGeometry
+from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.structures import ClipPrediction
+
 from .gather_gt import gather_batch
-from .mask2former_head import MASK_STRIDE, Mask2FormerVISHead, clip_prediction
+from .mask2former_head import MASK_STRIDE, Annotations, Mask2FormerVISHead, clip_prediction
 
 
 @HEADS.register_module()
@@ -21,24 +26,37 @@ class Mask2FormerClipHead(Mask2FormerVISHead):
     """Mask2Former-VIS: a query stands for an object in all frames of a clip.
 
     It has the weights of ``Mask2FormerVISHead``; positions also tell the frame.
-
-    PARITY(Mask2Former-VIS): the official losses compare equal points in all frames, these ones
-    points anywhere in the clip.
     """
+
+    # PARITY(Mask2Former-VIS): the official losses compare the same points in all frames; here, as
+    # a clip is one image for mmdet's losses, points lie anywhere in the clip.
 
     def cell_position(self, level: torch.Tensor) -> torch.Tensor:
         """See ``Mask2FormerVISHead.cell_position``."""
         position = super().cell_position(level)
         return position + time_position(level.shape[1], position.shape[2], position.device)
 
-    def forward_train(self, mask_features, levels, batch, size):
+    def forward_train(
+        self,
+        mask_features: torch.Tensor,
+        levels: Sequence[torch.Tensor],
+        batch: Annotations,
+        size: Sequence[int],
+    ) -> dict[str, torch.Tensor]:
         """See ``Mask2FormerVISHead.forward_train``; a clip as a whole."""
         clips = gather_batch(batch.metas, batch.bboxes, batch.labels, batch.masks, batch.ids, size)
         return self.losses(
             mask_features, levels, [clip.labels for clip in clips], [clip.masks for clip in clips]
         )
 
-    def predict(self, mask_features, levels, geometry, frames_per_pass, config):
+    def predict(
+        self,
+        mask_features: torch.Tensor,
+        levels: Sequence[torch.Tensor],
+        geometry: FrameGeometry,
+        frames_per_pass: int,
+        config: InferenceConfig,
+    ) -> ClipPrediction:
         """See ``Mask2FormerVISHead.predict``; all frames are decoded at once."""
         queries = self(mask_features, levels)[-1]  # [1, Q, C]
         features = geometry.crop_to_image(mask_features, MASK_STRIDE)
@@ -46,9 +64,8 @@ class Mask2FormerClipHead(Mask2FormerVISHead):
         def mask_logits(chosen: torch.Tensor) -> torch.Tensor:
             return self.mask_logits(queries[:, chosen], features)[0]
 
-        return clip_prediction(
-            self.class_logits(queries[0]), mask_logits, queries[0], geometry, config
-        )
+        class_logits = self.class_logits(queries[0])
+        return clip_prediction(class_logits, mask_logits, queries[0], geometry, config)
 
 
 def time_position(num_frames: int, channels: int, device: torch.device) -> torch.Tensor:
