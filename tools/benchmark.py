@@ -57,29 +57,6 @@ class PartTimer:
         module.register_forward_hook(lambda *_: self.end(name))
 
 
-def watched_parts(model: torch.nn.Module) -> dict[str, list[torch.nn.Module]]:
-    """Returns the modules to measure, by the name of their part."""
-    parts = {'backbone': [model.backbone]}
-    if hasattr(model, 'neck'):
-        parts['neck'] = [model.neck]
-    head = getattr(model, 'bbox_head', None)
-    if head is not None:
-        parts['encoder'] = [head.encoder]
-        parts['decoder'] = [head.decoder]
-        parts['mask features'] = [head.mask_features]
-    panoptic_head = getattr(model, 'panoptic_head', None)
-    if panoptic_head is not None:
-        parts['pixel decoder'] = [panoptic_head.pixel_decoder]
-        parts['decoder'] = [panoptic_head]
-    roi_head = getattr(model, 'roi_head', None)
-    if roi_head is not None:
-        parts['box RoIAlign'] = list(roi_head.bbox_roi_extractor)
-        parts['box stages'] = list(roi_head.bbox_head)
-        parts['mask RoIAlign'] = list(roi_head.mask_roi_extractor)
-        parts['mask head'] = list(roi_head.mask_head)
-    return parts
-
-
 @torch.inference_mode()
 def count_flops(model: torch.nn.Module, images: np.ndarray) -> int:
     """Returns the floating-point operations of a clip, as torch counts them.
@@ -154,7 +131,7 @@ def main() -> None:
     runs = []
     for _ in range(args.repeat + 1):
         timer = PartTimer(next(model.parameters()).device)
-        parts = watched_parts(model)
+        parts = model.timed_parts()
         for name, modules in parts.items():
             for module in modules:
                 timer.watch(name, module)

@@ -33,7 +33,7 @@ MODELS = dict(
 )
 # By the head. Matching and the numbers of the losses; for TeViT also RoIs by level: 2 stages x
 # (boxes, masks). mmdet's losses of Mask2Former match and pick points layer by layer.
-WAITS_OF_A_STEP = dict(bbox_head=2, roi_head=6, panoptic_head=200)
+WAITS_OF_A_STEP = dict(bbox_head=2, roi_head=6, panoptic_head=130)
 # Which queries are output, their fields, runs of a group of frames; RoIs of 2 stages and masks.
 WAITS_OF_A_CLIP = dict(bbox_head=6, roi_head=8, panoptic_head=8)
 WAITS_OF_A_WINDOW = dict(bbox_head=6, roi_head=8, panoptic_head=10)  # the linker compares

@@ -96,6 +96,10 @@ class ClipDetector(BaseDetector):
             device, pixels * BYTES_PER_PIXEL, least=1, most=GPU_FRAMES_PER_PASS, part=MEMORY_PART
         )
 
+    def timed_parts(self) -> dict[str, list[torch.nn.Module]]:
+        """Returns the modules that ``tools/benchmark.py`` measures, by the name of their part."""
+        return {'backbone': [self.backbone], 'neck': [self.neck]}
+
     def compiled_parts(self) -> list[torch.nn.Module]:
         """Returns the parts that work on single frames, or on a clip, of fixed sizes."""
         return [self.backbone, self.neck]

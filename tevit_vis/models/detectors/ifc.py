@@ -37,6 +37,16 @@ class IFC(ClipDetector, SingleStageDetector):
         """The number of classes that the model predicts."""
         return self.bbox_head.num_classes
 
+    def timed_parts(self) -> dict[str, list[torch.nn.Module]]:
+        """See ``ClipDetector.timed_parts``."""
+        head = self.bbox_head
+        return {
+            **super().timed_parts(),
+            'encoder': [head.encoder],
+            'decoder': [head.decoder],
+            'mask features': [head.mask_features],
+        }
+
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:

@@ -69,6 +69,15 @@ class Mask2FormerVIS(ClipDetector):
         mask_features, *levels = self.extract_feat(img)
         return self.panoptic_head.forward_train(mask_features, levels, batch, img.shape[3:])
 
+    def timed_parts(self) -> dict[str, list[torch.nn.Module]]:
+        """See ``ClipDetector.timed_parts``."""
+        head = self.panoptic_head
+        return {
+            'backbone': [self.backbone],
+            'pixel decoder': [head.pixel_decoder],
+            'decoder': [head],
+        }
+
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:

@@ -101,6 +101,17 @@ class TeViT(ClipDetector, QueryInst):
         """The number of classes that the model predicts."""
         return self.roi_head.bbox_head[-1].num_classes
 
+    def timed_parts(self) -> dict[str, list[torch.nn.Module]]:
+        """See ``ClipDetector.timed_parts``."""
+        head = self.roi_head
+        return {
+            **super().timed_parts(),
+            'box RoIAlign': list(head.bbox_roi_extractor),
+            'box stages': list(head.bbox_head),
+            'mask RoIAlign': list(head.mask_roi_extractor),
+            'mask head': list(head.mask_head),
+        }
+
     def predict_clip(
         self, features: Sequence[torch.Tensor], metas: Sequence[dict]
     ) -> ClipPrediction:
