@@ -87,7 +87,7 @@ def main() -> None:
             f'--config: {args.config} must have windows (model.test_cfg.windows), but takes a '
             f'video at once; {DEFAULT_CONFIG} has them'
         )
-    first = open_source(names[0])
+    first = open_source(names[0]) if len(names) == 1 else None
     model = init_model(config, args.weights, args.device, trust_checkpoint=args.trust_checkpoint)
     selection = Selection(args.classes, args.max_overlap)
     predict_all(model, names, outputs, selection, args.max_frames, first=first)
