@@ -31,6 +31,7 @@ from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import expand_inputs, open_source
 
 DEFAULT_CONFIG = 'mask2former/mask2former_r50_coco'
+LARGEST_SIDE = 2160  # of --short-side; more than the memory of most machines
 LONG_SIDE = 2.0  # most that the long side of the network's input is, in short sides
 
 
@@ -69,6 +70,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     check_fraction('--score-thr', args.score_thr)
+    selection = Selection(args.classes, args.max_overlap)
+    if not 32 <= args.short_side <= LARGEST_SIDE:
+        raise InputError(
+            f'--short-side: must be from 32 to {LARGEST_SIDE} pixels, but is {args.short_side}'
+        )
     names = expand_inputs(args.videos)
     outputs = [
         Outputs(
@@ -89,7 +95,6 @@ def main() -> None:
         )
     first = open_source(names[0]) if len(names) == 1 else None
     model = init_model(config, args.weights, args.device, trust_checkpoint=args.trust_checkpoint)
-    selection = Selection(args.classes, args.max_overlap)
     predict_all(model, names, outputs, selection, args.max_frames, first=first)
 
 

@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 from tevit_vis.model_zoo import ZOO, Weights, cache_folder, fetch, find_weights, zoo_file
+from tevit_vis.model_zoo.weights import ZOO_PREFIX
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
 
@@ -48,7 +49,7 @@ def main() -> None:
         return
     if not args.names:
         raise InputError('NAME: must be the name of weights (--list prints them), but is missing')
-    for weights in [find_weights(name) for name in args.names]:
+    for weights in [find_weights(name.removeprefix(ZOO_PREFIX)) for name in args.names]:
         if weights.config:
             print(zoo_file(weights, args.trust_checkpoint))
         else:

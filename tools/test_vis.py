@@ -45,6 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    selection = Selection(args.classes, args.max_overlap)
     processes = Processes.join()
     config = load_config(args.config, args.cfg_options)
     args.checkpoint = checkpoint_file(args.checkpoint, config, args.trust_checkpoint)
@@ -77,7 +78,6 @@ def main() -> None:
         'image folder': os.path.realpath(data_config.img_prefix),
     }
     workers = config.data.workers_per_gpu if args.workers is None else args.workers
-    selection = Selection(args.classes, args.max_overlap)
     selection.check(model.CLASSES)
     journal = ResultsJournal(args.out, identity)
     try:

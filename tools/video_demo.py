@@ -128,6 +128,7 @@ def main() -> None:
     if args.fps is not None and args.audio == 'copy':
         raise InputError('--fps: changes the pace, which --audio copy keeps: leave one of them out')
     check_fraction('--score-thr', args.score_thr)
+    selection = Selection(args.classes, args.max_overlap)
     inputs = expand_inputs(args.inputs)
     all_outputs = outputs_of(inputs, args)
     first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
@@ -142,7 +143,6 @@ def main() -> None:
     )
     if args.window or args.stride:
         set_windows(model.test_cfg, args.window, args.stride)
-    selection = Selection(args.classes, args.max_overlap)
     predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
 
 

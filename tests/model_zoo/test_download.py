@@ -95,6 +95,10 @@ def test_a_file_arrives_whole(server, tmp_path, path):
     assert target.read_bytes() == CONTENT
     assert {child.name for child in target.parent.iterdir()} == {'file.pth', '.file.pth.lock'}
     fetch(weights(server, path), target)  # it is there
+    for fault, content in (('is empty', b''), ('its end is missing', b'PK'), ('begins with', b'x')):
+        (tmp_path / 'odd.pth').write_bytes(content)
+        with pytest.raises(InputError, match=rf'odd.pth: must be .*{fault}.* delete it, or get'):
+            fetch(weights(server, path), tmp_path / 'odd.pth')
     assert len(server.requests) == (2 if path == 'moved.pth' else 1)
 
 
@@ -188,10 +192,12 @@ def test_a_file_put_there_by_hand_is_checked_once(caplog, monkeypatch):
     place = cache_folder() / entry.file
     place.parent.mkdir(parents=True)
     place.write_text('<html></html>')
-    with pytest.raises(InputError, match=rf'{entry.file} must be a checkpoint, but begins'):
+    with pytest.raises(InputError, match=rf'{entry.file}: must be a checkpoint, but begins'):
         zoo_file(entry)
     torch.save({'state_dict': {}}, place)
-    with pytest.raises(InputError, match='must begin with 8e96e88b, but is .*: get it again'):
+    with pytest.raises(
+        InputError, match='its sha256 must begin with 8e96e88b, but is .* get it again'
+    ):
         zoo_file(entry)
     digest = hashlib.sha256(place.read_bytes()).hexdigest()
     caplog.clear()
@@ -258,8 +264,11 @@ def test_official_weights_are_converted_once(monkeypatch, caplog):
     converted = zoo_file(entry)
     assert 'synthetic/ifc_tiny: licence of the weights: odd' in caplog.text
     assert set(torch.load(converted)['state_dict']) == set(model_weights)
-    (cache_folder() / 'i.pth').unlink()
+    changed = {key: value + 1 for key, value in official.weights.items()}
+    torch.save({'model': changed}, cache_folder() / 'i.pth')  # another file is converted again
     assert zoo_file(entry) == converted
+    key = 'bbox_head.class_branch.0.bias'
+    assert torch.equal(torch.load(converted)['state_dict'][key], model_weights[key] + 1)
 
 
 def test_the_table_is_sound():

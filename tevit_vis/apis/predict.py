@@ -15,7 +15,7 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter, write_json
-from tevit_vis.utils.values import did_you_mean
+from tevit_vis.utils.values import check_fraction, did_you_mean
 from tevit_vis.video import (
     FrameSource,
     TimedFrame,
@@ -37,10 +37,17 @@ class Selection:
     Args:
         classes: names of the classes to keep; None keeps all.
         max_overlap: IoU above which the track with the lower score is dropped; None keeps all.
+
+    Raises:
+        InputError: ``max_overlap`` is not from 0 to 1.
     """
 
     classes: Sequence[str] | None = None
     max_overlap: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_overlap is not None:
+            check_fraction('--max-overlap', self.max_overlap)
 
     def check(self, class_names: Sequence[str]) -> None:
         """Checks that the model has the classes.

@@ -115,6 +115,8 @@ def file_stems(inputs: Sequence[str | int]) -> list[str]:
     for number, name in enumerate(inputs):
         path = Path(f'camera{name}' if isinstance(name, int) else name.rstrip('/'))
         stem = 'stream' if '://' in str(name) else path.stem
+        if not path.name or stem == '..':  # '.' and '..' have the name of the folder
+            stem = path.resolve().name
         if stem in stems:
             stem = f'{stem}_{path.suffix[1:]}' if path.suffix else stem
         stems.append(stem if stem not in stems else f'{stem}_{number}')

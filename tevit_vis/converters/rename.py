@@ -102,7 +102,8 @@ def convert_checkpoint(
     if not renamed or len(unknown) > len(renamed):
         raise InputError(
             f'{path}: weights must be of {"our" if reverse else "the official"} {table.system}, '
-            f'but it looks like {guess_origin(weights)}'
+            f'but it looks like {guess_origin(weights)}; {len(unknown)} keys have no name there '
+            f'(first: {next(iter(unknown), None)})'
         )
     if unknown:
         raise InputError(

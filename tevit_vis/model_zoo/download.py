@@ -49,20 +49,25 @@ def fetch(weights: Weights, path: Path) -> None:
 
     Args:
         weights: what to fetch.
-        path: the file; its folder is made.
+        path: the file; its folder is made. If it is there, it is checked.
 
     Raises:
-        InputError: the address needs a browser, or does not give the file; the message says what
-            to put where by hand.
+        InputError: a file that is there is another one, or the address needs a browser or does not
+            give the file; the message says what to put where by hand.
 
     Example:
         >>> import tempfile
         >>> from tevit_vis.model_zoo import find_weights
         >>> weights = find_weights('pretrained/pvt_v2_b1.pth')
-        >>> with tempfile.NamedTemporaryFile() as file:
-        ...     fetch(weights, Path(file.name))  # it is there, so nothing is fetched
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'pvt_v2_b1.pth')
+        ...     _ = path.write_bytes(b'\\x80')
+        ...     fetch(weights, path)  # it is there, so nothing is fetched
     """
     if path.exists():
+        fault = file_fault(weights, path)
+        if fault:
+            raise InputError(f'{path}: {fault}: delete it, or get it again from {weights.address}')
         return
     if weights.needs_browser:
         raise InputError(
@@ -117,15 +122,16 @@ def file_fault(weights: Weights, path: Path) -> str:
     Its hash is compared where it is known; else it must at least begin and end like a checkpoint.
     """
     if not path.is_file():
-        return f'{path.name} must be a file'
+        return 'must be a file'
     with open(path, 'rb') as file:
         beginning = file.read(8)
+    if not beginning:
+        return 'must be a checkpoint, but is empty'
     if beginning.startswith(ZIP_START):
-        whole = zipfile.is_zipfile(path)
-    else:
-        whole = beginning.startswith(PICKLE_START)
-    if not whole:
-        return f'{path.name} must be a checkpoint, but begins with {beginning!r} or is cut off'
+        if not zipfile.is_zipfile(path):
+            return 'must be a whole checkpoint, but its end is missing'
+    elif not beginning.startswith(PICKLE_START):
+        return f'must be a checkpoint, but begins with {beginning!r}'
     return digest_fault(weights, path)
 
 
@@ -141,7 +147,7 @@ def digest_fault(weights: Weights, path: Path) -> str:
     found = digest.hexdigest()
     if found.startswith(expected):
         return ''
-    return f'{algorithm} of {path.name} must begin with {expected}, but is {found}'
+    return f'its {algorithm} must begin with {expected}, but is {found}'
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.errors import InputError
 
-from .download import cache_folder, fetch, file_fault
-from .table import Weights, find_weights, weights_for
+from .download import cache_folder, fetch
+from .table import ZOO, Weights, find_weights, weights_for
 
 ZOO_PREFIX = 'zoo:'
 LOGGER = logging.getLogger('tevit_vis')
@@ -31,6 +31,8 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
         >>> resolve_checkpoint('mine.pth', 'tevit/tevit_msgshift')
         'mine.pth'
     """
+    if '://' in checkpoint:
+        raise InputError(f'{checkpoint}: {_instead_of_address(checkpoint)}')
     if checkpoint != 'zoo' and not checkpoint.startswith(ZOO_PREFIX):
         return checkpoint
     name = checkpoint[len(ZOO_PREFIX) :]
@@ -43,6 +45,13 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
             )
         name = known[0].name
     return str(zoo_file(find_weights(name), trust))
+
+
+def _instead_of_address(address: str) -> str:
+    """Returns what to write instead of the address of a checkpoint."""
+    names = [w.name for w in ZOO.values() if address.startswith(w.address.removesuffix('/view'))]
+    remedy = f'name {ZOO_PREFIX}{names[0]}' if names else 'download it first'
+    return f'checkpoint must be a file or {ZOO_PREFIX}NAME, but is an address: {remedy}'
 
 
 def zoo_file(weights: Weights, trust: bool = False) -> Path:
@@ -64,18 +73,23 @@ def zoo_file(weights: Weights, trust: bool = False) -> Path:
     """
     original = cache_folder() / weights.file
     ours = original.with_suffix('.ours.pth') if weights.converter else original
-    stamp = original.with_name(f'.{original.name}.checked')  # exists once the file was checked
-    if ours.exists() and stamp.exists():
+    stamp = original.with_name(f'.{original.name}.checked')  # says which file was checked
+    if ours.exists() and stamp.exists() and stamp.read_text() == _state_of(original):
         return ours
     LOGGER.warning('%s: licence of the weights: %s', weights.name, weights.licence)
     fetch(weights, original)
-    fault = file_fault(weights, original)
-    if fault:
-        raise InputError(f'{original}: {fault}: get it again from {weights.address}')
     if weights.converter:
         _convert(weights, original, ours, trust)
-    stamp.touch()
+    stamp.write_text(_state_of(original))
     return ours
+
+
+def _state_of(path: Path) -> str:
+    """Returns what changes when a file is replaced: its size and time."""
+    if not path.exists():
+        return 'gone'
+    state = path.stat()
+    return f'{state.st_size} {state.st_mtime_ns}'
 
 
 def _convert(weights: Weights, original: Path, ours: Path, trust: bool) -> None:
