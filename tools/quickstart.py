@@ -41,6 +41,7 @@ from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.json_files import read_json_lines
 from tevit_vis.video import open_source
+from tevit_vis.visualization.draw import DrawStyle
 from tevit_vis.visualization.video import draw_video
 
 CONFIGS = {
@@ -137,7 +138,7 @@ def draw_held_out(model, config, out: Path) -> None:
     num_drawn = min(len(predictions), max(num_confident, MIN_NUM_DRAWN))
     best = predictions.select(np.arange(num_drawn))
     with tqdm(total=video.num_frames, unit='frame', desc='draw') as bar:
-        draw_video(source, best, model.CLASSES, str(out), fps=5, zoom=4, on_frame=bar.update)
+        draw_video(source, best, model.CLASSES, str(out), 5, DrawStyle(zoom=4), bar.update)
 
 
 def main() -> None:

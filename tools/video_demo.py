@@ -33,6 +33,7 @@ from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import VideoEncoding, expand_inputs, open_source
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
 from tevit_vis.video.source import ON_DAMAGE
+from tevit_vis.visualization.draw import PARTS, DrawStyle
 
 
 def parse_args() -> argparse.Namespace:
@@ -85,6 +86,26 @@ def parse_args() -> argparse.Namespace:
         help='draw instances, and write masks of them, from this score on (default: %(default)s)',
     )
     add_selection_arguments(parser, max_overlap=0.7)
+    parser.add_argument(
+        '--draw',
+        type=lambda text: text.split(','),
+        default=['masks', 'boxes', 'labels'],
+        metavar='PARTS',
+        help=f'what is drawn, of {", ".join(PARTS)} (default: masks,boxes,labels)',
+    )
+    parser.add_argument(
+        '--side-by-side', action='store_true', help='put each frame beside the drawn one'
+    )
+    parser.add_argument(
+        '--opacity', type=float, default=0.45, help='of the masks (default: %(default)s)'
+    )
+    parser.add_argument('--line', type=positive, help='pixels of outlines and boxes')
+    parser.add_argument(
+        '--blur', action='store_true', help='blur the instances, to make them unrecognisable'
+    )
+    parser.add_argument(
+        '--zoom', type=positive, default=1, help='enlarge small frames (default: %(default)s)'
+    )
     parser.add_argument(
         '--on-damage',
         choices=ON_DAMAGE,
@@ -149,6 +170,7 @@ def main() -> None:
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
     """Returns the files to write for each input, after checking that none overwrites another."""
     style = VideoEncoding(args.codec, args.quality, args.speed)
+    drawing = DrawStyle(args.draw, args.opacity, args.line, args.blur, args.side_by_side, args.zoom)
     video = None if args.no_video else args.out
     if not args.out:
         raise InputError('--out: must have a name, but it is empty: --no-video writes none')
@@ -175,6 +197,7 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
                 fps=args.fps,
                 style=style,
                 sound=args.audio == 'copy',
+                drawing=drawing,
             )
         )
     used_paths = [*map(str, inputs), args.checkpoint, str(find_config(args.config))]

@@ -6,7 +6,8 @@ from tevit_vis.rle import encode_masks
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import VideoWriter, open_source
-from tevit_vis.visualization.draw import draw_frame, track_color
+from tevit_vis.visualization.draw import DrawStyle, FrameDrawer, draw_frame, track_color
+from tevit_vis.visualization.labels import place_label
 from tevit_vis.visualization.video import draw_stream
 
 
@@ -101,3 +102,79 @@ def test_a_stream_that_never_began_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         draw_stream(frames(), ['cat'], VideoWriter(str(tmp_path / 'a.mp4'), 10, endless=True))
     assert list(tmp_path.iterdir()) == []
+
+
+def two_squares(shift=0):
+    masks = np.zeros((2, 60, 160), bool)
+    masks[0, 20:50, 20 + shift : 60 + shift] = True
+    masks[1, 22:52, 24:64] = True
+    boxes = [[20 + shift, 20, 60 + shift, 50], [24, 22, 64, 52]]
+    return make_instances(boxes, masks)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_labels_do_not_cover_each_other(seed):
+    rng = np.random.default_rng(seed)
+    taken = []
+    for _ in range(6):
+        x, y = rng.integers(0, 200, 2).tolist()
+        place = place_label((x, y, x + 40, y + 40), (60, 14), (320, 240), taken)
+        left, top, right, bottom = place
+        assert 0 <= left < right <= 320
+        assert 0 <= top < bottom <= 240
+        for other in taken:
+            apart = left >= other[2] or right <= other[0] or top >= other[3] or bottom <= other[1]
+            assert apart
+        taken.append(place)
+
+
+def test_labels_of_a_full_frame_sit_on_their_boxes():
+    taken = [(0, 0, 100, 100)]
+    assert place_label((10, 40, 50, 60), (30, 12), (100, 100), taken) == (10, 28, 40, 40)
+
+
+def test_only_what_is_asked_for_is_drawn():
+    image = np.full((60, 160, 3), 100, np.uint8)
+    instances = two_squares()
+    for parts in ([], ['boxes'], ['labels'], ['ids'], ['masks'], ['trails']):
+        drawn = FrameDrawer(['cat'], DrawStyle(parts)).draw(image, instances, 0)
+        changed = (drawn != image).any(2)
+        assert changed.any() == bool(parts)
+        assert changed[47, 30] == (parts == ['masks'])  # inside a square, near its lower edge
+    half = FrameDrawer(['cat'], DrawStyle(['masks'], opacity=1.0)).draw(image, instances, 0)
+    assert half[35, 30].tolist() == list(track_color(0))
+
+
+def test_a_trail_shows_where_a_track_has_been():
+    drawer = FrameDrawer(['cat'], DrawStyle(['trails']))
+    image = np.zeros((60, 160, 3), np.uint8)
+    for shift in range(0, 80, 10):
+        drawn = drawer.draw(image, two_squares(shift), 0, tracks=[3, 9])
+    on_the_way = drawn[35, 45:105].any(1)  # from the first centre to the last
+    assert on_the_way.all()
+    assert not drawer.draw(image, make_instances(np.zeros((0, 4)), np.zeros((0, 60, 160), bool)), 0).any()
+    assert drawer.trails == {}
+
+
+def test_blur_hides_what_is_inside_the_masks():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 160, 3), np.uint8)
+    style = DrawStyle([], blur=True, side_by_side=True)
+    drawn = FrameDrawer(['cat'], style).draw(image, two_squares(), 0)
+    assert drawn.shape == (60, 320, 3)
+    original, blurred = drawn[:, :160], drawn[:, 160:]
+    assert (original == image).all()
+    assert (blurred[:, 100:] == image[:, 100:]).all()
+    assert blurred[25:45, 25:55].std() < 0.6 * image[25:45, 25:55].std()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (dict(parts=['mask']), "--draw: must be of masks, .*'mask'; did you mean 'masks'"),
+        (dict(opacity=2), '--opacity: must be a number from 0 to 1'),
+    ],
+)
+def test_styles_that_cannot_be(arguments, words):
+    with pytest.raises(InputError, match=words):
+        DrawStyle(**arguments)

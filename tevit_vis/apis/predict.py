@@ -16,12 +16,8 @@ from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter, write_json
 from tevit_vis.utils.values import check_fraction, did_you_mean
-from tevit_vis.video import (
-    FrameSource,
-    TimedFrame,
-    VideoEncoding,
-    VideoWriter,
-)
+from tevit_vis.video import FrameSource, TimedFrame, VideoEncoding, VideoWriter
+from tevit_vis.visualization.draw import DrawStyle
 from tevit_vis.visualization.mask_files import IndexMaskWriter
 from tevit_vis.visualization.video import draw_stream, usable_rate
 
@@ -99,6 +95,7 @@ class Outputs:
         style: style of the drawn video.
         sound: whether the drawn video gets the source's sound.
         masks: folder of index images, see ``IndexMaskWriter``.
+        drawing: what is drawn, and how.
     """
 
     video: str | None = None
@@ -109,6 +106,7 @@ class Outputs:
     style: VideoEncoding = field(default_factory=VideoEncoding)
     sound: bool = False
     masks: str | None = None
+    drawing: DrawStyle = field(default_factory=DrawStyle)
 
 
 @dataclass
@@ -265,7 +263,8 @@ def _write_frames(
                 sound=source.sound if outputs.sound else None,
             )
             keep_pace = outputs.fps is None
-            draw_stream(recorded(), model.CLASSES, writer, outputs.score_thr, keep_pace)
+            shown = recorded()
+            draw_stream(shown, model.CLASSES, writer, outputs.score_thr, keep_pace, outputs.drawing)
         else:
             _go_through(recorded(), summary)
     return summary

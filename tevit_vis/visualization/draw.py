@@ -6,17 +6,24 @@ Frames are arrays [H, W, 3] of uint8 in BGR.
 from __future__ import annotations
 
 import colorsys
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from tevit_vis.rle import decode_rle
 from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import check_fraction, did_you_mean
 
-from .text import draw_text, text_size
+from .labels import draw_label
 
-MASK_OPACITY = 0.45
+PARTS = ('masks', 'boxes', 'labels', 'ids', 'trails')
+TRAIL_FRAMES = 30  # centres of a track that a trail has
+BLUR_SHARE = 40  # the long side of a frame, in sigmas of the blur
 GOLDEN_RATIO = 0.618034
 
 
@@ -33,38 +40,156 @@ def track_color(index: int) -> tuple[int, int, int]:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw_frame(
-    image: np.ndarray,
-    instances: VideoInstances,
-    index: int,
-    class_names: Sequence[str],
-    zoom: int = 1,
-    tracks: Sequence[int] | None = None,
-) -> np.ndarray:
-    """Returns a copy of a frame with masks, boxes, classes and scores drawn.
+@dataclass(frozen=True)
+class DrawStyle:
+    """What is drawn of the instances of a video, and how.
 
     Args:
-        image: [H, W, 3].
-        instances: drawn with the first on top; a track keeps its colour through the video.
-        index: number of the frame.
-        class_names: name of each label.
+        parts: of ``PARTS``.
+        opacity: of the masks' colours, 0 to 1.
+        line: width of outlines and boxes in pixels; None fits the size of the frame.
+        blur: whether the instances are blurred, to make them unrecognisable.
+        side_by_side: whether the frame as it was is put to the left.
         zoom: factor that enlarges small frames, so that labels can be read.
-        tracks: track numbers of the instances, for their colours; the default is their order.
 
-    Returns:
-        [zoom * H, zoom * W, 3].
+    Raises:
+        InputError: a part is not known, or a number is out of range.
+
+    Example:
+        >>> DrawStyle(parts=('masks', 'ids')).opacity
+        0.45
     """
-    canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-    annotated = [n for n in range(len(instances)) if instances.segmentations[n][index] is not None]
-    masks = {n: decode_rle(instances.segmentations[n][index]) for n in annotated}
-    visible = [n for n in annotated if masks[n].any()]
-    colors = {n: track_color(n if tracks is None else tracks[n]) for n in visible}
-    for n in reversed(visible):
-        _draw_mask(canvas, _enlarged(masks[n], zoom), colors[n])
-    for n in reversed(visible):
-        text = f'{class_names[instances.labels[n]]} {instances.scores[n]:.2f}'
-        _draw_box(canvas, instances.boxes[n, index] * zoom, text, colors[n])
-    return canvas
+
+    parts: Sequence[str] = ('masks', 'boxes', 'labels')
+    opacity: float = 0.45
+    line: int | None = None
+    blur: bool = False
+    side_by_side: bool = False
+    zoom: int = 1
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise InputError(
+                    f'--draw: must be of {", ".join(PARTS)}, but got {part!r}'
+                    f'{did_you_mean(part, PARTS)}'
+                )
+        check_fraction('--opacity', self.opacity)
+
+
+class FrameDrawer:
+    """Draws the instances of a video into its frames, one after the other.
+
+    Args:
+        class_names: name of each label.
+        style: what is drawn, and how.
+    """
+
+    def __init__(self, class_names: Sequence[str], style: DrawStyle | None = None) -> None:
+        self.class_names = class_names
+        self.style = style or DrawStyle()
+        self.trails: dict[int, deque[tuple[int, int]]] = {}  # by track: centres, the oldest first
+
+    def draw(
+        self,
+        image: np.ndarray,
+        instances: VideoInstances,
+        index: int,
+        tracks: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Returns a copy of a frame with its instances drawn.
+
+        Args:
+            image: [H, W, 3].
+            instances: drawn with the first on top; a track keeps its colour through the video.
+            index: number of the frame in ``instances``.
+            tracks: track numbers of the instances, for their colours; the default is their order.
+
+        Returns:
+            [zoom * H, zoom * W, 3], or twice as wide with ``side_by_side``.
+        """
+        style = self.style
+        numbers = range(len(instances)) if tracks is None else tracks
+        canvas = cv2.resize(
+            image, None, fx=style.zoom, fy=style.zoom, interpolation=cv2.INTER_CUBIC
+        )
+        original = canvas.copy() if style.side_by_side else None
+        visible = self._visible(instances, index, numbers)
+        if style.blur:
+            _blur(canvas, [drawn.mask for drawn in visible])
+        for drawn in reversed(visible):
+            if 'masks' in style.parts:
+                _draw_mask(canvas, drawn.mask, drawn.color, style.opacity, style.line or 1)
+        scale = max(0.4, min(canvas.shape[:2]) / 900)
+        thickness = style.line or max(1, round(scale * 1.6))
+        for drawn in reversed(visible):
+            if 'boxes' in style.parts:
+                left, top, right, bottom = drawn.box
+                cv2.rectangle(canvas, (left, top), (right, bottom), drawn.color, thickness)
+        if 'trails' in style.parts:
+            self._draw_trails(canvas, visible, thickness)
+        taken: list[tuple[int, int, int, int]] = []
+        for drawn in visible:
+            text = self._text(instances, drawn)
+            if text:
+                taken.append(draw_label(canvas, drawn.box, text, drawn.color, scale, taken))
+        return canvas if original is None else np.hstack([original, canvas])
+
+    def _visible(
+        self, instances: VideoInstances, index: int, numbers: Sequence[int]
+    ) -> list[DrawnInstance]:
+        """Returns the instances that have pixels in a frame, the first on top."""
+        visible = []
+        zoom = self.style.zoom
+        limits = np.tile(np.array(instances.size[::-1]) * zoom - 1, 2)
+        for n, track in enumerate(instances.segmentations):
+            mask = decode_rle(track[index]) if track[index] is not None else None
+            if mask is not None and mask.any():
+                box = np.clip((instances.boxes[n, index] * zoom).round(), 0, limits)
+                visible.append(
+                    DrawnInstance(
+                        index=n,
+                        track=numbers[n],
+                        mask=_enlarged(mask, zoom),
+                        box=tuple(box.astype(int).tolist()),
+                        color=track_color(numbers[n]),
+                    )
+                )
+        return visible
+
+    def _text(self, instances: VideoInstances, drawn: DrawnInstance) -> str:
+        """Returns the label of an instance, or an empty text."""
+        parts = []
+        if 'ids' in self.style.parts:
+            parts.append(f'#{drawn.track}')
+        if 'labels' in self.style.parts:
+            name = self.class_names[instances.labels[drawn.index]]
+            parts.append(f'{name} {instances.scores[drawn.index]:.2f}')
+        return ' '.join(parts)
+
+    def _draw_trails(
+        self, canvas: np.ndarray, visible: Sequence[DrawnInstance], thickness: int
+    ) -> None:
+        """Draws where the centres of the tracks have been."""
+        for drawn in visible:
+            left, top, right, bottom = drawn.box
+            trail = self.trails.setdefault(drawn.track, deque(maxlen=TRAIL_FRAMES))
+            trail.append(((left + right) // 2, (top + bottom) // 2))
+            points = np.array(trail, np.int32).reshape(-1, 1, 2)
+            cv2.polylines(canvas, [points], False, drawn.color, thickness, cv2.LINE_AA)
+            cv2.circle(canvas, trail[-1], thickness + 1, drawn.color, cv2.FILLED, cv2.LINE_AA)
+        shown = {drawn.track for drawn in visible}
+        self.trails = {track: trail for track, trail in self.trails.items() if track in shown}
+
+
+class DrawnInstance(NamedTuple):
+    """An instance in a frame that is drawn."""
+
+    index: int  # among the instances
+    track: int
+    mask: np.ndarray  # [zoom * H, zoom * W] bool
+    box: tuple[int, ...]  # left, top, right, bottom, in pixels of the drawn frame
+    color: tuple[int, int, int]
 
 
 def _enlarged(mask: np.ndarray, zoom: int) -> np.ndarray:
@@ -74,31 +199,47 @@ def _enlarged(mask: np.ndarray, zoom: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), None, fx=zoom, fy=zoom) >= 0.5
 
 
-def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> None:
+def _blur(canvas: np.ndarray, masks: Sequence[np.ndarray]) -> None:
+    """Blurs the pixels of masks."""
+    if not masks:
+        return
+    inside = np.any(masks, axis=0)
+    sigma = max(canvas.shape[:2]) / BLUR_SHARE
+    canvas[inside] = cv2.GaussianBlur(canvas, (0, 0), sigma)[inside]
+
+
+def _draw_mask(
+    canvas: np.ndarray,
+    mask: np.ndarray,
+    color: tuple[int, int, int],
+    opacity: float,
+    line: int,
+) -> None:
+    """Tints the pixels of a mask and draws its outline."""
     mask = mask.view(np.uint8)
     left, top, width, height = cv2.boundingRect(mask)
     region = slice(top, top + height), slice(left, left + width)
     tint = np.full((height, width, 3), color, np.uint8)
-    tinted = cv2.addWeighted(canvas[region], 1 - MASK_OPACITY, tint, MASK_OPACITY, 0)
+    tinted = cv2.addWeighted(canvas[region], 1 - opacity, tint, opacity, 0)
     canvas[region][mask[region] > 0] = tinted[mask[region] > 0]
     outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    cv2.drawContours(canvas, outlines, -1, color, 1, cv2.LINE_AA)
+    cv2.drawContours(canvas, outlines, -1, color, line, cv2.LINE_AA)
 
 
-def _draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, int, int]) -> None:
-    height, width = canvas.shape[:2]
-    scale = max(0.4, min(height, width) / 900)
-    thickness = max(1, round(scale * 1.6))
-    limits = np.array([width, height, width, height]) - 1
-    left, top, right, bottom = np.clip(box.round(), 0, limits).astype(int).tolist()
-    cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
-    text_width, text_height, below = text_size(text, scale)
-    # The label sits on the box's upper edge, but never outside the frame.
-    label_bottom = max(top, text_height + below + 2)
-    left = max(0, min(left, width - text_width - 2))
-    corner = (left, label_bottom - text_height - below - 2)
-    cv2.rectangle(canvas, corner, (left + text_width + 2, label_bottom), color, cv2.FILLED)
-    luminance = np.dot(color, (0.114, 0.587, 0.299))
-    ink = (0, 0, 0) if luminance > 120 else (255, 255, 255)
-    origin = (left + 1, label_bottom - below)
-    draw_text(canvas, text, origin, scale, ink)
+def draw_frame(
+    image: np.ndarray,
+    instances: VideoInstances,
+    index: int,
+    class_names: Sequence[str],
+    zoom: int = 1,
+    tracks: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Returns a copy of one frame with masks, boxes, classes and scores drawn.
+
+    Args:
+        image: [H, W, 3].
+        instances, index, tracks: see ``FrameDrawer.draw``.
+        class_names: name of each label.
+        zoom: factor that enlarges small frames.
+    """
+    return FrameDrawer(class_names, DrawStyle(zoom=zoom)).draw(image, instances, index, tracks)

@@ -10,7 +10,7 @@ from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.video import FrameSource, VideoWriter
 from tevit_vis.video.formats import FASTEST, SLOWEST
 
-from .draw import draw_frame
+from .draw import DrawStyle, FrameDrawer
 
 IMAGES_FPS = 10.0  # for sources of images, which have no frame rate
 
@@ -33,10 +33,10 @@ def draw_video(
     class_names: Sequence[str],
     path: str,
     fps: float | None = None,
-    zoom: int = 1,
+    style: DrawStyle | None = None,
     on_frame: Callable[[], object] = lambda: None,
 ) -> None:
-    """Writes a video of the frames with masks, boxes, classes and scores drawn.
+    """Writes a video of the frames with their instances drawn.
 
     Args:
         source: the frames of the instances; they are read once.
@@ -44,15 +44,16 @@ def draw_video(
         class_names: name of each label.
         path: video file to write; its suffix decides on its kind.
         fps: frames per second; the default is the source's pace.
-        zoom: factor that enlarges small frames.
+        style: what is drawn, and how; the default is masks, boxes, classes and scores.
         on_frame: called after each frame.
 
     Raises:
         InputError: the file cannot be written.
     """
+    drawer = FrameDrawer(class_names, style)
     with VideoWriter(path, fps or usable_rate(source.fps), look=source.look) as writer:
         for index, (image, time) in zip(range(instances.num_frames), source.timed_frames()):
-            drawn = draw_frame(image, instances, index, class_names, zoom)
+            drawn = drawer.draw(image, instances, index)
             writer.write(drawn, None if fps else time)
             on_frame()
 
@@ -63,6 +64,7 @@ def draw_stream(
     writer: VideoWriter,
     score_thr: float = 0.3,
     keep_pace: bool = True,
+    style: DrawStyle | None = None,
 ) -> int:
     """Writes a video of frames with their tracks drawn, while the frames come.
 
@@ -75,6 +77,7 @@ def draw_stream(
         writer: writer of the video; it is closed at the end.
         score_thr: smallest score of a track that is drawn.
         keep_pace: show each frame at its own time, where it has one.
+        style: what is drawn, and how; the default is masks, boxes, classes and scores.
 
     Returns:
         The number of frames.
@@ -83,11 +86,12 @@ def draw_stream(
         InputError: the file cannot be written.
     """
     count = 0
+    drawer = FrameDrawer(class_names, style)
     with writer:
         try:
             for image, frame_instances in frames:
                 tracks, instances = frame_instances.to_video_instances(score_thr)
-                drawn = draw_frame(image, instances, 0, class_names, tracks=tracks)
+                drawn = drawer.draw(image, instances, 0, tracks)
                 writer.write(drawn, frame_instances.time if keep_pace else None)
                 count += 1
         except KeyboardInterrupt:
