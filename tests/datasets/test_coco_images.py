@@ -5,6 +5,7 @@ from builders import collect_without_resize, noise_frames, write_frames
 
 from tevit_vis.datasets import CocoImageDataset, SeededIndex
 from tevit_vis.rle import to_rle
+from tevit_vis.utils.config import load_config
 from tevit_vis.utils.errors import InputError
 
 
@@ -49,3 +50,32 @@ def test_a_file_without_images_is_refused(coco):
     coco.write_text('{"videos": []}')
     with pytest.raises(InputError, match='COCO JSON must have "images"'):
         CocoImageDataset(str(coco), str(coco.parent), collect_without_resize())
+
+
+def test_large_scale_jittering_keeps_every_frame(coco):
+    """Mask2Former's pipeline: images of one size, padded with grey, instances still seen."""
+    config = load_config('mask2former/mask2former_r50_coco')
+    pipeline = config.data.train.pipeline
+    for step in pipeline:
+        if step.type == 'Resize':
+            step.img_scale = (64, 64)
+        elif step.type == 'RandomCrop':
+            step.crop_size = (64, 64)
+        elif step.type == 'Pad':
+            step.size = (64, 64)
+    dataset = CocoImageDataset(str(coco), str(coco.parent), pipeline, clip_length=1)
+    counts, paddings = set(), set()
+    for seed in range(40):
+        clip = dataset[SeededIndex(0, seed)]
+        assert clip.img.shape == (1, 3, 64, 64)
+        masks, labels = clip.gt_masks[0], clip.gt_labels[0]
+        assert len(masks) == len(labels) == len(clip.gt_ids[0])
+        assert all(mask.any() for mask in masks.masks)
+        counts.add(len(labels))
+        height, width = clip.img_metas[0]['img_shape'][:2]
+        if width < 60:  # grey, before the image is normalised
+            red = (128 - config.normalize.mean[0]) / config.normalize.std[0]
+            paddings.add(round(float(clip.img[0, 0, 0, 62]), 2))
+            assert paddings == {round(red, 2)}
+    assert counts <= {0, 1}
+    assert paddings

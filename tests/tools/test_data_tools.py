@@ -38,6 +38,25 @@ def test_evaluate_prints_scores_and_writes_a_report(call, train_files, results, 
     assert json.loads(report.read_text())['per_category']['cat']['AP'] == pytest.approx(1)
 
 
+def test_evaluate_says_what_is_wrong(call, train_files, results, tmp_path):
+    entries = json.loads(results.read_text())
+    worse = tmp_path / 'worse.json'
+    worse.write_text(json.dumps(entries[:2]))
+    report = tmp_path / 'report.json'
+    options = ('--analysis', '--per-video', '--out', report)
+    printed = call('evaluate.py', train_files[0], results, worse, *options)
+    assert f'{results}:\nvideo' not in printed
+    assert '| AP50 lost by Miss' in printed
+    assert 'Miss: 1 times, an object that no prediction is near' in printed
+    assert re.search(r'\| v1 +\| 1 +\| 0.0 ', printed)  # the video without a prediction
+    content = json.loads(report.read_text())
+    assert set(content) == {str(results), str(worse)}
+    assert content[str(worse)]['errors']['counts']['Miss'] == 1
+    assert content[str(results)]['tracking']['HOTA'] == pytest.approx(1)
+    with pytest.raises(SystemExit, match='--score-thr: must be a number from 0 to 1'):
+        call('evaluate.py', train_files[0], results, '--score-thr', '2')
+
+
 def test_evaluate_without_annotations_says_so(call, train_files, results):
     path = train_files[0]
     path.write_text(json.dumps({**json.loads(path.read_text()), 'annotations': None}))

@@ -152,7 +152,8 @@ def test_a_trail_shows_where_a_track_has_been():
         drawn = drawer.draw(image, two_squares(shift), 0, tracks=[3, 9])
     on_the_way = drawn[35, 45:105].any(1)  # from the first centre to the last
     assert on_the_way.all()
-    assert not drawer.draw(image, make_instances(np.zeros((0, 4)), np.zeros((0, 60, 160), bool)), 0).any()
+    nothing = make_instances(np.zeros((0, 4)), np.zeros((0, 60, 160), bool))
+    assert not drawer.draw(image, nothing, 0).any()
     assert drawer.trails == {}
 
 

@@ -19,6 +19,7 @@ from tevit_vis.visualization.mask_files import check_mask_folder
 
 from .predict import Outputs, PredictionSummary, Selection, predict_to_files
 
+MOST_NAMES = 10  # classes that are printed
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
 
 
@@ -73,6 +74,9 @@ def predict_all(
         InputError: a video could not be done, or Ctrl-C ended one that was not live.
     """
     selection.check(model.CLASSES)
+    shown = ', '.join(model.CLASSES[:MOST_NAMES])
+    rest = len(model.CLASSES) - MOST_NAMES
+    say(f'the model knows: {shown}{f" and {rest} more classes" if rest > 0 else ""}')
     num_failed = 0
     for name, outputs in zip(names, all_outputs):
         try:
