@@ -146,7 +146,7 @@ def test_video_demo_takes_several_videos(run_here, tiny_files, tmp_path):
         (['--score-thr', '1.5'], '--score-thr: must be a number from 0 to 1'),
         (['--stride', '3'], 'stride: needs windows'),
         (['--classes', 'x'], "--classes: must be of .* but got 'x'"),
-        (['--max-overlap', '7'], 'max_overlap: must be a number from 0 to 1'),
+        (['--max-overlap', '7'], '--max-overlap: must be a number from 0 to 1'),
         (['--codec', 'h264', '--out', 'a.webm'], 'codec must be vp9 or av1'),
         (['--fps', '0'], '--fps: frames per second must be 0.01 to 1000'),
     ],

@@ -204,7 +204,7 @@ def _tracks(system: str, device: torch.device) -> VideoInstances:
     """Returns what a system's small model finds in a video in windows."""
     model = random_model(SMALL_CONFIGS[system], device)
     model.test_cfg.windows.update(length=4, stride=2)
-    model.test_cfg.tracker.update(min_iou=0.05, min_score=0.05)
+    model.test_cfg.tracker.min_score = 0.05
     return inference_video(model, noise_video(9, SMALL_SIZE))
 
 
