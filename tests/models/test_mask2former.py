@@ -281,6 +281,18 @@ def test_frames_per_pass_changes_nothing_but_rounding(small):
     torch.testing.assert_close(predictions[0].scores, predictions[1].scores)
 
 
+@pytest.mark.parametrize('length', [None, 1])
+def test_half_precision_finds_nearly_the_same(length):
+    torch.manual_seed(0)
+    model = init_model('synthetic/mask2former_tiny', device='cpu')
+    model.test_cfg.windows.length = length
+    model.test_cfg.tracker.min_score = 0.0
+    full = inference_video(model, random_video(3))
+    model.amp_dtype = torch.bfloat16
+    half = inference_video(model, random_video(3))
+    assert np.allclose(np.sort(full.scores)[-5:], np.sort(half.scores)[-5:], atol=0.02)
+
+
 def test_a_video_is_tracked_frame_by_frame():
     torch.manual_seed(0)
     model = init_model('synthetic/mask2former_tiny', device='cpu')

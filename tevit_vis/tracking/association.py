@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from tevit_vis.layers.precision import full_precision
 from tevit_vis.structures import check_outputs_finite
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
@@ -83,7 +84,8 @@ def align_queries(queries: torch.Tensor) -> torch.Tensor:
     order = np.tile(np.arange(num_queries), (num_frames, 1))
     if num_frames > 1:
         unit = torch.nn.functional.normalize(queries.float(), dim=2)
-        similarities = torch.einsum('tqc,tpc->tqp', unit[:-1], unit[1:]).cpu().numpy()
+        with full_precision(queries.device):
+            similarities = torch.einsum('tqc,tpc->tqp', unit[:-1], unit[1:]).cpu().numpy()
         check_outputs_finite(queries=similarities)
         for t, similarity in enumerate(similarities):
             _, order[t + 1] = linear_sum_assignment(similarity[order[t]], maximize=True)
