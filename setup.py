@@ -24,7 +24,7 @@ def read_version() -> str:
 setup(
     name='tevit-vis',
     version=read_version(),
-    description='Video instance segmentation on MMDetection: TeViT, SeqFormer, IFC, MS-STS VIS, Mask2Former',
+    description='Video instance segmentation on MMDetection: find, mask, name and follow objects',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
