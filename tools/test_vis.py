@@ -13,17 +13,20 @@ import hashlib
 import os
 from pathlib import Path
 
-from tevit_vis.apis import Selection, init_model, score_submission, write_submission
+from tevit_vis.apis import Selection, init_model, write_submission
 from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.testing import has_ground_truth
-from tevit_vis.datasets import build_dataset
+from tevit_vis.datasets import YouTubeVISDataset, build_dataset
+from tevit_vis.evaluation.analysis import analyse
+from tevit_vis.evaluation.submission import read_results
 from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import build, find_config, load_config
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,6 +37,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--root', help='image folder (default: data.test.img_prefix)')
     parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
     parser.add_argument('--eval', choices=['segm'], help='score against the annotation file')
+    parser.add_argument(
+        '--report', help='JSON file to write with --eval: scores, errors, tracking, slices'
+    )
     parser.add_argument(
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
     )
@@ -55,6 +61,10 @@ def main() -> None:
     data_config.test_mode = True
     inputs = [data_config.ann_file, args.checkpoint, str(find_config(args.config))]
     check_writable(args.out, not_over=[*inputs, data_config.img_prefix])
+    if args.report:
+        if not args.eval:
+            raise InputError('--report: needs --eval segm, which scores the results')
+        check_writable(args.report, not_over=[*inputs, args.out])
     if Path(args.out).suffix.lower() != '.json':
         raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
     dataset = build('data.test', lambda: build_dataset(data_config))
@@ -102,7 +112,16 @@ def main() -> None:
     if processes.is_first:
         print(f'{args.out}: {num_entries} entries for {len(dataset)} videos')
         if is_scored:
-            print(score_submission(data_config.ann_file, args.out))
+            print_scores(dataset, args.out, args.report)
+
+
+def print_scores(dataset: YouTubeVISDataset, results_file: str, report: str | None) -> None:
+    """Scores a results file and writes the report, if it is asked for."""
+    analysis = analyse(dataset.read_ground_truth(), read_results(results_file), results_file)
+    print(analysis.evaluation)
+    if report:
+        write_json(analysis.report(), report)
+        print(*analysis.sentences(), report, sep='\n')
 
 
 if __name__ == '__main__':

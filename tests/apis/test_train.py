@@ -313,6 +313,8 @@ def test_a_run_stopped_before_its_validation_makes_up_for_it(config, tmp_path):
     options = TrainOptions(str(tmp_path), resume_from=latest, device='cpu', timestamp='log')
     train(config, options, LOGGER)
     assert (tmp_path / 'val' / 'iter_4.json').exists()
+    report = json.loads((tmp_path / 'val' / 'iter_4.report.json').read_text())
+    assert set(report['errors']['counts']) >= {'Spat', 'Temp', 'Miss'}
 
 
 def test_a_diverging_run_ends_with_a_line(config, tmp_path):

@@ -163,10 +163,15 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
     assert published.stat().st_size < 0.55 * (work / 'iter_2.pth').stat().st_size
     out = tmp_path / 'r.json'
     arguments = [train_config, published, '--out', out, '--eval', 'segm', '--device', 'cpu']
+    arguments += ['--report', tmp_path / 'scores.json']
     printed = call('test_vis.py', *arguments)
     assert 'AP50' in printed
     categories = {entry['category_id'] for entry in json.loads(out.read_text())}
     assert categories <= {3, 7}  # the file's own ids
+    report = json.loads((tmp_path / 'scores.json').read_text())
+    assert {'stats', 'errors', 'tracking', 'slices', 'videos'} <= set(report)
+    with pytest.raises(SystemExit, match='--report: needs --eval segm'):
+        call('test_vis.py', *arguments[:4], '--report', tmp_path / 'scores.json')
 
 
 def test_auto_resume_goes_on_in_the_work_dir(call, train_config, tmp_path):

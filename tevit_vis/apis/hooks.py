@@ -13,6 +13,7 @@ from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
 from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
+from tevit_vis.evaluation.analysis import analyse
 from tevit_vis.evaluation.scores import STAT_NAMES
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json, write_json
@@ -147,8 +148,9 @@ class ProgressBarHook(Hook):
 class ValidationHook(Hook):
     """Tests the model on a data set while it is trained.
 
-    Writes ``val/iter_<n>.json``, logs its scores where there are annotations, and keeps the
-    checkpoint with the best one as ``best_<score>_iter_<n>.pth``.
+    Writes ``val/iter_<n>.json``. Where there are annotations it logs the scores, writes all numbers
+    of the analysis to ``val/iter_<n>.report.json``, and keeps the checkpoint with the best score as
+    ``best_<score>_iter_<n>.pth``.
 
     Args:
         dataset: in test mode.
@@ -229,7 +231,10 @@ class ValidationHook(Hook):
     def _score(self, runner: ClipRunner, results_file: str, num_iters: int) -> None:
         """Logs the scores of the results, and keeps the checkpoint if it is the best so far."""
         with open(results_file, encoding='utf-8') as file:
-            scores = self.dataset.evaluate(json.load(file), self.metric)
+            results = json.load(file)
+        scores = self.dataset.evaluate(results, self.metric)
+        analysis = analyse(self.dataset.read_ground_truth(), results, results_file)
+        write_json(analysis.report(), f'{os.path.splitext(results_file)[0]}.report.json')
         for name, value in scores.items():
             runner.log_buffer.output[name] = value
         runner.log_buffer.output['eval_iter_num'] = num_iters

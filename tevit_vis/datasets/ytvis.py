@@ -12,7 +12,7 @@ from mmdet.datasets import DATASETS
 
 from tevit_vis.annotated_videos import Video, parse_videos
 from tevit_vis.annotations import read_annotation_file
-from tevit_vis.evaluation.tubes import parse_ground_truth
+from tevit_vis.evaluation.tubes import GroundTruth, parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.seeds import seeded
@@ -194,6 +194,14 @@ class YouTubeVISDataset:
         self._check_size(frame.meta['ori_shape'], video, index, path)
         return frame
 
+    def read_ground_truth(self) -> GroundTruth:
+        """Reads what submissions are scored against.
+
+        Raises:
+            InputError: the file has no annotations.
+        """
+        return parse_ground_truth(self.read_content(), self.ann_file)
+
     def evaluate(self, results: Sequence[dict], metric: str = 'segm') -> dict[str, float]:
         """Returns the scores of a submission's entries as ``segm_AP`` and so on; mmdet's interface.
 
@@ -203,6 +211,5 @@ class YouTubeVISDataset:
         """
         if metric != 'segm':
             raise InputError(f"evaluation.metric: must be 'segm', but got {metric!r}")
-        ground_truth = parse_ground_truth(self.read_content(), self.ann_file)
-        evaluation = evaluate(ground_truth, results)
+        evaluation = evaluate(self.read_ground_truth(), results)
         return {f'segm_{name}': value for name, value in evaluation.stats.items()}
