@@ -41,8 +41,13 @@ def test_parts_agree_with_the_metric(seed):
     assert sum(video.counts['Right'] for video in videos) == sum(
         pred.kind == 'Right' for pred in analysis.errors.predictions
     )
-    text = json.dumps(analysis.report())
-    assert 'NaN' not in text
+    report = analysis.report()
+    assert 'NaN' not in json.dumps(report)
+    for category, name in ground_truth.categories.items():
+        if name in report['precision_recall']:
+            curve = report['precision_recall'][name]['AP50']
+            assert len(curve) == 101
+            assert np.mean(curve) == pytest.approx(per_class[category]['AP50'], abs=1e-4)
 
 
 def test_tracks_of_other_classes_and_low_scores_do_not_overlap():

@@ -105,6 +105,10 @@ class Analysis:
                 names[category]: {**asdict(each), 'error': each.error}
                 for category, each in self.class_calibration.items()
             },
+            'precision_recall': {
+                names[category]: curves
+                for category, curves in self.evaluation.precision_recall().items()
+            },
             'confusion': [
                 {'true': names[true], 'predicted': names[predicted], 'count': count}
                 for (true, predicted), count in sorted(self.confusion.items())

@@ -107,6 +107,23 @@ class Evaluation:
             rows.append([self.categories[category], *values])
         return str(AsciiTable(rows).table)
 
+    def precision_recall(self) -> dict[int, dict[str, list[float]]]:
+        """Returns the precision of each category at 101 levels of recall, for IoU 0.5 and 0.75.
+
+        Categories without ground truth are left out.
+        """
+        places = {
+            name: int(np.isclose(IOU_THRESHOLDS, threshold).nonzero()[0][0])
+            for name, threshold in (('AP50', 0.5), ('AP75', 0.75))
+        }
+        return {
+            category: {
+                name: self.precision[t, :, k, 0, -1].round(4).tolist() for name, t in places.items()
+            }
+            for k, category in enumerate(self.categories)
+            if self.precision[0, 0, k, 0, -1] > -1
+        }
+
     def report(self) -> dict:
         """Returns all numbers as the content of a JSON file."""
         categories = {
