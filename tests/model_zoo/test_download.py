@@ -288,6 +288,8 @@ def test_the_table_is_sound():
     files = [entry.file for entry in ZOO.values()]
     assert len(files) == len(set(files))
     assert resolve_checkpoint('a/b.pth', '') == 'a/b.pth'
+    shipped = resolve_checkpoint('zoo', 'synthetic/tevit_tiny')  # beside its config
+    assert shipped.endswith('configs/synthetic/tevit_tiny.pth')
     with pytest.raises(
         InputError, match='no weights have this name .* did you mean tevit/tevit_msgshift'
     ):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
+from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 
 from .download import cache_folder, fetch
@@ -20,7 +21,8 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
     """Returns the file of a checkpoint, which is fetched if it is asked for by name.
 
     Args:
-        checkpoint: a file, ``'zoo'`` for the weights of the config, or ``'zoo:NAME'``.
+        checkpoint: a file; ``'zoo'`` for the weights of the config, published or shipped beside it;
+            or ``'zoo:NAME'``.
         config: name of the config; empty if it is none of ours.
         trust: also convert files that hold Python objects.
 
@@ -38,6 +40,9 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
     name = checkpoint[len(ZOO_PREFIX) :]
     if not name:
         known = weights_for(config)
+        shipped = find_config(config).with_suffix('.pth') if config and not known else None
+        if shipped is not None and shipped.exists():
+            return str(shipped)
         if not known:
             raise InputError(
                 f'zoo: no weights are known for {config or "this config"}: name some with '
