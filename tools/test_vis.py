@@ -13,15 +13,24 @@ import hashlib
 import os
 from pathlib import Path
 
+from tqdm import tqdm
+
 from tevit_vis.apis import Selection, init_model, write_submission
 from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.apis.show import show_videos
 from tevit_vis.apis.testing import has_ground_truth
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
 from tevit_vis.evaluation.analysis import analyse
 from tevit_vis.evaluation.submission import read_results
-from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, run_tool, tool_parser
+from tevit_vis.utils.cli import (
+    add_model_arguments,
+    add_selection_arguments,
+    positive,
+    run_tool,
+    tool_parser,
+)
 from tevit_vis.utils.config import build, find_config, load_config
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
@@ -39,6 +48,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--eval', choices=['segm'], help='score against the annotation file')
     parser.add_argument(
         '--report', help='JSON file to write with --eval: scores, errors, tracking, slices'
+    )
+    parser.add_argument(
+        '--show-dir',
+        help='folder to write with --eval: videos of ground truth beside predictions, worst first',
+    )
+    parser.add_argument(
+        '--show-most', type=positive, default=50, help='videos in --show-dir (default: %(default)s)'
     )
     parser.add_argument(
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
@@ -61,9 +77,10 @@ def main() -> None:
     data_config.test_mode = True
     inputs = [data_config.ann_file, args.checkpoint, str(find_config(args.config))]
     check_writable(args.out, not_over=[*inputs, data_config.img_prefix])
+    if (args.report or args.show_dir) and not args.eval:
+        name = '--report' if args.report else '--show-dir'
+        raise InputError(f'{name}: needs --eval segm, which scores the results')
     if args.report:
-        if not args.eval:
-            raise InputError('--report: needs --eval segm, which scores the results')
         check_writable(args.report, not_over=[*inputs, args.out])
     if Path(args.out).suffix.lower() != '.json':
         raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
@@ -112,16 +129,23 @@ def main() -> None:
     if processes.is_first:
         print(f'{args.out}: {num_entries} entries for {len(dataset)} videos')
         if is_scored:
-            print_scores(dataset, args.out, args.report)
+            print_scores(dataset, args)
 
 
-def print_scores(dataset: YouTubeVISDataset, results_file: str, report: str | None) -> None:
-    """Scores a results file and writes the report, if it is asked for."""
-    analysis = analyse(dataset.read_ground_truth(), read_results(results_file), results_file)
+def print_scores(dataset: YouTubeVISDataset, args: argparse.Namespace) -> None:
+    """Scores the results, and writes the report and the videos that are asked for."""
+    results = read_results(args.out)
+    analysis = analyse(dataset.read_ground_truth(), results, args.out)
     print(analysis.evaluation)
-    if report:
-        write_json(analysis.report(), report)
-        print(*analysis.sentences(), report, sep='\n')
+    if args.report:
+        write_json(analysis.report(), args.report)
+        print(*analysis.sentences(), args.report, sep='\n')
+    if args.show_dir:
+        with tqdm(unit='video', desc='show') as bar:
+            files = show_videos(
+                dataset, results, analysis, args.show_dir, args.show_most, bar.update
+            )
+        print(f'{args.show_dir}: {len(files)} videos, the worst first')
 
 
 if __name__ == '__main__':

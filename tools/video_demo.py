@@ -33,7 +33,7 @@ from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import VideoEncoding, expand_inputs, open_source
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
 from tevit_vis.video.source import ON_DAMAGE
-from tevit_vis.visualization.draw import PARTS, DrawStyle
+from tevit_vis.visualization.draw import DEFAULT_PARTS, PARTS, DrawStyle
 
 
 def parse_args() -> argparse.Namespace:
@@ -89,9 +89,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--draw',
         type=lambda text: text.split(','),
-        default=['masks', 'boxes', 'labels'],
+        default=DEFAULT_PARTS,
         metavar='PARTS',
-        help=f'what is drawn, of {", ".join(PARTS)} (default: masks,boxes,labels)',
+        help=f'what is drawn, of {", ".join(PARTS)} (default: {",".join(DEFAULT_PARTS)})',
     )
     parser.add_argument(
         '--side-by-side', action='store_true', help='put each frame beside the drawn one'

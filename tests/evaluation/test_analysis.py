@@ -85,8 +85,9 @@ def tube_of(masks, **fields):
         ),
         (square(8, frames=[0, 7]), dict(occlusion='out of sight for longer', speed='seen once')),
         # A step of 2 of 16 pixels: IoU 14/18; a step of 4: 12/20.
-        (np.stack([np.roll(square(0)[0], 2 * t, 1) for t in range(LENGTH)]), dict(speed='medium')),
-        (np.stack([np.roll(square(0)[0], 4 * t, 1) for t in range(LENGTH)]), dict(speed='fast')),
+        (np.stack([np.roll(square(70)[0], 2 * t, 1) for t in range(LENGTH)]), dict(speed='medium')),
+        (np.stack([np.roll(square(50)[0], 4 * t, 1) for t in range(LENGTH)]), dict(speed='fast')),
+        (square(100), dict(speed='slow')),
         (square(8, frames=[]), dict(visibility='less than half of the frames', speed='seen once')),
     ],
 )

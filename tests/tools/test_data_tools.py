@@ -163,11 +163,17 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
     assert published.stat().st_size < 0.55 * (work / 'iter_2.pth').stat().st_size
     out = tmp_path / 'r.json'
     arguments = [train_config, published, '--out', out, '--eval', 'segm', '--device', 'cpu']
-    arguments += ['--report', tmp_path / 'scores.json']
+    arguments += ['--report', tmp_path / 'scores.json', '--show-dir', tmp_path / 'shown']
     printed = call('test_vis.py', *arguments)
     assert 'AP50' in printed
     categories = {entry['category_id'] for entry in json.loads(out.read_text())}
     assert categories <= {3, 7}  # the file's own ids
+    assert 'shown: 2 videos, the worst first' in printed
+    shown = sorted(path.name for path in (tmp_path / 'shown').iterdir())
+    assert [re.sub(r'_[\d.]+_', ' ', name) for name in shown] in (
+        ['0001 v0.mp4', '0002 v1.mp4'],
+        ['0001 v1.mp4', '0002 v0.mp4'],
+    )
     report = json.loads((tmp_path / 'scores.json').read_text())
     assert {'stats', 'errors', 'tracking', 'slices', 'videos'} <= set(report)
     with pytest.raises(SystemExit, match='--report: needs --eval segm'):

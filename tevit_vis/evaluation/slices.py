@@ -126,11 +126,11 @@ def speed_of(tube: MaskTube) -> str:
 
 
 def _box_iou(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the IoU of two boxes x1 y1 x2 y2."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    both = np.prod(np.clip(sides, 0, None))
-    areas = [np.prod(box[2:] - box[:2]) for box in (first, second)]
-    return float(both / (sum(areas) - both)) if sum(areas) > both else 0.0
+    """Returns the IoU of two boxes x y width height."""
+    ends = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
+    both = np.prod(np.clip(ends - np.maximum(first[:2], second[:2]), 0, None))
+    either = np.prod(first[2:]) + np.prod(second[2:]) - both
+    return float(both / either) if either > 0 else 0.0
 
 
 def score_slices(

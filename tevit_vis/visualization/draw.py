@@ -21,7 +21,8 @@ from tevit_vis.utils.values import check_fraction, did_you_mean
 
 from .labels import draw_label
 
-PARTS = ('masks', 'boxes', 'labels', 'ids', 'trails')
+PARTS = ('masks', 'boxes', 'labels', 'scores', 'ids', 'trails')
+DEFAULT_PARTS = ('masks', 'boxes', 'labels', 'scores')
 TRAIL_FRAMES = 30  # centres of a track that a trail has
 BLUR_SHARE = 40  # the long side of a frame, in sigmas of the blur
 GOLDEN_RATIO = 0.618034
@@ -60,7 +61,7 @@ class DrawStyle:
         0.45
     """
 
-    parts: Sequence[str] = ('masks', 'boxes', 'labels')
+    parts: Sequence[str] = DEFAULT_PARTS
     opacity: float = 0.45
     line: int | None = None
     blur: bool = False
@@ -163,8 +164,9 @@ class FrameDrawer:
         if 'ids' in self.style.parts:
             parts.append(f'#{drawn.track}')
         if 'labels' in self.style.parts:
-            name = self.class_names[instances.labels[drawn.index]]
-            parts.append(f'{name} {instances.scores[drawn.index]:.2f}')
+            parts.append(self.class_names[instances.labels[drawn.index]])
+        if 'scores' in self.style.parts:
+            parts.append(f'{instances.scores[drawn.index]:.2f}')
         return ' '.join(parts)
 
     def _draw_trails(
