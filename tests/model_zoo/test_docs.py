@@ -15,7 +15,7 @@ def test_every_file_is_in_a_readme(name):
     folder = name.split('/')[0]
     readme = ROOT / ('docs/weights.md' if folder == 'pretrained' else f'configs/{folder}/README.md')
     rows = [line for line in readme.read_text().splitlines() if f'`{name}`' in line]
-    rows = [row for row in rows if weights.address in row]
+    rows = [row for row in rows if (weights.mmcv_name or weights.address) in row]
     assert len(rows) == 1
     for text in (weights.file, weights.licence, weights.digest, weights.what):
         assert text in rows[0]

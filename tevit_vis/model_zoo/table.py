@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import mmcv
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import did_you_mean
@@ -18,9 +21,12 @@ HUSTVL = 'https://github.com/hustvl/Storage/releases/download/v1.1.0/'
 META = 'https://dl.fbaipublicfiles.com/maskformer/mask2former/coco/instance/'
 DRIVE = 'https://drive.google.com/file/d/'
 SWIN = 'https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
-TORCHVISION = 'https://download.pytorch.org/models/'
+MMCV_TABLES = Path(mmcv.__file__).parent / 'model_zoo'  # addresses of backbones by mmcv's names
 BROWSER_HOSTS = ('drive.google.com',)  # which ask questions before they give a file
 
+IMAGENET = 'ImageNet'
+# Of detectron2, as IFC took it; its images are normalised otherwise than those of Detectron.
+CAFFE_R101 = 'open-mmlab://detectron2/resnet101_caffe'
 APACHE = 'Apache-2.0'
 MIT = 'MIT'
 BSD = 'BSD-3-Clause'
@@ -41,6 +47,7 @@ class Weights:
         digest: algorithm and beginning of the file's hash, ``sha256:8e96e88b``; empty if unknown.
         converter: system of ``tools/convert_checkpoint.py``; empty if they load as they are.
         filename: of the file, where the address does not end in it.
+        mmcv_name: mmcv's name for the address, ``torchvision://resnet50``; empty if it has none.
 
     Example:
         >>> find_weights('mask2former/mask2former_r50_coco').file
@@ -54,6 +61,7 @@ class Weights:
     digest: str = ''
     converter: str = ''
     filename: str = ''
+    mmcv_name: str = ''
 
     @property
     def file(self) -> str:
@@ -73,8 +81,19 @@ class Weights:
 
 def _openmmlab(name: str, path: str, what: str) -> Weights:
     """Returns weights of mmdet's zoo, whose file names end in the beginning of their hash."""
-    digest = path.rsplit('-', 1)[1].partition('.')[0]
-    return Weights(name, OPENMMLAB + path, APACHE, what, f'sha256:{digest}')
+    return Weights(name, OPENMMLAB + path, APACHE, what, _digest_in(path))
+
+
+def _digest_in(path: str) -> str:
+    """Returns the digest that ends the name of a file, ``resnet50-0676ba61.pth``."""
+    return f'sha256:{path.rsplit("-", 1)[1].partition(".")[0]}'
+
+
+def _of_mmcv(name: str, table: str, mmcv_name: str, licence: str) -> Weights:
+    """Returns a backbone whose address is in a table that mmcv ships."""
+    address = mmcv.load(str(MMCV_TABLES / table))[mmcv_name.partition('://')[2]]
+    digest = _digest_in(address)
+    return Weights(name, address, licence, IMAGENET, digest, mmcv_name=mmcv_name)
 
 
 def _on_drive(
@@ -207,35 +226,15 @@ IFC = [
         ('r101', '14leBVbWo4pWt_YvK-SLhd3W2S6mR0yV7', '44.6 (windows of 36)'),
     )
 ]
-IMAGENET = 'ImageNet'
 BACKBONES = [
-    Weights(
-        'pretrained/resnet50.pth',
-        f'{TORCHVISION}resnet50-0676ba61.pth',
-        BSD,
-        IMAGENET,
-        'sha256:0676ba61',
-    ),
-    Weights(
-        'pretrained/resnet101.pth',
-        f'{TORCHVISION}resnet101-63fe2227.pth',
-        BSD,
-        IMAGENET,
-        'sha256:63fe2227',
-    ),
-    Weights(
-        'pretrained/resnet101_caffe.pth',
-        'https://download.openmmlab.com/pretrain/third_party/resnet101_caffe-3ad79236.pth',
-        APACHE,
-        IMAGENET,
-        'sha256:3ad79236',
-    ),
-    Weights(
-        'pretrained/resnext101_32x8d.pth',
-        f'{TORCHVISION}resnext101_32x8d-8ba56ff5.pth',
-        BSD,
-        IMAGENET,
-        'sha256:8ba56ff5',
+    *(
+        _of_mmcv(f'pretrained/{file}.pth', table, mmcv_name, licence)
+        for file, table, mmcv_name, licence in (
+            ('resnet50', 'torchvision_0.12.json', 'torchvision://resnet50', BSD),
+            ('resnet101', 'torchvision_0.12.json', 'torchvision://resnet101', BSD),
+            ('resnet101_caffe', 'open_mmlab.json', CAFFE_R101, APACHE),
+            ('resnext101_32x8d', 'torchvision_0.12.json', 'torchvision://resnext101_32x8d', BSD),
+        )
     ),
     Weights(
         'pretrained/pvt_v2_b1.pth',
