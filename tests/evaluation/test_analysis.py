@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from builders import GOLDENS, SHARED, annotation
-from test_tube_errors import CAT, LENGTH, entry, random_case, square, truth
+from tube_cases import CAT, LENGTH, entry, random_case, square, truth
 
 from tevit_vis.evaluation.analysis import analyse, track_overlaps
 from tevit_vis.evaluation.calibration import calibrate

@@ -147,6 +147,13 @@ def test_switches_by_hand(tracks, switches, fragmentations):
     assert count_switches(followed_by(*tracks), 1) == (switches, fragmentations)
 
 
+def test_a_frame_prefers_the_tracks_of_the_frame_before():
+    frames = followed_by(0, 0, 0)
+    frames[1] = FrameOverlaps(np.array([0]), np.array([0, 1]), np.array([[0.6, 0.9]]))
+    assert count_switches(frames, 1) == (0, 0)
+    assert count_switches([frames[1], *frames], 1) == (1, 0)  # at first the better one is taken
+
+
 def test_a_gap_with_other_predictions_is_a_fragmentation():
     frames = followed_by(0, 0, 0)
     frames[1] = FrameOverlaps(np.array([0]), np.array([1]), np.array([[0.2]]))
