@@ -7,11 +7,12 @@ import pytest
 from builders import GOLDENS, SHARED, annotation
 from tube_cases import CAT, LENGTH, entry, random_case, square, truth
 
-from tevit_vis.evaluation.analysis import analyse, track_overlaps
+from tevit_vis.evaluation.analysis import analyse
 from tevit_vis.evaluation.calibration import calibrate
 from tevit_vis.evaluation.results import parse_results
 from tevit_vis.evaluation.slices import PROPERTIES, properties_of
 from tevit_vis.evaluation.tables import analysis_tables, comparison_table, video_table
+from tevit_vis.evaluation.timelines import track_overlaps
 from tevit_vis.evaluation.tracking_scores import score_tracking
 from tevit_vis.evaluation.tube_errors import PredictionOutcome
 from tevit_vis.evaluation.tubes import parse_ground_truth
@@ -54,8 +55,8 @@ def test_tracks_of_other_classes_and_low_scores_do_not_overlap():
     ground_truth = truth(CAT)
     results = [entry(1, 2, square(8), 0.9), entry(1, 1, square(8), 0.2)]
     preds = parse_results(results, ground_truth.lengths, 'r')
-    frames, gts, num_preds = track_overlaps(ground_truth, preds, 1, min_score=0.3)
-    assert (len(gts), num_preds) == (1, 1)
+    frames, gts, tracks = track_overlaps(ground_truth, preds, 1, min_score=0.3)
+    assert (len(gts), len(tracks)) == (1, 1)
     assert score_tracking(frames, 1, 1).hota == 0
     frames, *_ = track_overlaps(ground_truth, preds, 1, min_score=0.1)
     assert frames[0].ious.tolist() == [[1.0, 0.0]]

@@ -11,8 +11,7 @@ import numpy as np
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.analysis import Analysis
 from tevit_vis.evaluation.results import parse_results
-from tevit_vis.evaluation.tubes import MaskTube
-from tevit_vis.rle import mask_boxes
+from tevit_vis.evaluation.tubes import instances_of
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.files import check_writable
 from tevit_vis.video import VideoWriter, open_source
@@ -77,27 +76,6 @@ def show_videos(
         files.append(path)
         on_video()
     return files
-
-
-def instances_of(tubes: dict[int, Sequence[MaskTube]], size: tuple[int, int]) -> VideoInstances:
-    """Returns the tubes of a video as instances, with a score of 1 where they have none.
-
-    Args:
-        tubes: by label.
-        size: (H, W) of the frames.
-    """
-    pairs = [(label, tube) for label, of_label in tubes.items() for tube in of_label]
-    num_frames = len(pairs[0][1].masks) if pairs else 0
-    boxes = np.array([mask_boxes(tube.masks) for _, tube in pairs], np.float32)
-    boxes = boxes.reshape(len(pairs), num_frames, 4)
-    boxes[..., 2:] += boxes[..., :2]  # x y width height -> x1 y1 x2 y2
-    return VideoInstances(
-        labels=np.array([label for label, _ in pairs], np.int64),
-        scores=np.array([tube.score or 1.0 for _, tube in pairs], np.float32),
-        boxes=boxes,
-        segmentations=[tube.masks for _, tube in pairs],
-        size=size,
-    )
 
 
 def _draw_pair(

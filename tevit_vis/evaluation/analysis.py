@@ -13,15 +13,18 @@ from .find_errors import find_errors
 from .results import parse_results
 from .scores import Evaluation
 from .slices import SliceScores, score_slices
-from .tracking_scores import (
-    FrameOverlaps,
-    TrackingScores,
-    matched_pairs,
-    score_tracking,
-    sum_scores,
+from .timelines import Timeline, timelines, track_overlaps
+from .tracking_scores import TrackingScores, score_tracking, sum_scores
+from .tube_errors import (
+    ERRORS,
+    RIGHT,
+    GroundTruthOutcome,
+    PredictionOutcome,
+    TubeErrors,
+    average_precision,
+    confusion_matrix,
 )
-from .tube_errors import ERRORS, RIGHT, TubeErrors, average_precision, confusion_matrix
-from .tubes import GroundTruth, MaskTube, frame_overlaps, overlap_ratio
+from .tubes import GroundTruth
 from .ytvis_eval import evaluate
 
 MIN_SCORE = 0.3  # least score of the predictions whose tracks and confusions are counted
@@ -56,6 +59,7 @@ class Analysis:
         tracking: HOTA, IDF1, switches and fragmentations of all videos. A mask overlaps masks of
             its own class only, and only predictions that score at least ``min_score`` count.
         videos: {video id: scores}.
+        timelines: {video id: how each ground truth is followed}.
         slices: {property: {group: scores}}.
         calibration: of all predictions.
         class_calibration: {category id: calibration}.
@@ -67,6 +71,7 @@ class Analysis:
     errors: TubeErrors
     tracking: TrackingScores
     videos: dict[int, VideoScores]
+    timelines: dict[int, list[Timeline]]
     slices: dict[str, dict[str, SliceScores]]
     calibration: Calibration
     class_calibration: dict[int, Calibration]
@@ -163,17 +168,18 @@ def analyse(
     predictions = parse_results(results, ground_truth.lengths, origin)
     errors = find_errors(ground_truth, predictions)
     tracking: dict[int, TrackingScores] = {}
-    switches: Counter = Counter()
+    followed: dict[int, list[Timeline]] = {}
     for video in sorted(ground_truth.lengths):
-        frames, gts, num_preds = track_overlaps(ground_truth, predictions, video, min_score)
-        tracking[video] = score_tracking(frames, len(gts), num_preds)
-        for _, switched in matched_pairs(frames, len(gts)):
-            switches.update(gts[g].entry for g in switched)
+        overlaps = track_overlaps(ground_truth, predictions, video, min_score)
+        tracking[video] = score_tracking(overlaps.frames, len(overlaps.gts), len(overlaps.preds))
+        followed[video] = timelines(overlaps)
+    switches = {line.entry: len(line.switches) for lines in followed.values() for line in lines}
     return Analysis(
         evaluation=evaluation,
         errors=errors,
         tracking=sum_scores(tracking.values()),
-        videos={video: _video_scores(video, errors, each) for video, each in tracking.items()},
+        videos=_video_scores(errors, tracking),
+        timelines=followed,
         slices=score_slices(ground_truth, predictions, evaluation.ious, errors, switches),
         calibration=calibrate(errors.predictions),
         class_calibration={
@@ -185,58 +191,29 @@ def analyse(
     )
 
 
-def _video_scores(video: int, errors: TubeErrors, tracking: TrackingScores) -> VideoScores:
-    """Returns the scores of one video."""
-    preds = [pred for pred in errors.predictions if pred.video == video]
-    gts = [gt for gt in errors.ground_truths if gt.video == video]
-    counts = Counter(pred.kind for pred in preds)
-    counts['Miss'] = sum(gt.kind == 'Miss' for gt in gts)
-    values = [
-        average_precision(
-            [(pred.score, pred.kind == RIGHT) for pred in preds if pred.category == category],
-            sum(gt.category == category for gt in gts),
-        )
-        for category in sorted({gt.category for gt in gts})
-    ]
-    ap50 = float(np.mean(values)) if values else -1.0
-    kinds = (RIGHT, *ERRORS)
-    return VideoScores(len(gts), len(preds), ap50, {k: counts[k] for k in kinds}, tracking)
-
-
-def track_overlaps(
-    ground_truth: GroundTruth,
-    predictions: Mapping[tuple[int, int], Sequence[MaskTube]],
-    video: int,
-    min_score: float,
-) -> tuple[list[FrameOverlaps], list[MaskTube], int]:
-    """Returns how the tracks of a video overlap in each frame.
-
-    Args:
-        ground_truth: of ``parse_ground_truth``; crowds are left out.
-        predictions: of ``parse_results``.
-        video: id.
-        min_score: least score of the predictions that count.
-
-    Returns:
-        The overlaps of T frames, the ground truths that they number, and how many predictions.
-    """
-    gts, preds, gt_classes, pred_classes = [], [], [], []
-    for category in ground_truth.categories:
-        own_gts = [t for t in ground_truth.tubes.get((video, category), ()) if not t.crowd]
-        own_preds = [t for t in predictions.get((video, category), ()) if t.score >= min_score]
-        gts += own_gts
-        preds += own_preds
-        gt_classes += [category] * len(own_gts)
-        pred_classes += [category] * len(own_preds)
-    intersections, unions = frame_overlaps(preds, gts)
-    ious = overlap_ratio(intersections, unions)  # [T, D, G]
-    ious = ious * (np.array(pred_classes)[:, None] == np.array(gt_classes)) if len(ious) else ious
-    frames = []
-    for t in range(ground_truth.lengths[video]):
-        seen_gts = np.array([g for g, tube in enumerate(gts) if tube.areas[t]], int)
-        seen_preds = np.array([d for d, tube in enumerate(preds) if tube.areas[t]], int)
-        pairs = np.zeros((len(seen_gts), len(seen_preds)))
-        if len(ious):
-            pairs = ious[t][seen_preds[:, None], seen_gts].T
-        frames.append(FrameOverlaps(seen_gts, seen_preds, pairs))
-    return frames, gts, len(preds)
+def _video_scores(
+    errors: TubeErrors, tracking: Mapping[int, TrackingScores]
+) -> dict[int, VideoScores]:
+    """Returns the scores of each video."""
+    preds_of: dict[int, list[PredictionOutcome]] = {video: [] for video in tracking}
+    gts_of: dict[int, list[GroundTruthOutcome]] = {video: [] for video in tracking}
+    for pred in errors.predictions:
+        preds_of[pred.video].append(pred)
+    for gt in errors.ground_truths:
+        gts_of[gt.video].append(gt)
+    videos = {}
+    for video, followed in tracking.items():
+        preds, gts = preds_of[video], gts_of[video]
+        counts = Counter(pred.kind for pred in preds)
+        counts['Miss'] = sum(gt.kind == 'Miss' for gt in gts)
+        values = [
+            average_precision(
+                [(pred.score, pred.kind == RIGHT) for pred in preds if pred.category == category],
+                sum(gt.category == category for gt in gts),
+            )
+            for category in sorted({gt.category for gt in gts})
+        ]
+        ap50 = float(np.mean(values)) if values else -1.0
+        kinds = {kind: counts[kind] for kind in (RIGHT, *ERRORS)}
+        videos[video] = VideoScores(len(gts), len(preds), ap50, kinds, followed)
+    return videos

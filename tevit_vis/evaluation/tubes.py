@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,8 @@ from tevit_vis.annotations import (
     parse_frame_values,
     parse_segmentations,
 )
-from tevit_vis.rle import mask_areas, overlap_fractions
-from tevit_vis.structures import RLE
+from tevit_vis.rle import mask_areas, mask_boxes, overlap_fractions
+from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import shorten
 
@@ -203,3 +203,24 @@ def overlap_ratio(intersections: np.ndarray, unions: np.ndarray) -> np.ndarray:
         [0.25, 0.0]
     """
     return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
+
+
+def instances_of(tubes: Mapping[int, Sequence[MaskTube]], size: tuple[int, int]) -> VideoInstances:
+    """Returns the tubes of a video as instances, with a score of 1 where they have none.
+
+    Args:
+        tubes: by label.
+        size: (H, W) of the frames.
+    """
+    pairs = [(label, tube) for label, of_label in tubes.items() for tube in of_label]
+    num_frames = len(pairs[0][1].masks) if pairs else 0
+    boxes = np.array([mask_boxes(tube.masks) for _, tube in pairs], np.float32)
+    boxes = boxes.reshape(len(pairs), num_frames, 4)
+    boxes[..., 2:] += boxes[..., :2]  # x y width height -> x1 y1 x2 y2
+    return VideoInstances(
+        labels=np.array([label for label, _ in pairs], np.int64),
+        scores=np.array([tube.score or 1.0 for _, tube in pairs], np.float32),
+        boxes=boxes,
+        segmentations=[tube.masks for _, tube in pairs],
+        size=size,
+    )
