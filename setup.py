@@ -32,7 +32,10 @@ setup(
     packages=[*find_packages(include=['tevit_vis', 'tevit_vis.*']), 'tevit_vis.configs'],
     # Configs stand beside the package in a checkout and travel inside it when installed.
     package_dir={'tevit_vis.configs': 'configs'},
-    package_data={'tevit_vis.configs': ['**/*.py', '**/*.md']},
+    package_data={
+        'tevit_vis.configs': ['**/*.py', '**/*.md'],
+        'tevit_vis.report': ['templates/*.html', 'assets/*'],
+    },
     # torch, mmcv-full and mmdet are left to tools/setup_env.sh: pip cannot build mmcv-full for the
     # torch that is there. The version gate says what is missing.
     install_requires=read_requirements('runtime'),

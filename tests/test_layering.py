@@ -24,6 +24,7 @@ LAYERS = [
         'models.losses',
         'models.necks',
     ],
+    ['report'],
     ['models.inference_config', 'datasets'],
     ['models.heads'],
     ['models.detectors'],

@@ -11,6 +11,7 @@ Examples:
 import argparse
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -22,8 +23,9 @@ from tevit_vis.apis.journal import ResultsJournal, file_digest
 from tevit_vis.apis.show import show_videos
 from tevit_vis.apis.testing import has_ground_truth
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
-from tevit_vis.evaluation.analysis import analyse
 from tevit_vis.evaluation.submission import read_results
+from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
+from tevit_vis.report.site import check_report_folder
 from tevit_vis.utils.cli import (
     add_model_arguments,
     add_selection_arguments,
@@ -47,7 +49,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', default='results.json', help='results file (default: %(default)s)')
     parser.add_argument('--eval', choices=['segm'], help='score against the annotation file')
     parser.add_argument(
-        '--report', help='JSON file to write with --eval: scores, errors, tracking, slices'
+        '--report',
+        metavar='DIR',
+        help='with --eval, also write the pages of tools/report.py to this folder (with a name in '
+        '.json the numbers alone)',
     )
     parser.add_argument(
         '--show-dir',
@@ -65,6 +70,28 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def is_json(path: str) -> bool:
+    return Path(path).suffix.lower() == '.json'
+
+
+def check_outputs(args: argparse.Namespace, inputs: list[str], img_prefix: str) -> None:
+    """Checks that all that is asked for can be written.
+
+    Raises:
+        InputError: an output cannot be written, would replace an input, or is asked for in vain.
+    """
+    check_writable(args.out, not_over=[*inputs, img_prefix])
+    if (args.report or args.show_dir) and not args.eval:
+        name = '--report' if args.report else '--show-dir'
+        raise InputError(f'{name}: needs --eval segm, which scores the results')
+    if args.report and is_json(args.report):
+        check_writable(args.report, not_over=[*inputs, args.out])
+    elif args.report:
+        check_report_folder(args.report, overwrite=True)
+    if not is_json(args.out):
+        raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
+
+
 def main() -> None:
     args = parse_args()
     selection = Selection(args.classes, args.max_overlap)
@@ -76,14 +103,7 @@ def main() -> None:
     data_config.img_prefix = args.root or data_config.img_prefix
     data_config.test_mode = True
     inputs = [data_config.ann_file, args.checkpoint, str(find_config(args.config))]
-    check_writable(args.out, not_over=[*inputs, data_config.img_prefix])
-    if (args.report or args.show_dir) and not args.eval:
-        name = '--report' if args.report else '--show-dir'
-        raise InputError(f'{name}: needs --eval segm, which scores the results')
-    if args.report:
-        check_writable(args.report, not_over=[*inputs, args.out])
-    if Path(args.out).suffix.lower() != '.json':
-        raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
+    check_outputs(args, inputs, data_config.img_prefix)
     dataset = build('data.test', lambda: build_dataset(data_config))
     is_scored = bool(args.eval) and has_ground_truth(dataset)
     if args.eval and not is_scored and processes.is_first:
@@ -135,11 +155,23 @@ def main() -> None:
 def print_scores(dataset: YouTubeVISDataset, args: argparse.Namespace) -> None:
     """Scores the results, and writes the report and the videos that are asked for."""
     results = read_results(args.out)
-    analysis = analyse(dataset.read_ground_truth(), results, args.out)
+    data_set = DataSet.parse(dataset.read_content(), dataset.ann_file)
+    run = read_run(data_set, results, args.out, Path(args.out).name)
+    analysis = run.analysis
+    assert analysis is not None, 'the file has annotations'
+    for line in run.warnings:
+        print(f'warning: {line}', file=sys.stderr)
     print(analysis.evaluation)
     if args.report:
+        print(*analysis.sentences(), sep='\n')
+    if args.report and is_json(args.report):
         write_json(analysis.report(), args.report)
-        print(*analysis.sentences(), args.report, sep='\n')
+        print(args.report)
+    elif args.report:
+        options = ReportOptions(frames_root=dataset.img_prefix, overwrite=True)
+        with tqdm(total=len(data_set.videos), unit='video', desc='report') as bar:
+            notes = write_report(data_set, [run], args.report, options, bar.update)
+        print(*notes, f'open {args.report}/index.html', sep='\n')
     if args.show_dir:
         with tqdm(unit='video', desc='show') as bar:
             files = show_videos(

@@ -48,6 +48,20 @@ def test_a_fault_has_its_name(kind):
         assert gains['FalseNeg'] == (1 if category == 2 else 0)
 
 
+def test_a_piece_of_a_track_is_an_error_in_time():
+    """An object whose track ends after six frames, and goes on as a better one."""
+    entries = [
+        entry(1, 1, square(8, frames=range(6)), 0.8),
+        entry(1, 1, square(8, frames=[6, 7]), 0.9),
+    ]
+    errors = errors_of(truth(CAT), entries)
+    assert [pred.kind for pred in errors.predictions] == ['Temp', 'Right']
+    assert [pred.gt_entry for pred in errors.predictions] == [0, 0]
+    assert errors.ground_truths[0].kind == 'Right'
+    # Repaired, it is gone: the object has been found.
+    assert errors.delta_ap()['Temp'] == pytest.approx(1 - errors.ap)
+
+
 def test_doubles_cost_what_stands_above():
     entries = [
         entry(1, 1, square(8), 0.9),
@@ -144,6 +158,10 @@ def slow_kind(pred, category, gts, taken, near):
             return 'Cls', max(others, key=lambda n: slow_iou(pred, gts[n][1]))
     if any(slow_iou(pred, gts[n][1]) >= 0.5 for n in taken if gts[n][0] == category):
         return 'Dup', None
+    own = [n for n in taken if gts[n][0] == category and slow_iou(pred, gts[n][1]) >= 0.1]
+    if own:
+        n = max(own, key=lambda n: slow_iou(pred, gts[n][1]))
+        return ('Temp' if slow_shared_iou(pred, gts[n][1]) >= 0.5 else 'Spat'), None
     is_near = any(slow_iou(pred, gt) >= 0.1 for _, gt in gts)
     return ('Both' if is_near else 'Bkg'), None
 

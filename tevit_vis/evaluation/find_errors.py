@@ -33,7 +33,8 @@ def find_errors(
     for each kind of error, the one that needs the smallest repair first: it has the right class and
     an IoU of at least 0.1 with a free ground truth (``Spat``, ``Temp``), or an IoU of at least 0.5
     with a free one of another class (``Cls``) or with one of its class that was found before
-    (``Dup``), or an IoU below 0.1 with all (``Bkg``); else it is ``Both``. Better predictions come
+    (``Dup``), or an IoU of at least 0.1 with one of its class that was found before (``Spat``,
+    ``Temp``), or an IoU below 0.1 with all (``Bkg``); else it is ``Both``. Better predictions come
     first, and prefer an object that no other one is about.
 
     Args:
@@ -172,14 +173,20 @@ def _error_of(
         values = np.where(allowed & (ious >= least), ious, -1.0)
         return int(values.argmax()) if (values >= 0).any() else -1
 
+    def place_or_time(g: int) -> str:
+        return 'Temp' if shared_ious[g] >= FOREGROUND else 'Spat'
+
     for is_free in free:
         if (g := best(same & is_free, BACKGROUND)) >= 0:
-            return ('Temp' if shared_ious[g] >= FOREGROUND else 'Spat'), g
+            return place_or_time(g), g
     for is_free in free:
         if (g := best(~same & is_free, FOREGROUND)) >= 0:
             return 'Cls', g
-    if (g := best(same & ~free[-1] & ~is_crowd, FOREGROUND)) >= 0:
+    is_taken = same & ~free[-1] & ~is_crowd
+    if (g := best(is_taken, FOREGROUND)) >= 0:
         return 'Dup', g
+    if (g := best(is_taken, BACKGROUND)) >= 0:  # a piece of a track, say
+        return place_or_time(g), g
     if (g := best(~is_crowd, BACKGROUND)) < 0:
         return 'Bkg', -1
     return 'Both', g

@@ -27,11 +27,16 @@ VISIBILITY = ('all frames', 'half or more of the frames', 'less than half of the
 HIDDEN = ('never out of sight', 'out of sight for up to a quarter', 'out of sight for longer')
 SEEN_ONCE = 'seen once'
 OCCLUSION_NAMES = {name: name.partition('_')[0] for name in OCCLUSION_GROUPS}
-# Groups in the order in which they are shown; classes come by name.
-ORDER = (
-    *(*SIZE_NAMES.values(), *LENGTHS, *VISIBILITY, *SPEEDS, SEEN_ONCE),
-    *(*HIDDEN, *OCCLUSION_NAMES.values(), *CROWDS),
-)
+# The groups of a property in the order in which they are shown; classes come by name.
+ORDER: dict[str, tuple[str, ...]] = {
+    'size': tuple(SIZE_NAMES.values()),
+    'video length': tuple(LENGTHS),
+    'track length': tuple(LENGTHS),
+    'visibility': VISIBILITY,
+    'speed': (*SPEEDS, SEEN_ONCE),
+    'occlusion': (*HIDDEN, *OCCLUSION_NAMES.values()),
+    'crowd': tuple(CROWDS),
+}
 PROPERTIES = {
     'class': 'the category',
     'size': 'mean pixels of its masks, as of the metric (up to 128x128, up to 256x256, larger)',
@@ -156,6 +161,7 @@ def score_slices(
     outcome_of = {gt.entry: gt.kind for gt in errors.ground_truths}
     return {
         name: _score_property(
+            name,
             {entry: groups[name] for entry, groups in groups_of.items()},
             *(ground_truth, predictions, ious, outcome_of, switches),
         )
@@ -181,12 +187,8 @@ def ground_truth_groups(ground_truth: GroundTruth) -> dict[int, dict[str, str]]:
     }
 
 
-def _place(group: str) -> tuple[int, str]:
-    """Returns where a group is shown among those of its property."""
-    return (ORDER.index(group), '') if group in ORDER else (-1, group)
-
-
 def _score_property(
+    name: str,
     group_of: Mapping[int, str],
     ground_truth: GroundTruth,
     predictions: Mapping[tuple[int, int], Sequence[MaskTube]],
@@ -195,14 +197,15 @@ def _score_property(
     switches: Mapping[int, int],
 ) -> dict[str, SliceScores]:
     """Scores the groups of one property."""
-    groups = sorted(set(group_of.values()), key=_place)
+    present = set(group_of.values())
+    groups = [group for group in ORDER.get(name, sorted(present)) if group in present]
     matched: dict[int, list[MatchedVideo]] = {key: [] for key in ground_truth.categories}
     for (video, category), pair_ious in ious.items():
         gts = ground_truth.tubes.get((video, category), ())
         preds = sorted(predictions.get((video, category), ()), key=lambda tube: -tube.score)
         scores = np.array([tube.score for tube in preds[: MAX_PREDICTIONS[-1]]], float)
         own = [group_of.get(tube.entry) for tube in gts]
-        is_outside = np.array([[name != group for name in own] for group in groups], bool)
+        is_outside = np.array([[other != group for other in own] for group in groups], bool)
         is_outside = is_outside.reshape(len(groups), len(gts))
         everywhere = np.zeros((len(groups), len(scores)), bool)
         is_crowd = np.array([tube.crowd for tube in gts], bool)
@@ -215,7 +218,7 @@ def _score_property(
             if (curve := accumulate([video.best(s, MAX_PREDICTIONS[-1]) for video in videos]))
         ]
         precision = np.mean(curves, 0) if curves else np.full(len(IOU_THRESHOLDS), -1.0)
-        entries = [entry for entry, name in group_of.items() if name == group]
+        entries = [entry for entry, own_group in group_of.items() if own_group == group]
         kinds = Counter(outcome_of[entry] for entry in entries)
         result[group] = SliceScores(
             count=len(entries),

@@ -131,9 +131,11 @@ class TubeErrors:
         """Yields the predictions that count, with their category and whether they are right."""
         best: dict[int, PredictionOutcome] = {}  # by ground truth, of those that are made right
         if repaired in MADE_RIGHT:
+            found = {pred.gt_entry for pred in self.predictions if pred.kind == RIGHT}
             for pred in self.predictions:
                 known = best.get(pred.gt_entry)
-                if pred.kind == repaired and (known is None or pred.score > known.score):
+                is_better = known is None or pred.score > known.score
+                if pred.kind == repaired and pred.gt_entry not in found and is_better:
                     best[pred.gt_entry] = pred
         for pred in self.predictions:
             if pred.kind == repaired:

@@ -94,8 +94,8 @@ def _errors(analyses: Sequence[tuple[str, Analysis]]) -> Figure:
 def _slices(analyses: Sequence[tuple[str, Analysis]]) -> Figure:
     """Draws the AP of the groups of each property, a panel per property."""
     names = [name for name in PROPERTIES if name != 'class']
-    figure = Figure(figsize=(10, 5))
-    panels = figure.subplots(2, -(-len(names) // 2)).ravel()
+    figure = Figure(figsize=(9, 9), layout='constrained')
+    panels = figure.subplots(-(-len(names) // 2), 2, sharex=True).ravel()
     width = 0.8 / len(analyses)
     for axes, name in zip(panels, names):
         groups = list(analyses[0][1].slices[name])
@@ -109,9 +109,9 @@ def _slices(analyses: Sequence[tuple[str, Analysis]]) -> Figure:
         _plain(axes)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
-    panels[0].legend(fontsize='small')
+    handles, texts = panels[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc='lower right', fontsize='small')
     figure.supxlabel('AP')
-    figure.tight_layout()
     return figure
 
 
