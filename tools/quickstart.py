@@ -1,4 +1,4 @@
-"""Train a small model on synthetic videos, score it before and after, and draw what it finds.
+"""Train a small model on synthetic videos, and show what it finds and what it gets wrong.
 
 Makes the videos, trains for a few minutes, and tests on videos that training did not see. TeViT
 starts from the checkpoint that ships with the project, and Mask2Former from its backbone. The other
@@ -22,11 +22,11 @@ from tqdm import tqdm
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
+from tevit_vis.annotations import read_annotation_file
 from tevit_vis.apis import (
     TrainOptions,
     inference_video,
     init_model,
-    score_submission,
     train,
     write_submission,
 )
@@ -34,8 +34,9 @@ from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.data_tools.synthetic_files import make_synthetic
 from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.datasets import build_dataset
-from tevit_vis.evaluation.scores import Evaluation
+from tevit_vis.evaluation.submission import read_results
 from tevit_vis.layers.cuda_ops import has_cuda_ops
+from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.utils.cli import positive, run_tool, tool_parser
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
@@ -94,13 +95,30 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
-def test(config, checkpoint: str | None, out: Path, device: str | None) -> Evaluation:
-    """Tests a model on the held-out videos, writes the submission and returns its scores."""
+def test(config, checkpoint: str | None, out: Path, device: str | None) -> None:
+    """Tests a model on the held-out videos and writes the submission."""
     model = init_model(config, checkpoint, device)
     journal = ResultsJournal(str(out), identity={})
     journal.discard()
     write_submission(model, build_dataset(config.data.test), journal)
-    return score_submission(config.data.test.ann_file, str(out))
+
+
+def report(config, results: dict[str, Path], out: Path) -> dict[str, dict[str, float]]:
+    """Writes the pages that compare submissions; returns the scores of each.
+
+    Args:
+        results: {when the submission was made: its file}.
+        out: folder to write.
+    """
+    annotations = config.data.test.ann_file
+    data_set = DataSet.parse(read_annotation_file(annotations), annotations)
+    runs = [
+        read_run(data_set, read_results(path), str(path), when) for when, path in results.items()
+    ]
+    options = ReportOptions(frames_root=config.data.test.img_prefix, overwrite=True)
+    write_report(data_set, runs, str(out), options)
+    print('after training:', *runs[-1].analysis.sentences(), sep='\n  ')
+    return {run.name: run.analysis.evaluation.stats for run in runs}
 
 
 def draw_curve(log: Path, scores: dict, out: Path) -> None:
@@ -163,7 +181,8 @@ def main() -> None:
     checkpoint = config.load_from if args.system == 'tevit' else None
     start = 'the checkpoint that ships with the project' if checkpoint else 'random weights'
     print(f'2/5 testing {start}')
-    before = test(config, checkpoint, out / 'results_before.json', device)
+    results = {'before': out / 'results_before.json', 'after': out / 'results.json'}
+    test(config, checkpoint, results['before'], device)
 
     print(f'3/5 training for {config.runner.max_iters} iterations')
     logger = logging.getLogger('quickstart')
@@ -172,16 +191,16 @@ def main() -> None:
     train(config, options, logger)
 
     print('4/5 testing again')
-    after = test(config, str(out / 'latest.pth'), out / 'results.json', device)
+    test(config, str(out / 'latest.pth'), results['after'], device)
 
     print('5/5 drawing')
-    scores = {'before': before.stats, 'after': after.stats}
+    scores = report(config, results, out / 'report')
     draw_curve(out / 'train.log.json', scores, out / 'curve.png')
     model = init_model(config, str(out / 'latest.pth'), device)
     draw_held_out(model, config, out / 'overlay.mp4')
 
     print_scores(scores)
-    for name in ('results.json', 'overlay.mp4', 'curve.png'):
+    for name in ('results.json', 'overlay.mp4', 'curve.png', 'report/index.html'):
         print(out / name)
 
 

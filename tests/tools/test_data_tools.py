@@ -176,6 +176,11 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
     )
     report = json.loads((tmp_path / 'scores.json').read_text())
     assert {'stats', 'errors', 'tracking', 'slices', 'videos'} <= set(report)
+    pages = tmp_path / 'pages'
+    printed = call('test_vis.py', *arguments[:8], '--report', pages)
+    assert f'open {pages}/index.html' in printed
+    assert json.loads((pages / 'report.json').read_text())['runs'] == {'r.json': report}
+    assert list(pages.glob('frames/*/0.jpg'))
     with pytest.raises(SystemExit, match='--report: needs --eval segm'):
         call('test_vis.py', *arguments[:4], '--report', tmp_path / 'scores.json')
 

@@ -41,6 +41,7 @@ def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch,
     assert 'after' in printed
     for name in ('overlay.mp4', 'curve.png'):
         assert (tmp_path / name).stat().st_size > 1000
+    assert 'Compare' in (tmp_path / 'report' / 'index.html').read_text()
     assert json.loads((tmp_path / 'results.json').read_text())
 
 

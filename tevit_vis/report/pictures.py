@@ -16,7 +16,7 @@ from tevit_vis.utils.files import writing_faults
 from tevit_vis.video.images import read_image
 from tevit_vis.visualization.draw import DrawStyle, FrameDrawer
 
-JPEG_QUALITY = 70
+JPEG_QUALITY = 50
 STRIP_FRAMES = 5
 STRIP_HEIGHT = 54  # pixels
 

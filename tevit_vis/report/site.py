@@ -45,7 +45,7 @@ class ReportOptions:
 
     frames_root: str | None = None
     most_pictures: int = 300
-    frame_width: int = 480
+    frame_width: int = 384
     plots: bool = False
     latex: bool = False
     markdown: bool = False

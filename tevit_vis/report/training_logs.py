@@ -64,15 +64,20 @@ class RunGroup:
     name: str
     runs: list[TrainingRun]
 
-    def curve(self, name: str) -> Curve | None:
-        """Returns a number over training, at the iterations that all runs have; None for none."""
+    def curve(self, name: str, scale: float = 1) -> Curve | None:
+        """Returns a number over training, at the iterations that all runs have; None for none.
+
+        Args:
+            name: of the number.
+            scale: factor of its values.
+        """
         values = [run.curves[name] for run in self.runs if name in run.curves]
         if not values or len(values) < len(self.runs):
             return None
         iterations = sorted(set.intersection(*(set(each) for each in values)))
         if not iterations:
             return None
-        table = np.array([[each[i] for i in iterations] for each in values])
+        table = scale * np.array([[each[i] for i in iterations] for each in values])
         return Curve(
             iterations, table.mean(0).tolist(), table.min(0).tolist(), table.max(0).tolist()
         )

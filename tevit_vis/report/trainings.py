@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tevit_vis.evaluation.tube_errors import ERRORS
 
-from .charts import HEIGHT, WIDTH, line_chart
+from .charts import HEIGHT, WIDTH, Chart, line_chart
 from .pages import FOLDER, environment
 from .training_logs import RunGroup
 
@@ -47,9 +47,12 @@ def trainings_page(groups: Sequence[RunGroup]) -> str:
     )
 
 
-def _chart(name: str, groups: Sequence[RunGroup]) -> object:
-    """Returns the chart of one number, or None if no group has it."""
-    curves = {index: curve for index, group in enumerate(groups) if (curve := group.curve(name))}
+def _chart(name: str, groups: Sequence[RunGroup]) -> Chart | None:
+    """Returns the chart of one number, or None if no group has it; shares are in percent."""
+    scale = 100 if name in SCORES or name.startswith('dAP') else 1
+    curves = {
+        index: curve for index, group in enumerate(groups) if (curve := group.curve(name, scale))
+    }
     return line_chart(name, curves) if curves else None
 
 
