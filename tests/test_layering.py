@@ -24,7 +24,7 @@ LAYERS = [
         'models.losses',
         'models.necks',
     ],
-    ['report'],
+    ['report', 'formats'],
     ['models.inference_config', 'datasets'],
     ['models.heads'],
     ['models.detectors'],

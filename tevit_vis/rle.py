@@ -90,6 +90,17 @@ def decode_rle(rle: RLE) -> np.ndarray:
     return coco_mask.decode(rle).astype(bool)
 
 
+def encode_array(mask: np.ndarray) -> RLE:
+    """Returns a binary mask [H, W] as a compressed RLE with text counts.
+
+    Example:
+        >>> encode_array(np.ones((2, 2), bool))
+        {'size': [2, 2], 'counts': '04'}
+    """
+    encoded = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return {'size': list(encoded['size']), 'counts': encoded['counts'].decode()}
+
+
 def to_rle(mask: object, height: int, width: int) -> RLE:
     """Returns a mask of a file as a compressed RLE.
 

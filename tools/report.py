@@ -13,12 +13,14 @@ Examples:
 """
 
 import argparse
+import os
 
 from tqdm import tqdm
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.analysis import MIN_SCORE
 from tevit_vis.evaluation.submission import read_results
+from tevit_vis.evaluation.tables import percent
 from tevit_vis.report import DataSet, ReportOptions, read_run, short_names, write_report
 from tevit_vis.report.site import check_report_folder
 from tevit_vis.utils.cli import positive, run_tool, tool_parser
@@ -67,7 +69,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     check_fraction('--score-thr', args.score_thr)
-    check_report_folder(args.out, args.overwrite)
+    frames = [] if args.frames is None else [args.frames]
+    check_report_folder(args.out, args.overwrite, [args.gt, *args.results, *frames])
+    if args.frames is not None and not os.path.isdir(args.frames):
+        raise InputError(f'--frames {args.frames}: image folder must be there, but it is not')
     data_set = DataSet.parse(read_annotation_file(args.gt), args.gt)
     for name in ('plots', 'latex', 'markdown'):
         if getattr(args, name) and data_set.ground_truth is None:
@@ -89,7 +94,7 @@ def main() -> None:
         notes = write_report(data_set, runs, args.out, options, bar.update)
     for run in runs:
         if run.analysis is not None:
-            print(f'{run.name}: AP {100 * run.analysis.evaluation.stats["AP"]:.1f}')
+            print(f'{run.name}: AP {percent(run.analysis.evaluation.stats["AP"])}')
             print(*run.analysis.sentences(), sep='\n')
     print(*notes, f'open {args.out}/index.html', sep='\n')
 

@@ -87,7 +87,7 @@ def check_outputs(args: argparse.Namespace, inputs: list[str], img_prefix: str) 
     if args.report and is_json(args.report):
         check_writable(args.report, not_over=[*inputs, args.out])
     elif args.report:
-        check_report_folder(args.report, overwrite=True)
+        check_report_folder(args.report, overwrite=True, inputs=[*inputs, args.out, img_prefix])
     if not is_json(args.out):
         raise InputError(f'--out: must end in .json, as it is JSON, but is {args.out}')
 

@@ -137,6 +137,13 @@ def test_the_words_name_the_fault():
     assert '| AP50 lost by Spat | 100.0  | 0.0    |' in both
 
 
+def test_words_where_no_kind_of_error_explains_it_alone():
+    analysis = analyse(truth(CAT), [entry(1, 1, square(80), 0.9)])
+    assert analysis.sentences() == [
+        'AP50 is 0.0; no kind of error explains it alone: Bkg 1, Miss 1'
+    ]
+
+
 def test_a_submission_without_predictions():
     analysis = analyse(truth(CAT), [])
     assert analysis.errors.delta_ap()['FalseNeg'] == 1

@@ -76,6 +76,12 @@ def test_a_difference_of_one_video_is_not_certain():
     assert 'no different for certain' in comparison.sentence()
 
 
+def test_a_few_videos_say_nothing_about_others():
+    ground_truth, entries = cats(1, [0.9])
+    comparison = compare(analyse(ground_truth, []), analyse(ground_truth, entries))
+    assert comparison.sentence().startswith('AP50 +100.0; too few videos to say')
+
+
 def test_timelines_by_hand():
     """A cat that another track takes over in frame 4, and that nobody follows in frame 6."""
     ground_truth = truth((1, 1, square(8)), (1, 1, square(60, frames=[0, 1])))

@@ -147,9 +147,8 @@ def test_frames_that_cannot_be_shown_are_named(call, files, tmp_path):
     faults = script_content(out / 'data' / '1.js')['pictures']
     assert 'must be 80x60 as the annotation file says, but is 80x30' in faults['2']
     assert set(faults) == {'1', '2', '3'}
-    printed = call(
-        'report.py', *files[:2], '--frames', tmp_path / 'absent', '--out', tmp_path / 'b'
-    )
+    (tmp_path / 'empty').mkdir()
+    printed = call('report.py', *files[:2], '--frames', tmp_path / 'empty', '--out', tmp_path / 'b')
     assert '18 frames of 3 videos could not be shown' in printed
     assert not list((tmp_path / 'b').glob('strips/*'))
 
@@ -171,7 +170,7 @@ def test_a_folder_is_not_overwritten_by_accident(call, files, tmp_path):
         call(*arguments, taken, '--overwrite')
     assert (taken / 'thesis.tex').read_text() == 'years of work'
     with pytest.raises(SystemExit, match='must be a folder, but is a file'):
-        call(*arguments, files[0])
+        call(*arguments, files[2])
     out = tmp_path / 'report'
     out.mkdir()
     call(*arguments, out)
@@ -180,6 +179,47 @@ def test_a_folder_is_not_overwritten_by_accident(call, files, tmp_path):
     (out / 'data' / 'old.js').write_text('')
     call(*arguments, out, '--overwrite')
     assert not (out / 'data' / 'old.js').exists()
+
+
+def test_inputs_are_not_in_the_report(call, files, tmp_path):
+    out = tmp_path / 'report'
+    call('report.py', *files[:2], '--out', out)
+    mine = out / 'mine.json'
+    mine.write_bytes(files[1].read_bytes())
+    with pytest.raises(SystemExit, match='must be another folder than that of .*mine.json'):
+        call('report.py', files[0], mine, '--out', out, '--overwrite')
+    with pytest.raises(SystemExit, match='but holds 1 files or folders that are of no report'):
+        call('report.py', *files[:2], '--out', out, '--overwrite')
+    assert mine.exists()
+    with pytest.raises(SystemExit, match='--frames .*absent: image folder must be there'):
+        call('report.py', *files[:2], '--out', tmp_path / 'b', '--frames', tmp_path / 'absent')
+
+
+def test_a_link_to_a_folder_stays_a_link(call, files, tmp_path):
+    (tmp_path / 'disk').mkdir()
+    (tmp_path / 'report').symlink_to(tmp_path / 'disk')
+    call('report.py', *files[:2], '--out', tmp_path / 'report')
+    assert (tmp_path / 'report').is_symlink()
+    assert (tmp_path / 'disk' / 'index.html').exists()
+    assert not list(tmp_path.glob('*.unfinished*'))
+
+
+def test_names_that_plots_would_read_as_formulas(call, files, tmp_path):
+    odd = tmp_path / '_a$x^$.json'
+    odd.write_bytes(files[1].read_bytes())
+    call('report.py', files[0], odd, '--out', tmp_path / 'report', '--plots')
+    assert '_a$x^$.json' in (tmp_path / 'report' / 'plots' / 'errors.svg').read_text()
+
+
+def test_ids_that_javascript_would_round(call, files, tmp_path):
+    content = json.loads(files[0].read_text().replace('"video_id": 2', f'"video_id": {2**53 + 1}'))
+    content['videos'][1]['id'] = 2**53 + 1
+    files[0].write_text(json.dumps(content))
+    files[1].write_text(files[1].read_text().replace('"video_id": 2', f'"video_id": {2**53 + 1}'))
+    call('report.py', *files[:2], '--out', tmp_path / 'report')
+    rows = script_content(tmp_path / 'report' / 'data' / 'videos.js')
+    assert str(2**53 + 1) in {row['id'] for row in rows}
+    assert script_content(tmp_path / 'report' / 'data' / f'{2**53 + 1}.js')['id'] == str(2**53 + 1)
 
 
 def test_results_of_another_data_set_are_refused(call, files, tmp_path):

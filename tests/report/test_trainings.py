@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from training_cases import write_training
 
@@ -18,7 +19,11 @@ def test_seeds_of_a_config_are_taken_together(tmp_path):
     mean, spread = first.final('segm_AP')
     assert mean == pytest.approx(0.42)
     assert spread == pytest.approx(0.02)
-    assert second.final('segm_AP') == pytest.approx((0.5, 0))
+    mean, spread = second.final('segm_AP')
+    assert mean == pytest.approx(0.5)
+    assert np.isnan(spread), 'one run has none'
+    twice = group_runs([read_training(str(folders[0])), read_training(f'{folders[0]}/')])
+    assert len(twice[0].runs) == 1
     curve = first.curve('segm_AP')
     assert curve.iterations == [20, 40]
     assert curve.low[1] == pytest.approx(0.40)
@@ -56,11 +61,34 @@ def test_the_command(call, call_fails, tmp_path):
         == f'error: {tmp_path}/empty: must be the work dir of a training, but has no *.log.json'
     )
     assert not (tmp_path / 'other.html').exists()
+    report = folders[0] / 'val' / 'iter_20.report.json'
+    report.write_text('[]')
+    assert 'must be the report of a validation' in call_fails('compare_runs.py', *folders)
+    report.unlink()
     log = folders[0] / '20260101_000000.log.json'
     log.write_text('{"seed": 0\n{}\n')
     assert 'line 1 must be JSON' in call_fails('compare_runs.py', *folders, '--out', out)
     assert out.read_text() == page
     assert '--out: must end in .html' in call_fails('compare_runs.py', *folders, '--out', 'a.pdf')
+
+
+def test_a_diverged_run_has_a_curve_as_far_as_it_is_finite(call, tmp_path):
+    folder = write_training(tmp_path / 'a', 0)
+    log = folder / '20260101_000000.log.json'
+    log.write_text(log.read_text().replace('"loss": 0.05,', '"loss": NaN,'))
+    assert 40 not in read_training(str(folder)).curves['loss']
+    call('compare_runs.py', folder, '--out', tmp_path / 'runs.html')
+    assert 'nan' not in (tmp_path / 'runs.html').read_text()
+
+
+def test_a_shorter_run_is_compared_where_both_are(tmp_path):
+    folders = [write_training(tmp_path / name, n) for n, name in enumerate('ab')]
+    log = folders[1] / '20260101_000000.log.json'
+    log.write_text('\n'.join(log.read_text().splitlines()[:6]))
+    (folders[1] / 'val' / 'iter_40.report.json').unlink()
+    (group,) = group_runs([read_training(str(folder)) for folder in folders])
+    assert group.final('segm_AP')[0] == pytest.approx(0.21)
+    assert group.final('HOTA')[0] == pytest.approx(0.21)
 
 
 def test_long_curves_are_averaged():

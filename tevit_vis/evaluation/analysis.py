@@ -144,7 +144,14 @@ class Analysis:
                 f'HOTA is {100 * self.tracking.hota:.1f}, its association '
                 f'{100 * self.tracking.ass_a:.1f}, its detection {100 * self.tracking.det_a:.1f}',
             )
-        return found[:most] or ['nothing is wrong at IoU 0.5']
+        if found:
+            return found[:most]
+        if self.errors.ap < 0:
+            return ['there is nothing to find: no object, or crowds only']
+        if self.errors.ap >= 1 and not any(counts.values()):
+            return ['nothing is wrong at IoU 0.5']
+        times = ', '.join(f'{kind} {count}' for kind, count in counts.items() if count)
+        return [f'AP50 is {100 * self.errors.ap:.1f}; no kind of error explains it alone: {times}']
 
 
 def analyse(

@@ -12,6 +12,7 @@ from .scores import RECALL_LEVELS
 from .tube_errors import IGNORED, RIGHT, PredictionOutcome, TubeErrors
 
 NUM_SAMPLES = 500  # draws of videos
+LEAST_VIDEOS = 5  # fewer say nothing about others
 INTERVAL = (2.5, 97.5)  # percentiles between which the difference lies with 95 % of the draws
 
 
@@ -44,6 +45,7 @@ class Comparison:
             Jackknife", 1979). If it holds 0, other videos may well turn the order around.
         videos: those that differ, the best gain first.
         both, neither: number of ground truths that both, or none, found.
+        num_videos: of the data set.
     """
 
     ap50: float
@@ -51,6 +53,7 @@ class Comparison:
     videos: list[VideoDifference]
     both: int
     neither: int
+    num_videos: int
 
     def report(self) -> dict:
         """Returns all numbers as the content of a JSON file."""
@@ -72,13 +75,19 @@ class Comparison:
 
     def sentence(self) -> str:
         """Returns in words whether the second submission is better."""
-        low, high = (100 * value for value in self.interval)
-        verdict = 'better' if low > 0 else 'worse' if high < 0 else 'no different for certain'
         num_found = sum(len(video.found) for video in self.videos)
         num_lost = sum(len(video.lost) for video in self.videos)
+        counts = f'{num_found} objects are newly found, {num_lost} are lost'
+        if self.num_videos < LEAST_VIDEOS:
+            return (
+                f'AP50 {100 * self.ap50:+.1f}; too few videos to say whether others would show '
+                f'the same; {counts}'
+            )
+        low, high = (100 * value for value in self.interval)
+        verdict = 'better' if low > 0 else 'worse' if high < 0 else 'no different for certain'
         return (
             f'AP50 {100 * self.ap50:+.1f} ({low:+.1f} to {high:+.1f} if other videos were drawn): '
-            f'{verdict}; {num_found} objects are newly found, {num_lost} are lost'
+            f'{verdict}; {counts}'
         )
 
 
@@ -119,6 +128,7 @@ def compare(first: Analysis, second: Analysis, seed: int = 0) -> Comparison:
         videos=sorted(differences, key=lambda each: (-each.ap50, -each.hota)),
         both=len(found_by[0] & found_by[1]),
         neither=len(first.errors.ground_truths) - len(found_by[0] | found_by[1]),
+        num_videos=len(first.videos),
     )
 
 

@@ -64,10 +64,6 @@ def find_errors(
     return TubeErrors(categories, pred_outcomes, gt_outcomes)
 
 
-def _best_first(tubes: Sequence[MaskTube]) -> list[MaskTube]:
-    return sorted(tubes, key=lambda tube: -tube.score)
-
-
 def _outcomes_of_video(
     video: int,
     preds: Sequence[tuple[int, MaskTube]],

@@ -23,7 +23,7 @@ ERRORS = {
     'Cls': 'right tube, but another class',
     'Dup': 'a better prediction has found this object',
     'Bkg': 'there is nothing',
-    'Both': 'another class, and the tube is off as well',
+    'Both': 'another class, and the tube is off as well or its object was found already',
     'Miss': 'an object that no prediction is near',
 }
 MADE_RIGHT = ('Spat', 'Temp', 'Cls')  # what repairing does; the others are taken away

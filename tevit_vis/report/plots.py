@@ -31,7 +31,9 @@ def write_plots(runs: Sequence[Run], folder: str) -> list[str]:
     Returns:
         The files.
     """
-    analyses = [(run.name, run.analysis) for run in runs if run.analysis is not None]
+    # A dollar sign would begin a formula, and labels that begin with _ are not shown.
+    names = [run.name.replace('$', r'\$').replace('_', ' _', run.name[:1] == '_') for run in runs]
+    analyses = [(name, run.analysis) for name, run in zip(names, runs) if run.analysis is not None]
     files: list[str] = []
     if not analyses:
         return files

@@ -141,7 +141,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
             ),
             len(parts) - 1,
         )
-        names.append('/'.join(parts[shared:]))
+        names.append(os.fsencode('/'.join(parts[shared:])).decode('utf-8', 'replace'))
     times: Counter = Counter()
     for index, name in enumerate(names):
         times[name] += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from tevit_vis.evaluation.comparison import Comparison, compare
 from tevit_vis.evaluation.tubes import MaskTube, instances_of
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import check_writable, writing_faults
+from tevit_vis.utils.files import check_writable, unfinished_folder
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.visualization.draw import track_color
 
@@ -24,7 +23,11 @@ from .pictures import VideoPictures, write_pictures
 from .runs import DataSet, Run
 from .video_data import OutcomesOfRun, video_data
 
-MARK = 'report.json'  # a folder with this file and the pages is a report
+MARK = 'report.json'  # a folder with this file, and nothing that is not written, is a report
+WRITTEN = {
+    *(MARK, 'index.html', 'classes.html', 'slices.html', 'videos.html', 'video.html'),
+    *('compare.html', 'assets', 'data', 'frames', 'strips', 'plots', 'tables.tex', 'tables.md'),
+}
 NUM_COLORS = 64  # of tracks; later ones start over
 MAX_WORKERS = 8
 
@@ -52,22 +55,32 @@ class ReportOptions:
     overwrite: bool = False
 
 
-def check_report_folder(folder: str, overwrite: bool) -> None:
+def check_report_folder(folder: str, overwrite: bool, inputs: Sequence[str] = ()) -> None:
     """Checks that a report may be written to a folder.
+
+    Args:
+        folder: to write.
+        overwrite: whether a report that is there may be replaced.
+        inputs: files and folders that must not lie in it.
 
     Raises:
         InputError: the folder holds something else than a report, or a report that is to be kept.
     """
+    inside = os.path.realpath(folder) + os.sep
+    for path in inputs:
+        if (os.path.realpath(path) + os.sep).startswith(inside):
+            raise InputError(f'{folder}: must be another folder than that of {path}')
     if os.path.isfile(folder):
         raise InputError(f'{folder}: must be a folder, but is a file')
     check_writable(os.path.join(folder, MARK) if os.path.isdir(folder) else folder)
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not names:
         return
-    if not {MARK, 'index.html', 'assets'} <= set(names):
+    foreign = sorted(set(names) - WRITTEN) or ([] if MARK in names else names)
+    if foreign:
         raise InputError(
-            f'{folder}: must be a new or empty folder, but holds {len(names)} files or folders '
-            f'that are no report (first: {sorted(names)[0]}): choose another'
+            f'{folder}: must be a new or empty folder, but holds {len(foreign)} files or folders '
+            f'that are of no report (first: {foreign[0]}): choose another'
         )
     if not overwrite:
         raise InputError(f'{folder}: holds a report: --overwrite replaces it')
@@ -96,25 +109,8 @@ def write_report(
         InputError: the folder cannot be written.
     """
     check_report_folder(folder, options.overwrite)
-    target = os.path.abspath(folder)
-    unfinished = f'{target}.{secrets.token_hex(4)}.unfinished'
-    try:
-        with writing_faults(folder):
-            os.makedirs(unfinished)
-            notes = _write_all(data_set, runs, unfinished, options, on_video)
-            _replace(target, unfinished)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return notes
-
-
-def _replace(target: str, finished: str) -> None:
-    """Puts a finished folder where an empty one or an earlier report is."""
-    old = f'{finished}.old'
-    if os.path.isdir(target):
-        os.rename(target, old)
-    os.rename(finished, target)
-    shutil.rmtree(old, ignore_errors=True)
+    with unfinished_folder(folder) as unfinished:
+        return _write_all(data_set, runs, unfinished, options, on_video)
 
 
 def _write_all(
@@ -205,9 +201,10 @@ def _write_scripts(data_set: DataSet, runs: Sequence[Run], folder: str, rows: li
         'meaning': MEANING,
         'colors': [f'#{red:02x}{green:02x}{blue:02x}' for blue, green, red in colors],
         'classes': sorted({name for row in rows for name in row['classes']}),
-        'order': [row['id'] for row in rows],
+        'order': [str(row['id']) for row in rows],
     }
     _write_text(script_call('loadReport', shared), os.path.join(folder, 'data', 'report.js'))
+    rows = [{**row, 'id': str(row['id'])} for row in rows]
     _write_text(script_call('loadVideos', rows), os.path.join(folder, 'data', 'videos.js'))
 
 

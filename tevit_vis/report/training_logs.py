@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ import numpy as np
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json
+from tevit_vis.utils.values import is_number
+
+from .runs import short_names
 
 VALIDATION = re.compile(r'iter_(\d+)\.report\.json')
 # Keys of a config that say where a run lies or which of several equal ones it is.
@@ -85,9 +90,14 @@ class RunGroup:
     def final(self, name: str) -> tuple[float, float] | None:
         """Returns mean and standard deviation of the runs' last values; None where one has none.
 
-        The deviation is that of a sample (divided by runs - 1), 0 for one run.
+        Values are those of the last iteration that all runs have. The deviation is that of a sample
+        (divided by runs - 1), NaN for one run.
         """
-        return self._summary(name, lambda values: values[max(values)])
+        curve = self.curve(name)
+        if curve is None:
+            return None
+        last = curve.iterations[-1]
+        return self._summary(name, lambda values: values[last])
 
     def best(self, name: str) -> tuple[float, float] | None:
         """Returns mean and standard deviation of the runs' greatest values, see ``final``."""
@@ -99,7 +109,7 @@ class RunGroup:
         values = [choose(run.curves[name]) for run in self.runs if run.curves.get(name)]
         if len(values) < len(self.runs):
             return None
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
         return float(np.mean(values)), spread
 
 
@@ -109,7 +119,7 @@ def read_training(folder: str) -> TrainingRun:
     Where a run was resumed, the last value of an iteration counts.
 
     Raises:
-        InputError: the folder has no log, or the log is damaged.
+        InputError: the folder has no log, or a log or report is damaged.
     """
     logs = sorted(Path(folder).glob('*.log.json'))
     if not logs:
@@ -123,18 +133,18 @@ def read_training(folder: str) -> TrainingRun:
                 meta = {**meta, **entry}
                 continue
             for name, value in entry.items():
-                if name not in NO_CURVES and isinstance(value, (int, float)):
+                if name not in NO_CURVES and is_number(value):
                     curves.setdefault(name, {})[entry['iter']] = value
             if entry['mode'] == 'train' and 'time' in entry:
                 seconds.append(entry['time'])
     for path in Path(folder, 'val').glob('*.report.json'):
         match = VALIDATION.fullmatch(path.name)
         if match:
-            _add_report(read_json(path, 'validation report'), int(match[1]), curves)
+            _add_report(read_json(path, 'validation report'), int(match[1]), curves, str(path))
     return TrainingRun(
         folder=folder,
-        name=meta.get('exp_name', Path(folder).name),
-        config=OWN_KEYS.sub('', meta.get('config', '')),
+        name=str(meta.get('exp_name') or Path(folder).name),
+        config=OWN_KEYS.sub('', str(meta.get('config') or '')),
         seed=meta.get('seed'),
         curves=curves,
         seconds=float(np.median(seconds)) if seconds else None,
@@ -147,7 +157,10 @@ def _log_entries(log: Path) -> list[dict]:
     Raises:
         InputError: another line is no JSON.
     """
-    lines = log.read_text(encoding='utf-8').splitlines()
+    try:
+        lines = log.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f'{log}: must be text in UTF-8, but is not') from None
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -161,11 +174,18 @@ def _log_entries(log: Path) -> list[dict]:
     return entries
 
 
-def _add_report(report: dict, iteration: int, curves: dict[str, dict[int, float]]) -> None:
+def _add_report(
+    report: Any, iteration: int, curves: dict[str, dict[int, float]], path: str
+) -> None:
     """Adds the numbers of a validation's report."""
-    numbers = {'HOTA': report['tracking']['HOTA'], 'IDF1': report['tracking']['IDF1']}
-    for kind, gain in report['errors']['delta_AP50'].items():
-        numbers[f'dAP {kind}'] = gain
+    try:
+        numbers = {'HOTA': report['tracking']['HOTA'], 'IDF1': report['tracking']['IDF1']}
+        for kind, gain in report['errors']['delta_AP50'].items():
+            numbers[f'dAP {kind}'] = gain
+    except (TypeError, KeyError, AttributeError):
+        raise InputError(
+            f'{path}: must be the report of a validation, with "tracking" and "errors"'
+        ) from None
     for name, value in numbers.items():
         curves.setdefault(name, {})[iteration] = value
 
@@ -173,13 +193,16 @@ def _add_report(report: dict, iteration: int, curves: dict[str, dict[int, float]
 def group_runs(runs: Sequence[TrainingRun]) -> list[RunGroup]:
     """Returns runs of equal configs together, in the order of their first ones.
 
-    A group is called like its config; where several are called alike, like their first folders.
+    A group is called like its config; where several are called alike, like their first folders. A
+    work dir that is given twice counts once.
     """
+    runs = list({os.path.realpath(run.folder): run for run in runs}.values())
     groups: dict[tuple[str, str], list[TrainingRun]] = {}
     for run in runs:
         groups.setdefault((run.name, run.config), []).append(run)
     names = [name for name, _ in groups]
+    folders = short_names([own[0].folder for own in groups.values()])
     return [
-        RunGroup(name if names.count(name) == 1 else f'{name} ({Path(own[0].folder).name})', own)
-        for (name, _), own in groups.items()
+        RunGroup(name if names.count(name) == 1 else f'{name} ({folder})', own)
+        for (name, _), own, folder in zip(groups, groups.values(), folders)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tevit_vis.evaluation.tube_errors import ERRORS
@@ -41,6 +42,7 @@ def trainings_page(groups: Sequence[RunGroup]) -> str:
             scores=sections['Scores of validation'],
             sections={title: own for title, own in charts.items() if own},
             style=(FOLDER / 'assets' / 'style.css').read_text(encoding='utf-8'),
+            with_spread=with_spread,
             width=WIDTH,
             height=HEIGHT,
         )
@@ -66,11 +68,21 @@ def summary_rows(groups: Sequence[RunGroup]) -> list[list[str]]:
     return rows
 
 
-def with_spread(value: tuple[float, float] | None) -> str:
-    """Returns mean and spread of shares in percent.
+def with_spread(value: tuple[float, float] | None, scale: float = 100, digits: int = 1) -> str:
+    """Returns mean and spread in words; shares are shown in percent.
+
+    Args:
+        value: mean, and spread or NaN; None for no number.
+        scale: factor of both.
+        digits: behind the point.
 
     Example:
         >>> with_spread((0.401, 0.012)), with_spread(None)
         ('40.1 ± 1.2', '-')
     """
-    return '-' if value is None else f'{100 * value[0]:.1f} ± {100 * value[1]:.1f}'
+    if value is None:
+        return '-'
+    mean, spread = value
+    return f'{scale * mean:.{digits}f}' + (
+        '' if math.isnan(spread) else f' ± {scale * spread:.{digits}f}'
+    )

@@ -65,7 +65,7 @@ def video_data(data_set: DataSet, video: Video, runs: list[OutcomesOfRun]) -> di
         ]
         truth.sort(key=lambda pair: pair[1].entry)
     return {
-        'id': video.id,
+        'id': str(video.id),  # JavaScript rounds numbers above 2**53
         'name': video.name,
         'width': video.width,
         'height': video.height,

@@ -7,6 +7,7 @@ import fcntl
 import glob
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -230,6 +231,42 @@ def write_atomically(path: str | os.PathLike, write: Callable[[str], object]) ->
         unfinished.publish()
     finally:
         unfinished.discard()
+
+
+@contextmanager
+def unfinished_folder(target: str | os.PathLike) -> Iterator[str]:
+    """Gives a new folder beside ``target`` to fill, which takes its place when it is complete.
+
+    A folder that is there is replaced; whether it may be is for the caller to check. After an error
+    the new folder is removed, and the old one stays.
+
+    Args:
+        target: path of the folder.
+
+    Raises:
+        InputError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     with unfinished_folder(f'{parent}/pages') as folder:
+        ...         _ = open(f'{folder}/index.html', 'w').write('page')
+        ...     os.listdir(f'{parent}/pages')
+        ['index.html']
+    """
+    path = os.path.realpath(target)  # a link keeps pointing where it does
+    unfinished = f'{path}.{secrets.token_hex(4)}.unfinished'
+    old = f'{unfinished}.old'
+    try:
+        with writing_faults(target):
+            os.makedirs(unfinished)
+            yield unfinished
+            if os.path.isdir(path):
+                os.rename(path, old)
+            os.rename(unfinished, path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def link_atomically(path: str, target: str) -> None:

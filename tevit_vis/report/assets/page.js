@@ -36,7 +36,8 @@ function cellValue(cell) {
 }
 
 function sortTable(table, column, header) {
-  const descending = header.getAttribute('aria-sort') !== 'descending';
+  const sorted = header.getAttribute('aria-sort');
+  const descending = sorted ? sorted === 'ascending' : header.classList.contains('number');
   for (const other of table.tHead.rows[0].cells) other.removeAttribute('aria-sort');
   header.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
   const rows = [...table.tBodies[0].rows];

@@ -10,6 +10,7 @@ const TRUTH = -1; // the ground truth as a set of tracks; runs are 0, 1, ...
 const player = {
   report: null, video: null, frame: 0, playing: false, chosen: null, event: -1,
   panels: [], drawn: new Map(), pictures: new Map(), worker: null, waiting: new Map(), version: 0,
+  loop: 0, rows: [], kindColors: new Map(),
 };
 const field = (id) => document.getElementById(id);
 
@@ -37,14 +38,33 @@ function openVideo() {
     say('No video is named in the address: choose one from the list.');
     return;
   }
-  if (player.video && String(player.video.id) === id) return;
+  if (player.video && player.video.id === id) {
+    say(player.message);
+    makePanels();
+    redraw();
+    seek(frameSetting());
+    return;
+  }
+  if (!player.report.order.includes(id)) {
+    say(`Video ${id} is not in this report.`);
+    return;
+  }
   const script = make('script', { src: `data/${id}.js` });
-  script.onerror = () => say(`Video ${id} is not in this report.`);
+  script.onerror = () => say(`data/${id}.js is missing: copy the whole folder of the report.`);
   document.body.append(script);
 }
 
-// Called by the script of a video.
+// A whole number of the address, or a default where there is none or it is out of bounds.
+function numberSetting(name, least, most, otherwise) {
+  const value = Number(settings()[name] ?? NaN);
+  return Number.isInteger(value) && value >= least && value <= most ? value : otherwise;
+}
+
+const frameSetting = () => numberSetting('frame', 0, player.video.length - 1, 0);
+
+// Called by the script of a video; the address may name another one by now.
 function loadVideo(video) {
+  if (video.id !== settings().id) return;
   pause();
   Object.assign(player, { video, frame: 0, chosen: null, event: -1, drawn: new Map(), pictures: new Map() });
   player.version++;
@@ -61,17 +81,17 @@ function loadVideo(video) {
   field('name').textContent = video.name;
   field('seek').max = video.length - 1;
   field('event').textContent = '';
-  showNeighbours();
   makePanels();
   const faults = video.pictures ? Object.keys(video.pictures).length : 0;
   const hidden = video.runs.map((run) => run.hidden).reduce((a, b) => a + b, 0);
-  say([
+  player.message = [
     video.pictures ? '' : 'This video has no pictures in this report.',
     faults ? `${faults} frames could not be shown.` : '',
     hidden ? `${hidden} predictions of low score are left out.` : '',
-  ].filter(Boolean).join(' '));
+  ].filter(Boolean).join(' ');
+  say(player.message);
   showDetail();
-  seek(Math.min(video.length - 1, Math.max(0, Number(settings().frame || 0))));
+  seek(frameSetting());
 }
 
 function showNeighbours() {
@@ -79,9 +99,9 @@ function showNeighbours() {
   for (const [id, other] of [['previous', place - 1], ['next', place + 1]]) {
     const neighbour = player.report.order[other];
     field(id).hidden = neighbour === undefined;
-    const rest = new URLSearchParams({ ...settings(), id: neighbour });
-    rest.delete('frame');
-    field(id).href = `#${rest}`;
+    const [left, right] = player.panels.map((panel) => panel.set);
+    const kept = right === undefined ? { id: neighbour } : { id: neighbour, left, run: right };
+    field(id).href = `#${new URLSearchParams(kept)}`;
   }
 }
 
@@ -95,11 +115,13 @@ function activeRun() {
 }
 
 function kindColor(kind) {
+  if (player.kindColors.has(kind)) return player.kindColors.get(kind);
   const sample = make('i', { class: `kind-${kind}` });
   document.body.append(sample);
   const color = getComputedStyle(sample).getPropertyValue('--kind').trim();
   sample.remove();
-  return color || UNMATCHED;
+  player.kindColors.set(kind, color || UNMATCHED);
+  return player.kindColors.get(kind);
 }
 
 function colorOf(set, index) {
@@ -146,12 +168,15 @@ function partnerOf({ set, index }) {
 
 function makePanels() {
   const { report, video } = player;
-  const wanted = Math.min(report.runs.length - 1, Math.max(0, Number(settings().run || 0)));
-  const first = settings().left === undefined ? (report.scored ? TRUTH : 0) : Number(settings().left);
+  const last = report.runs.length - 1;
+  const least = report.scored ? TRUTH : 0;
+  const wanted = numberSetting('run', least, last, 0);
+  const first = numberSetting('left', least, last, least);
   const sets = report.scored || report.runs.length > 1 ? [first, wanted] : [0];
-  if (field('timeline-run')) field('timeline-run').value = String(wanted);
+  if (field('timeline-run')) field('timeline-run').value = String(Math.max(0, wanted));
   player.panels = sets.map((set, number) => makePanel(set, number, video));
   field('panels').replaceChildren(...player.panels.map((panel) => panel.element));
+  showNeighbours();
 }
 
 function makePanel(set, number, video) {
@@ -172,6 +197,8 @@ function makePanel(set, number, video) {
   choice.addEventListener('input', () => {
     panel.set = Number(choice.value);
     if (panel.set !== TRUTH && field('timeline-run')) field('timeline-run').value = choice.value;
+    player.event = -1;
+    showNeighbours();
     redraw();
   });
   overlay.addEventListener('click', (event) => {
@@ -289,9 +316,13 @@ function drawLabels(context, panel, boxes) {
 function redraw() {
   player.version++;
   player.drawn.clear();
-  prepare(player.frame);
+  prepareAhead();
   showTimeline();
   showDetail();
+}
+
+function prepareAhead() {
+  for (let ahead = 0; ahead <= AHEAD; ahead++) prepare(player.frame + ahead);
 }
 
 // ---- time -----------------------------------------------------------------------------------
@@ -300,10 +331,9 @@ function seek(frame) {
   player.frame = Math.min(player.video.length - 1, Math.max(0, frame));
   field('seek').value = player.frame;
   field('place').textContent = `${player.frame} / ${player.video.length - 1}`;
-  prepare(player.frame);
+  prepareAhead();
   paint();
   showTimeline();
-  for (let ahead = 1; ahead <= AHEAD; ahead++) prepare(player.frame + ahead);
 }
 
 function pause() {
@@ -314,10 +344,11 @@ function pause() {
 function play() {
   if (player.frame >= player.video.length - 1) seek(0);
   player.playing = true;
+  const loop = ++player.loop;
   field('play').textContent = '❚❚ pause';
   let due = performance.now();
   const step = (now) => {
-    if (!player.playing) return;
+    if (!player.playing || loop !== player.loop) return;
     if (now >= due && isReady(player.frame + 1)) {
       const wait = 1000 / Number(field('speed').value);
       due = Math.max(due + wait, now - wait); // a late frame does not make the later ones hurry
@@ -353,22 +384,27 @@ function jump(direction) {
 // ---- timeline and details -------------------------------------------------------------------
 
 function showTimeline() {
-  const { video, report, chosen } = player;
+  const { video, report } = player;
   if (!video) return;
-  const rows = timelineRows(video, activeRun(), colorOf, Number(field('score').value));
-  const key = JSON.stringify([player.version, chosen, activeRun(), rows.length]);
   const timeline = field('timeline');
+  const key = String(player.version);
   if (timeline.dataset.key !== key) {
     timeline.dataset.key = key;
+    player.rows = timelineRows(video, activeRun(), colorOf, Number(field('score').value));
+    const { rows } = player;
+    const focused = timeline.contains(document.activeElement) ? document.activeElement.title : null;
     timeline.replaceChildren();
     for (const [title, isOf] of [['Ground truth', (row) => row.set === TRUTH], [report.runs[activeRun()], (row) => row.set !== TRUTH]]) {
       const own = rows.filter(isOf);
       if (own.length) timeline.append(make('h2', {}, title), ...own.map(timelineRow));
     }
     if (!rows.length) timeline.append(make('p', {}, 'No track scores enough.'));
+    // The rows were made anew: the focus goes back to where it was.
+    const again = [...timeline.querySelectorAll('button')].find((each) => each.title === focused);
+    if (focused && again) again.focus();
   }
   const canvases = timeline.querySelectorAll('canvas');
-  rows.forEach((row, index) => drawBars(canvases[index], row, player.frame, video.length));
+  player.rows.forEach((row, index) => drawBars(canvases[index], row, player.frame, video.length));
 }
 
 function timelineRow(row) {
@@ -385,12 +421,11 @@ function timelineRow(row) {
 }
 
 function choose(track) {
-  const hadFocus = document.activeElement && document.activeElement.title;
+  const hadFocus = field('detail').contains(document.activeElement);
   player.chosen = track && track.index >= 0 ? { set: track.set, index: track.index } : null;
   redraw();
-  // The rows were made anew: the focus goes back to where it was.
-  const button = [...field('timeline').querySelectorAll('button')].find((each) => each.title === hadFocus);
-  if (button && hadFocus) button.focus();
+  const row = field('timeline').querySelector('[aria-pressed="true"]');
+  if (hadFocus && row) row.focus(); // the button that was pressed is gone
 }
 
 function showDetail() {
@@ -444,6 +479,7 @@ function connect() {
   const showScore = () => { field('score-shown').textContent = Number(field('score').value).toFixed(2); };
   showScore();
   field('score').addEventListener('input', showScore);
+  if (field('timeline-run')) field('timeline-run').addEventListener('input', () => { player.event = -1; });
   for (const id of ['score', 'opacity', 'colors', 'timeline-run']) {
     if (field(id)) field(id).addEventListener('input', () => player.video && redraw());
   }
@@ -457,9 +493,10 @@ function paintWithoutLabels() {
 
 function onKey(event) {
   const { target } = event;
-  const isField = target.matches('select, input') && target.type !== 'checkbox';
   if (!player.video || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (isField && event.key !== ' ' && event.key !== 'Escape') return;
+  // What a field does with a key of its own goes first: a list takes letters, a slider arrows.
+  if (target.matches('select') && event.key !== 'Escape') return;
+  if (target.matches('input[type=range]') && event.key.length > 1 && event.key !== 'Escape') return;
   if (target.matches('button, select, summary, input[type=checkbox]') && event.key === ' ') return;
   const cycle = () => {
     const { options, selectedIndex } = field('colors');

@@ -59,6 +59,7 @@ function chosenRows() {
   const sign = list.descending ? -1 : 1;
   return rows.sort((a, b) => {
     const [first, second] = [column.value(a), column.value(b)];
+    if ((first < 0) !== (second < 0)) return first < 0 ? 1 : -1; // what has no score comes last
     return sign * (first < second ? -1 : first > second ? 1 : 0);
   });
 }

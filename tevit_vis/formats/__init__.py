@@ -1,0 +1,13 @@
+"""Labels and results in the forms in which people hold them; see ``base.Format``."""
+
+from . import cocovid, cvat, mots_txt, png, ytvis
+from .base import (
+    FORMATS,
+    ContentBuilder,
+    ConversionLog,
+    Format,
+    ReadOptions,
+    detect_format,
+    find_format,
+    register,
+)

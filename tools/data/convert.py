@@ -1,0 +1,90 @@
+"""Convert labels between the forms in which people hold video instances.
+
+Ends in a list of what was read, written, dropped and guessed; nothing is dropped silently. A target
+with a suffix is a file, one without is a folder. Training reads ytvis (YouTube-VIS JSON).
+docs/formats.md says what each format holds.
+
+Examples:
+    python tools/data/convert.py --from cvat walk.xml --to ytvis walk.json --frames walk/frames
+    python tools/data/convert.py DAVIS/Annotations/480p davis.json --frames DAVIS/JPEGImages/480p
+    python tools/data/convert.py --from ytvis valid.json --to cvat to_correct
+    python tools/data/convert.py --list
+"""
+
+import argparse
+
+from tqdm import tqdm
+
+from tevit_vis.annotated_videos import file_categories
+from tevit_vis.annotations import read_annotation_file
+from tevit_vis.data_tools.conversion import convert
+from tevit_vis.formats import FORMATS, ReadOptions, detect_format, find_format
+from tevit_vis.utils.cli import run_tool, tool_parser
+from tevit_vis.utils.errors import InputError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = tool_parser(__doc__)
+    parser.add_argument('source', metavar='IN', nargs='?', help='file or folder to read')
+    parser.add_argument('target', metavar='OUT', nargs='?', help='file or folder to write')
+    parser.add_argument(
+        '--from',
+        dest='source_format',
+        default='auto',
+        metavar='FORMAT',
+        help='format of IN (default: told by what is there)',
+    )
+    parser.add_argument(
+        '--to',
+        dest='target_format',
+        default='ytvis',
+        metavar='FORMAT',
+        help='format of OUT (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--frames', metavar='ROOT', help='folder of the frames, to which file names are relative'
+    )
+    parser.add_argument(
+        '--categories',
+        metavar='FILE.json',
+        help='file whose "categories" are taken, with their ids; other labels are dropped',
+    )
+    parser.add_argument(
+        '--boxes-as-masks', action='store_true', help='make masks of boxes, which are dropped else'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there')
+    parser.add_argument('--list', action='store_true', help='list the formats')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.list:
+        for form in FORMATS.values():
+            print(f'{form.name:10} {form.title}')
+        return
+    if args.source is None or args.target is None:
+        raise InputError('IN and OUT must be given; --list lists the formats')
+    target_format = find_format(args.target_format)
+    is_known = args.source_format != 'auto'
+    source_format = find_format(args.source_format) if is_known else detect_format(args.source)
+    categories = None
+    if args.categories:
+        categories = file_categories(read_annotation_file(args.categories), args.categories)
+        if not categories:
+            raise InputError(f'{args.categories}: "categories" must not be empty, but is')
+    with tqdm(unit='video', desc='read') as bar:
+        options = ReadOptions(
+            frames=args.frames,
+            categories=categories,
+            boxes_as_masks=args.boxes_as_masks,
+            on_video=bar.update,
+        )
+        done = convert(
+            args.source, source_format, args.target, target_format, options, args.overwrite
+        )
+    print(*done.lines, sep='\n')
+
+
+if __name__ == '__main__':
+    run_tool(main)
