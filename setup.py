@@ -39,5 +39,5 @@ setup(
     # torch, mmcv-full and mmdet are left to tools/setup_env.sh: pip cannot build mmcv-full for the
     # torch that is there. The version gate says what is missing.
     install_requires=read_requirements('runtime'),
-    extras_require={'tests': read_requirements('tests')},
+    extras_require={name: read_requirements(name) for name in ('formats', 'tests')},
 )

@@ -11,3 +11,14 @@ from .base import (
     find_format,
     register,
 )
+
+__all__ = [
+    'FORMATS',
+    'ContentBuilder',
+    'ConversionLog',
+    'Format',
+    'ReadOptions',
+    'detect_format',
+    'find_format',
+    'register',
+]

@@ -234,7 +234,7 @@ class ContentBuilder:
         """Returns videos, categories and annotations."""
         names = self.categories or dict(enumerate(sorted(self.labels), start=1))
         id_of = {name: key for key, name in names.items()}
-        annotations = []
+        annotations: list[dict[str, Any]] = []
         for video, label, masks, fields in self.tracks:
             areas, boxes = mask_areas(masks).tolist(), mask_boxes(masks).tolist()
             annotations.append(

@@ -72,7 +72,9 @@ class CocoVID(Format):
 
     def write(self, content: Mapping[str, Any], path: str, log: ConversionLog) -> None:
         """Writes the file; masks are compressed RLE."""
-        videos, images, annotations = [], [], []
+        videos: list[dict[str, Any]] = []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         image_of: dict[tuple[int, int], int] = {}
         for entry, video in zip(content['videos'], parse_videos(dict(content), path)):
             size = {'width': video.width, 'height': video.height}

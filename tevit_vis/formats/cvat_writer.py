@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class _XMLWriter(XMLGenerator):
     def element(self, tag: str, /, **attributes: str) -> Iterator[None]:
         """Opens an element, whose content is written inside of the ``with`` block."""
         self.ignorableWhitespace('\n' + '  ' * self.depth)
-        self.startElement(tag, attributes)
+        self.startElement(tag, AttributesImpl(attributes))
         self.depth += 1
         yield
         self.depth -= 1
@@ -82,7 +83,7 @@ class _XMLWriter(XMLGenerator):
     def text_element(self, tag: str, text: str, /, **attributes: str) -> None:
         """Writes an element that holds a text."""
         self.ignorableWhitespace('\n' + '  ' * self.depth)
-        self.startElement(tag, attributes)
+        self.startElement(tag, AttributesImpl(attributes))
         self.characters(text)
         self.endElement(tag)
 

@@ -90,11 +90,11 @@ class MotsText(Format):
                 if mask is not None
             ]
             lines.sort(key=lambda line: int(line.partition(' ')[0]))
-            text = ''.join(lines)
-            write_atomically(
-                Path(path, f'{name}.txt'),
-                lambda file, text=text: Path(file).write_text(text, encoding='utf-8'),
-            )
+            _write_lines(Path(path, f'{name}.txt'), lines)
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    write_atomically(path, lambda file: Path(file).write_text(''.join(lines), encoding='utf-8'))
 
 
 def _files(path: str) -> list[Path]:
