@@ -117,7 +117,15 @@ FORMATS: dict[str, Format] = {}
 
 
 def register(form: Format) -> Format:
-    """Adds a format to the registry."""
+    """Adds a format to the registry, also one of your own.
+
+    Args:
+        form: a later one of the same name replaces it.
+
+    Example:
+        >>> register(find_format('ytvis')).name
+        'ytvis'
+    """
     FORMATS[form.name] = form
     return form
 
@@ -127,6 +135,10 @@ def find_format(name: str) -> Format:
 
     Raises:
         InputError: there is none.
+
+    Example:
+        >>> find_format('cvat').title
+        'CVAT for video 1.1 (XML)'
     """
     if name not in FORMATS:
         raise InputError(
@@ -141,6 +153,11 @@ def detect_format(path: str) -> Format:
 
     Raises:
         InputError: it is absent, looks like none, or like several.
+
+    Example:
+        >>> detect_format('absent')
+        Traceback (most recent call last):
+        tevit_vis.utils.errors.InputError: absent: must be there, but is not
     """
     if not os.path.exists(path):
         raise InputError(f'{path}: must be there, but is not')

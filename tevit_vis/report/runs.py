@@ -111,6 +111,13 @@ def read_run(
 
     Raises:
         InputError: an entry cannot be shown.
+
+    Example:
+        >>> video = dict(id=1, width=8, height=8, file_names=['a/0.jpg'])
+        >>> data_set = DataSet.parse({'videos': [video]}, 'valid.json')
+        >>> entry = dict(video_id=1, category_id=2, score=0.5, segmentations=[None])
+        >>> len(read_run(data_set, [entry], 'results.json').tubes[1, 2])
+        1
     """
     lengths = {video.id: video.num_frames for video in data_set.videos}
     tubes = dict(parse_results(results, lengths, path))

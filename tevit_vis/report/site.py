@@ -107,6 +107,15 @@ def write_report(
 
     Raises:
         InputError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> video = dict(id=1, width=8, height=8, file_names=['a/0.jpg'])
+        >>> data_set = DataSet.parse({'videos': [video]}, 'valid.json')
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     notes = write_report(data_set, [Run('r', {}, None)], folder, ReportOptions())
+        >>> notes
+        ['Frames are not shown: the report was made without --frames.']
     """
     check_report_folder(folder, options.overwrite)
     with unfinished_folder(folder) as unfinished:
