@@ -49,7 +49,7 @@ def line_chart(name: str, curves: Mapping[int, Curve]) -> Chart:
     Example:
         >>> chart = line_chart('loss', {0: Curve([0, 10], [1.0, 3.0], [1.0, 2.0], [1.0, 4.0])})
         >>> chart.lines[0].points
-        '0.0,160.0 320.0,53.3'
+        '0.0,150.0 320.0,50.0'
     """
     thinned = {group: _thinned(curve) for group, curve in curves.items()}
     last = max(curve.iterations[-1] for curve in thinned.values())
