@@ -1,5 +1,7 @@
 """Oddities of the other formats, and the command."""
 
+import base64
+import io
 import json
 
 import numpy as np
@@ -152,7 +154,7 @@ def test_what_cannot_be_told(tmp_path):
     with pytest.raises(InputError, match='must be there, but is not'):
         detect_format(str(tmp_path / 'absent'))
     (tmp_path / 'a.bin').write_text('x')
-    with pytest.raises(InputError, match='looks like none of cocovid'):
+    with pytest.raises(InputError, match='looks like none of burst'):
         detect_format(str(tmp_path / 'a.bin'))
 
 
@@ -165,3 +167,152 @@ def test_a_label_of_class_64_and_more_does_not_fit_mots(tmp_path):
     options = ReadOptions()
     with pytest.raises(InputError, match='MOTS has classes from 1 to 64'):
         find_format('mots').write(content, str(tmp_path / 'out'), options.log)
+
+
+def test_mot_holds_boxes(tmp_path):
+    content = canonical(random_content(2), tmp_path)
+    out = tmp_path / 'mot'
+    options = ReadOptions()
+    find_format('mot').write(content, str(out), options.log)
+    assert any('the mask of an object, of which the box stays' in line
+               for line in options.log.lines())  # fmt: skip
+    assert detect_format(str(out)).name == 'mot'
+    for video in content['videos']:  # sizes come from images
+        for name in video['file_names']:
+            save_index(
+                tmp_path / 'frames' / name, np.zeros((video['height'], video['width']), 'u1')
+            )
+    categories = {1: 'cat', 3: '<dog> & "co"'}
+    frames = str(tmp_path / 'frames')
+    back, lines = read('mot', out, frames=frames, categories=categories, boxes_as_masks=True)
+    assert sorted(map(str, (e['bboxes'] for e in back['annotations']))) == sorted(
+        map(str, (e['bboxes'] for e in content['annotations']))
+    )
+    back, lines = read('mot', out, frames=frames)
+    assert back['annotations'] == []
+    assert any('--boxes-as-masks draws it' in line for line in lines)
+
+
+def test_mot_sequences_have_their_size_in_a_file(tmp_path):
+    folder = tmp_path / 'in' / 'TUD'
+    (folder / 'gt').mkdir(parents=True)
+    gt = folder / 'gt' / 'gt.txt'
+    gt.write_text('1,7,-2,1,5,3,1,-1,-1,-1\n3,7,50,1,5,3,1,-1,-1,-1\n')
+    with pytest.raises(InputError, match='must be known from seqinfo.ini'):
+        read('mot', tmp_path / 'in')
+    (folder / 'seqinfo.ini').write_text('[Sequence]\nimWidth=10\nimHeight=8\nseqLength=4\n')
+    content, lines = read('mot', tmp_path / 'in', boxes_as_masks=True)
+    (entry,) = content['annotations']
+    assert entry['bboxes'] == [[0, 1, 3, 3], None, None, None]
+    assert any('a box outside of its frame' in line for line in lines)
+    for text in ('0,7,1,1,5,3', '1,7,x,1,5,3', '1,7,1'):
+        gt.write_text(text)
+        with pytest.raises(InputError, match='gt.txt: line 1: must be "frame,id,left'):
+            read('mot', gt.parent.parent)
+    (folder / 'seqinfo.ini').write_text('[Other]')
+    gt.write_text('1,7,1,1,5,3')
+    with pytest.raises(InputError, match='seqinfo.ini: must have imWidth'):
+        read('mot', folder)
+
+
+def labelme_file(folder, t, shapes, **changes):
+    folder.mkdir(parents=True, exist_ok=True)
+    content = dict(imagePath=f'..\\images\\{t}.jpg', imageHeight=10, imageWidth=12, shapes=shapes)
+    (folder / f'{t}.json').write_text(json.dumps({**content, **changes}))
+
+
+def labelme_square(x, label='cat', group=None, kind='polygon', **more):
+    points = [[x, 2], [x + 4, 2], [x + 4, 6], [x, 6]]
+    points = points if kind == 'polygon' else [points[0], points[2]]
+    return dict(label=label, group_id=group, shape_type=kind, points=points, **more)
+
+
+def test_labelme_groups_are_tracks(tmp_path):
+    parts = [labelme_square(0, group=1), labelme_square(6, group=1)]
+    labelme_file(tmp_path / 'in' / 'a', 2, [*parts, labelme_square(1, 'dog')])
+    labelme_file(tmp_path / 'in' / 'a', 10, [labelme_square(1, group=1), labelme_square(2, 'dog')])
+    content, lines = read('labelme', tmp_path / 'in')
+    assert detect_format(str(tmp_path / 'in')).name == 'labelme'
+    assert content['videos'][0]['file_names'] == ['a/2.jpg', 'a/10.jpg']
+    cat, dog = content['annotations']
+    assert cat['areas'] == [32, 16], 'parts of one object in a frame are one mask'
+    assert dog['areas'] == [16, 16]
+    assert any('a label without "group_id" is one track' in line for line in lines)
+    content, _ = read('labelme', tmp_path / 'in' / 'a')
+    assert content['videos'][0]['file_names'] == ['2.jpg', '10.jpg']
+
+
+def test_labelme_without_groups_and_other_shapes(tmp_path):
+    image = io.BytesIO()
+    Image.fromarray(np.eye(3, dtype=np.uint8) * 255).save(image, 'PNG')
+    mask = labelme_square(5, 'blob', 1, 'mask', mask=base64.b64encode(image.getvalue()).decode())
+    shapes = [
+        labelme_square(0), labelme_square(6), mask, labelme_square(0, 'box', 2, 'rectangle'),
+        labelme_square(3, 'disc', 3, 'circle'), labelme_square(3, 'line', 4, 'linestrip'),
+    ]  # fmt: skip
+    labelme_file(tmp_path / 'in', 0, shapes)
+    content, lines = read('labelme', tmp_path / 'in')
+    names = [entry['name'] for entry in content['categories']]
+    assert names == ['blob', 'cat', 'disc']
+    areas = {names[entry['category_id'] - 1]: entry['areas'][0] for entry in content['annotations']}
+    assert areas['blob'] == 3
+    assert areas['disc'] > 20
+    assert len(content['annotations']) == 4
+    text = '\n'.join(lines)
+    assert 'shapes without "group_id" are tracks of one frame (2 times' in text
+    assert 'a linestrip, which has no area' in text
+    assert 'a rectangle is no mask' in text
+    labelme_file(tmp_path / 'in', 1, [], imageWidth=13)
+    with pytest.raises(InputError, match='1.json: must be 12x10 as the frames before it'):
+        read('labelme', tmp_path / 'in')
+    mask['mask'] = 'no image'
+    labelme_file(tmp_path / 'in', 1, [mask])
+    with pytest.raises(InputError, match=r'shapes\[0\]: "mask" must be an image in base64'):
+        read('labelme', tmp_path / 'in')
+
+
+def test_burst(tmp_path):
+    mask = encode_array(np.eye(4, 6, dtype=bool))['counts']
+    sequence = dict(
+        dataset='AVA', seq_name='walk', width=6, height=4,
+        annotated_image_paths=['3.jpg', '9.jpg'], track_category_ids={'1': 5, '2': 6},
+        segmentations=[{'1': dict(rle=mask, is_gt=True)}, {'1': dict(rle=mask), '2': dict(rle=mask)}],
+    )  # fmt: skip
+    path = tmp_path / 'a.json'
+    content = dict(sequences=[sequence], categories=[dict(id=5, name='cat')])
+    path.write_text(json.dumps(content))
+    found, lines = read('burst', path)
+    assert detect_format(str(path)).name == 'burst'
+    assert found['videos'][0]['file_names'] == ['AVA/walk/3.jpg', 'AVA/walk/9.jpg']
+    assert [entry['areas'] for entry in found['annotations']] == [[4, 4], [None, 4]]
+    assert any('a name for a category that the file does not have' in line for line in lines)
+    sequence['segmentations'][0]['1'] = dict(rle='zz')
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r'segmentations\[0\], track 1: "rle"'):
+        read('burst', path)
+    del sequence['width']
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="must have seq_name, width, .* but: 'width'"):
+        read('burst', path)
+
+
+def test_sav(tmp_path):
+    mask = encode_array(np.eye(4, 6, dtype=bool))
+    empty = encode_array(np.zeros((4, 6), bool))
+    content = dict(
+        video_id='sav_1', video_height=4.0, video_width=6.0, masklet_id=[0, 1],
+        masklet=[[mask, empty], [mask, mask]],
+    )  # fmt: skip
+    path = tmp_path / 'sav_1_manual.json'
+    path.write_text(json.dumps(content))
+    found, lines = read('sav', path)
+    assert detect_format(str(tmp_path)).name == 'sav'
+    assert found['videos'][0]['file_names'] == ['sav_1/000000.jpg', 'sav_1/000004.jpg']
+    assert [entry['areas'] for entry in found['annotations']] == [[4, 4], [None, 4]]
+    (tmp_path / 'sav_1_auto.json').write_text(json.dumps(content))
+    found, _ = read('sav', tmp_path)
+    assert [video['name'] for video in found['videos']] == ['sav_1', 'sav_1_manual']
+    content['masklet'][0] = [mask]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match='each frame must have a mask for each "masklet_id"'):
+        read('sav', path)

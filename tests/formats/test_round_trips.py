@@ -96,7 +96,7 @@ def test_masks_come_back_to_the_pixel(name, target, seed, tmp_path):
 
 def test_every_format_that_is_written_is_tried():
     written = {n for n, form in FORMATS.items() if 'write' in type(form).__dict__}
-    assert written == set(TARGETS)
+    assert written == {*TARGETS, 'mot'}  # boxes do not come back as masks: test_formats.py
 
 
 @pytest.mark.parametrize('name', ['davis', 'mots-png'])

@@ -1,6 +1,6 @@
 """Labels and results in the forms in which people hold them; see ``base.Format``."""
 
-from . import cocovid, cvat, mots_txt, png, ytvis
+from . import burst, cocovid, cvat, labelme, mot, mots_txt, png, sav, ytvis
 from .base import (
     FORMATS,
     ContentBuilder,

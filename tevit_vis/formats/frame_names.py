@@ -42,9 +42,8 @@ def frame_names(
             'file names of frames, as --frames is not given', f'{name}/{first:06d}.jpg'
         )
         return [f'{name}/{number:06d}.jpg' for number in numbers]
-    folder = Path(options.frames, name)
-    if not folder.is_dir():
-        folder = Path(options.frames)
+    folder = frame_folder(name, options)
+    assert folder is not None, 'there is a folder of frames'
     files = list_images(folder) if folder.is_dir() else []
     if len(files) == length:
         chosen = files
@@ -55,3 +54,11 @@ def frame_names(
             f'{folder}: must have the {length} frames of {name}, but has {len(files)} images'
         )
     return [Path(os.path.relpath(file, options.frames)).as_posix() for file in chosen]
+
+
+def frame_folder(name: str, options: ReadOptions) -> Path | None:
+    """Returns the folder with a video's frames; None without a folder of frames."""
+    if options.frames is None:
+        return None
+    folder = Path(options.frames, name)
+    return folder if folder.is_dir() else Path(options.frames)

@@ -9,7 +9,7 @@ from typing import Any
 from tevit_vis.mask_checks import rle_faults
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import write_atomically
+from tevit_vis.utils.files import write_lines
 from tevit_vis.utils.values import shorten
 
 from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register
@@ -84,17 +84,13 @@ class MotsText(Format):
             numbers = mots_numbers(tracks, f'{path}: {name}')
             lines = [
                 f'{t} {number} {number // MOTS_CLASS} {mask["size"][0]} {mask["size"][1]} '
-                f'{mask["counts"]}\n'
+                f'{mask["counts"]}'
                 for track, number in zip(tracks, numbers)
                 for t, mask in enumerate(track['segmentations'])
                 if mask is not None
             ]
             lines.sort(key=lambda line: int(line.partition(' ')[0]))
-            _write_lines(Path(path, f'{name}.txt'), lines)
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    write_atomically(path, lambda file: Path(file).write_text(''.join(lines), encoding='utf-8'))
+            write_lines(Path(path, f'{name}.txt'), lines)
 
 
 def _files(path: str) -> list[Path]:

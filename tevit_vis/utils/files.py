@@ -10,7 +10,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tevit_vis.utils.errors import InputError
@@ -231,6 +231,20 @@ def write_atomically(path: str | os.PathLike, write: Callable[[str], object]) ->
         unfinished.publish()
     finally:
         unfinished.discard()
+
+
+def write_lines(path: str | os.PathLike, lines: Iterable[str]) -> None:
+    """Writes a text file, a line for each text; it appears when it is complete.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+
+    def write(unfinished: str) -> None:
+        with open(unfinished, 'w', encoding='utf-8') as file:
+            file.writelines(f'{line}\n' for line in lines)
+
+    write_atomically(path, write)
 
 
 @contextmanager
