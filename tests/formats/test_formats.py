@@ -276,7 +276,7 @@ def test_burst(tmp_path):
     sequence = dict(
         dataset='AVA', seq_name='walk', width=6, height=4,
         annotated_image_paths=['3.jpg', '9.jpg'], track_category_ids={'1': 5, '2': 6},
-        segmentations=[{'1': dict(rle=mask, is_gt=True)}, {'1': dict(rle=mask), '2': dict(rle=mask)}],
+        segmentations=[{'1': dict(rle=mask)}, {'1': dict(rle=mask), '2': dict(rle=mask)}],
     )  # fmt: skip
     path = tmp_path / 'a.json'
     content = dict(sequences=[sequence], categories=[dict(id=5, name='cat')])
