@@ -1,8 +1,8 @@
 """Find the instances of videos and draw them into copies.
 
 INPUT is a video file, a folder of images or of videos, a pattern such as "clips/*.mp4", the URL of
-a stream or the number of a camera. With several inputs, --out, --json, --jsonl and --masks name
-folders.
+a stream or the number of a camera. With several inputs, --out, --json and all other
+outputs name folders.
 
 With windows (--window, or set in the config) frames are drawn and written as they come, and memory
 does not grow with the length of the video. Ctrl-C stops and keeps what was drawn.
@@ -34,6 +34,10 @@ from tevit_vis.video import VideoEncoding, expand_inputs, open_source
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
 from tevit_vis.video.source import ON_DAMAGE
 from tevit_vis.visualization.draw import DEFAULT_PARTS, PARTS, DrawStyle
+from tevit_vis.visualization.mask_files import MASK_FORMS
+from tevit_vis.visualization.track_files import TABLES
+
+TABLE_SUFFIXES = {'csv': '.csv', 'counts': '.csv', 'mot': '.txt', 'mots': '.txt'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,8 +80,27 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--masks',
-        help='folder to write: an index image (PNG) per frame, whose pixels are the track number '
-        'plus 1, and 0 for background',
+        help='folder to write: a PNG per frame, see --mask-form',
+    )
+    parser.add_argument(
+        '--mask-form',
+        choices=list(MASK_FORMS),
+        default='index',
+        help='index: pixels are the track number plus 1, 0 for background; per-object: a folder '
+        'per track; rgba: transparent, in the colours of tracks; mots: 16 bits, class * 1000 + '
+        'track (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--csv', help='file to write: a line per track and frame: time, class, score, box, area'
+    )
+    parser.add_argument('--counts', help='CSV file to write: tracks of each class per frame')
+    parser.add_argument('--mot', help='file to write: boxes as MOTChallenge text')
+    parser.add_argument('--mots', help='file to write: masks as MOTS text')
+    parser.add_argument(
+        '--cvat', help='XML file to write: tracks to be corrected in CVAT (for video 1.1)'
+    )
+    parser.add_argument(
+        '--crops', help='new folder to write: what is inside of each mask, TRACK_CLASS/FRAME.png'
     )
     parser.add_argument(
         '--score-thr',
@@ -174,25 +197,32 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
     video = None if args.no_video else args.out
     if not args.out:
         raise InputError('--out: must have a name, but it is empty: --no-video writes none')
-    if not (video or args.json or args.jsonl or args.masks):
+    named = [args.json, args.jsonl, args.masks, args.crops, args.cvat]
+    named += [getattr(args, kind) for kind in TABLES]
+    if not video and not any(named):
         raise InputError('--no-video: leaves nothing to write without --json, --jsonl or --masks')
+    if args.cvat and len(inputs) == 1 and not args.cvat.endswith('.xml'):
+        raise InputError(f'--cvat: must end in .xml, as it is XML, but is {args.cvat}')
     if len(inputs) > 1 and video == 'out.mp4':
         video = 'found'
     outputs = []
     for stem in file_stems(inputs):
-        paths = [
-            None if not folder else folder if len(inputs) == 1 else str(Path(folder, stem + end))
-            for folder, end in (
-                (video, '.mp4'),
-                (args.json, '.json'),
-                (args.jsonl, '.jsonl'),
-                (args.masks, ''),
-            )
-        ]
+
+        def path_of(name: str | None, suffix: str, stem: str = stem) -> str | None:
+            is_whole = not name or len(inputs) == 1
+            return name or None if is_whole else str(Path(str(name), stem + suffix))
+
+        tables = {kind: path_of(getattr(args, kind), TABLE_SUFFIXES[kind]) for kind in TABLES}
         outputs.append(
             Outputs(
-                *paths[:3],
-                masks=paths[3],
+                path_of(video, '.mp4'),
+                path_of(args.json, '.json'),
+                path_of(args.jsonl, '.jsonl'),
+                masks=path_of(args.masks, ''),
+                mask_form=args.mask_form,
+                tables={kind: path for kind, path in tables.items() if path},
+                crops=path_of(args.crops, ''),
+                cvat=path_of(args.cvat, '.xml'),
                 score_thr=args.score_thr,
                 fps=args.fps,
                 style=style,

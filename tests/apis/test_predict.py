@@ -17,13 +17,15 @@ from tevit_vis.apis import (
     predict_to_files,
     stream_video,
 )
+from tevit_vis.formats import ReadOptions, find_format
 from tevit_vis.rle import decode_rle, encode_masks
 from tevit_vis.structures import FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter
 from tevit_vis.video import VideoWriter, open_source
 from tevit_vis.video.source import FirstFrames
-from tevit_vis.visualization.mask_files import MARK, IndexMaskWriter
+from tevit_vis.visualization.mask_files import MARK, MASK_FORMS, MaskWriter
+from tevit_vis.visualization.track_files import TABLES, TableWriter
 
 TIMES = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.0, 2.1]
 
@@ -82,7 +84,7 @@ def test_any_combination_of_files(model, clip, tmp_path, names):
 
 def test_masks_are_the_tracks_of_the_lines(model, clip, tmp_path):
     outputs = Outputs(jsonl=str(tmp_path / 'a.jsonl'), masks=str(tmp_path / 'masks'), score_thr=0)
-    IndexMaskWriter(outputs.masks, 0)
+    MaskWriter(outputs.masks, 0)
     (tmp_path / 'masks' / '00123.png').write_bytes(b'of an earlier, longer video')
     (tmp_path / 'masks' / 'notes.png').write_bytes(b'kept')
     predict_to_files(model, open_source(clip), outputs)
@@ -116,7 +118,7 @@ def test_many_tracks_make_masks_of_sixteen_bits(tmp_path):
     mask = encode_masks(torch.ones(1, 4, 6, dtype=torch.bool))[0]
     scores = np.array([[0.9, 0.1], [0.5, 0.6]], np.float32)
     frame = FrameInstances(3, [254, 700], scores, np.zeros((2, 4)), [mask, mask], (4, 6))
-    writer = IndexMaskWriter(tmp_path, score_thr=0.3)
+    writer = MaskWriter(tmp_path, score_thr=0.3)
     writer.write(frame)
     writer.write(replace(frame, frame=4).select([0]))
     assert (np.array(Image.open(tmp_path / '00003.png')) == 255).all()  # the better score
@@ -125,11 +127,77 @@ def test_many_tracks_make_masks_of_sixteen_bits(tmp_path):
     writer.score_thr = 0.55
     writer.write(replace(frame, frame=5))  # the track with the large number is not written
     assert Image.open(tmp_path / '00005.png').mode == 'I;16'
-    with pytest.raises(InputError, match='track numbers must be below 65535 .* frame 3 has 65535'):
+    with pytest.raises(InputError, match='must be at most 65535, but frame 3 has 65536'):
         writer.write(replace(frame, tracks=[0, 65535]))
     writer.score_thr = 0.95
     writer.write(frame)
     assert not np.array(Image.open(tmp_path / '00003.png')).any()
+
+
+def two_tracks(frame=3):
+    """Two tracks that overlap in a column; the second is surer."""
+    masks = torch.zeros(2, 4, 6, dtype=torch.bool)
+    masks[0, :2, :3] = True
+    masks[1, :, 2] = True
+    scores = np.array([[0.6, 0.1], [0.2, 0.8]], np.float32)
+    return FrameInstances(frame, [0, 4], scores, np.zeros((2, 4)), encode_masks(masks), (4, 6), 0.5)
+
+
+def test_masks_in_every_form(tmp_path):
+    first, second = (decode_rle(mask) for mask in two_tracks().masks)
+    for form in MASK_FORMS:
+        MaskWriter(tmp_path / form, 0.3, form).write(two_tracks())
+    pixels = {path.parent.name: np.array(Image.open(path)) for path in tmp_path.glob('*/*.png')}
+    assert (pixels['index'] == np.where(second, 5, first)).all()
+    assert (pixels['mots'] == np.where(second, 2004, 1000 * first)).all()
+    assert ((pixels['rgba'][..., 3] > 0) == (first | second)).all()
+    for track, mask in (('000', first), ('004', second)):
+        image = np.array(Image.open(tmp_path / 'per-object' / track / '00003.png'))
+        assert (image == 255 * mask).all()
+    MaskWriter(tmp_path / 'per-object', 0.3, 'per-object')  # a later run clears it
+    assert not list(tmp_path.glob('per-object/*/*.png'))
+
+
+def test_tables_by_hand(tmp_path):
+    for kind in TABLES:
+        with TableWriter(str(tmp_path / kind), kind, ['cat', 'a, "b"'], 0.3) as table:
+            table.write(two_tracks(), None)
+            table.write(two_tracks(4).select([]), None)
+    lines = {kind: (tmp_path / kind).read_text().splitlines() for kind in TABLES}
+    assert lines['csv'] == [
+        'frame,time,track,class,score,left,top,width,height,area,centre_x,centre_y',
+        '3,0.5,0,cat,0.6,0,0,3,2,6,1.5,1.0',
+        '3,0.5,4,"a, ""b""",0.8,2,0,1,4,4,2.5,2.0',
+    ]
+    assert lines['counts'] == ['frame,time,cat,"a, ""b"""', '3,0.5,1,1', '4,0.5,0,0']
+    assert lines['mot'] == ['4,1,0,0,3,2,0.6,-1,-1,-1', '4,5,2,0,1,4,0.8,-1,-1,-1']
+    assert [line.split(' ')[:5] for line in lines['mots']] == [
+        ['3', '2004', '2', '4', '6'],
+        ['3', '1000', '1', '4', '6'],
+    ]
+    counts = lines['mots'][1].split(' ')[5]
+    assert decode_rle({'size': [4, 6], 'counts': counts}).sum() == 4, 'a pixel has one object'
+
+
+def test_all_forms_at_once(model, clip, tmp_path):
+    outputs = Outputs(
+        tables={kind: str(tmp_path / kind) for kind in TABLES},
+        crops=str(tmp_path / 'crops'), cvat=str(tmp_path / 'found.xml'), score_thr=0.0,
+    )  # fmt: skip
+    summary = predict_to_files(model, open_source(clip), outputs)
+    assert summary.shown
+    rows = (tmp_path / 'csv').read_text().splitlines()
+    assert len(rows) > 1
+    crops = list(tmp_path.glob('crops/*/*.png'))
+    assert len(crops) == len(rows) - 1
+    assert Image.open(crops[0]).mode == 'RGBA'
+    assert len((tmp_path / 'counts').read_text().splitlines()) == 10
+    content = find_format('cvat').read(outputs.cvat, ReadOptions())
+    assert content['videos'][0]['name'] == 'found'
+    assert content['videos'][0]['length'] == 9
+    assert content['annotations']
+    with pytest.raises(InputError, match='crops must go to a new or empty folder'):
+        predict_to_files(model, open_source(clip), outputs)
 
 
 def test_only_some_classes(model, clip, tmp_path):

@@ -4,8 +4,9 @@ from . import hooks, runner  # importing them registers the types that configs n
 from .build import init_model
 from .inference import inference_video, stream_video
 from .options import TrainOptions
-from .predict import Outputs, Selection, predict_to_files
+from .predict import Outputs, predict_to_files
 from .schedule import scale_schedule
+from .selection import Selection
 from .testing import score_submission, write_submission
 from .training import train
 

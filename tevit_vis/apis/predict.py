@@ -3,83 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from tevit_vis.evaluation.submission import frame_to_json, instances_to_json
+from tevit_vis.formats import ConversionLog, find_format, instances_content
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.tracking import OverlapFilter, drop_overlaps, join_frames
+from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import JSONLinesWriter, write_json
-from tevit_vis.utils.values import check_fraction, did_you_mean
 from tevit_vis.video import FrameSource, TimedFrame, VideoEncoding, VideoWriter
 from tevit_vis.visualization.draw import DrawStyle
-from tevit_vis.visualization.mask_files import IndexMaskWriter
+from tevit_vis.visualization.mask_files import MaskWriter
+from tevit_vis.visualization.track_files import CropWriter, TableWriter
 from tevit_vis.visualization.video import draw_stream, usable_rate
 
 from .inference import inference_video, output_instances, stream_video
-
-FramesWithTracks = Iterator[tuple[np.ndarray, FrameInstances]]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Selects instances by class and overlap.
-
-    Args:
-        classes: names of the classes to keep; None keeps all.
-        max_overlap: IoU above which the track with the lower score is dropped; None keeps all.
-
-    Raises:
-        InputError: ``max_overlap`` is not from 0 to 1.
-    """
-
-    classes: Sequence[str] | None = None
-    max_overlap: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_overlap is not None:
-            check_fraction('--max-overlap', self.max_overlap)
-
-    def check(self, class_names: Sequence[str]) -> None:
-        """Checks that the model has the classes.
-
-        Raises:
-            InputError: the model lacks one of them.
-        """
-        for name in self.classes or ():
-            if name not in class_names:
-                hint = did_you_mean(name, class_names, most=1, cutoff=0.5)
-                raise InputError(
-                    f'--classes: must be of {", ".join(class_names)}, but got {name!r}{hint}'
-                )
-
-    def select_video(self, instances: VideoInstances, class_names: Sequence[str]) -> VideoInstances:
-        """Returns the selected instances of a whole video."""
-        if self.classes is not None:
-            kept_labels = [class_names.index(name) for name in self.classes]
-            instances = instances.select(np.flatnonzero(np.isin(instances.labels, kept_labels)))
-        if self.max_overlap is not None:
-            instances = drop_overlaps(instances, self.max_overlap)
-        return instances
-
-    def select_frames(
-        self, frames: FramesWithTracks, class_names: Sequence[str]
-    ) -> FramesWithTracks:
-        """Yields the frames with their selected tracks, one by one."""
-        overlaps = OverlapFilter(self.max_overlap) if self.max_overlap is not None else None
-        kept_labels = [class_names.index(name) for name in self.classes or class_names]
-        for image, instances in frames:
-            if self.classes is not None:
-                labels = np.zeros(0, int)
-                if len(instances.tracks):
-                    labels = instances.class_scores.argmax(1)
-                instances = instances.select(np.flatnonzero(np.isin(labels, kept_labels)).tolist())
-            yield image, overlaps(instances) if overlaps else instances
+from .selection import FramesWithTracks, Selection
 
 
 @dataclass(frozen=True)
@@ -94,7 +39,11 @@ class Outputs:
         fps: frames per second of the drawn video; None keeps the source's pace.
         style: style of the drawn video.
         sound: whether the drawn video gets the source's sound.
-        masks: folder of index images, see ``IndexMaskWriter``.
+        masks: folder of mask images, see ``MaskWriter``.
+        mask_form: of ``visualization.mask_files.MASK_FORMS``.
+        tables: {kind of ``visualization.track_files.TABLES``: path}, written as the frames come.
+        crops: folder of what is inside of the masks, see ``CropWriter``.
+        cvat: path of a CVAT file (XML), to correct the tracks by hand.
         drawing: what is drawn, and how.
     """
 
@@ -106,7 +55,22 @@ class Outputs:
     style: VideoEncoding = field(default_factory=VideoEncoding)
     sound: bool = False
     masks: str | None = None
+    mask_form: str = 'index'
+    tables: Mapping[str, str] = field(default_factory=dict)
+    crops: str | None = None
+    cvat: str | None = None
     drawing: DrawStyle = field(default_factory=DrawStyle)
+
+    @property
+    def files(self) -> list[str]:
+        """All files, without folders."""
+        named = (self.video, self.json, self.jsonl, *self.tables.values(), self.cvat)
+        return [path for path in named if path]
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether the pixels of frames are needed, not only their masks."""
+        return bool(self.video or self.crops)
 
 
 @dataclass
@@ -193,16 +157,15 @@ def predict_to_files(
     selection = selection or Selection()
     selection.check(model.CLASSES)
     if model.inference_config.windows is None:
-        if outputs.video and source.is_single_pass:
+        if outputs.needs_images and source.is_single_pass:
             raise InputError(
                 'a video that can be gone through once only must have windows to be drawn: set '
                 'model.test_cfg.windows.length, or give a list of frames'
             )
         instances = selection.select_video(inference_video(model, source, on_frame), model.CLASSES)
-        frames = _frames_of(instances, source, len(model.CLASSES), with_images=bool(outputs.video))
-        if outputs.json:
-            write_json(instances_to_json(instances, model.CLASSES), outputs.json)
-        outputs = replace(outputs, json=None)
+        frames = _frames_of(instances, source, len(model.CLASSES), with_images=outputs.needs_images)
+        _write_whole(instances, model.CLASSES, outputs)
+        outputs = replace(outputs, json=None, cvat=None)
         return _write_frames(model, frames, source, outputs, selection, lambda: None)
     frames = selection.select_frames(stream_video(model, source), model.CLASSES)
     return _write_frames(model, frames, source, outputs, selection, on_frame)
@@ -232,21 +195,18 @@ def _write_frames(
     config = model.inference_config
     min_score = config.build_tracker().min_score if config.windows else 0.0
     stack = ExitStack()
-    if outputs.json:  # written at the end, also after an error or Ctrl-C
-        stack.callback(_write_collected, model, collected, min_score, selection, outputs.json)
+    if outputs.json or outputs.cvat:  # written at the end, also after an error or Ctrl-C
+        stack.callback(_write_collected, model, collected, min_score, selection, outputs)
     with stack:
-        masks = IndexMaskWriter(outputs.masks, outputs.score_thr) if outputs.masks else None
-        lines = stack.enter_context(JSONLinesWriter(outputs.jsonl)) if outputs.jsonl else None
+        writers = _open_writers(outputs, model.CLASSES, min_score, stack)
 
         def recorded() -> FramesWithTracks:
             for image, instances in frames:
                 summary.add(instances, model.CLASSES, outputs.score_thr)
-                if outputs.json:
+                if outputs.json or outputs.cvat:
                     collected.append(instances)
-                if lines is not None:
-                    lines.write(frame_to_json(instances, model.CLASSES, min_score))
-                if masks is not None:
-                    masks.write(instances)
+                for write in writers:
+                    write(instances, image)
                 yield image, instances
                 on_frame()
             summary.interrupted = False
@@ -270,12 +230,40 @@ def _write_frames(
     return summary
 
 
+def _open_writers(
+    outputs: Outputs, class_names: Sequence[str], min_score: float, stack: ExitStack
+) -> list[Callable[[FrameInstances, np.ndarray], object]]:
+    """Opens the files that are written as the frames come; returns what writes a frame to each.
+
+    Args:
+        outputs: files to write, but the drawn video.
+        class_names: name of each label.
+        min_score: least score of the tracks of lines.
+        stack: closes the files.
+    """
+    writers: list[Callable[[FrameInstances, np.ndarray], object]] = []
+    if outputs.jsonl:
+        lines = stack.enter_context(JSONLinesWriter(outputs.jsonl))
+        writers.append(
+            lambda instances, _: lines.write(frame_to_json(instances, class_names, min_score))
+        )
+    if outputs.masks:
+        masks = MaskWriter(outputs.masks, outputs.score_thr, outputs.mask_form)
+        writers.append(lambda instances, _: masks.write(instances))
+    for kind, path in outputs.tables.items():
+        table = TableWriter(path, kind, class_names, outputs.score_thr)
+        writers.append(stack.enter_context(table).write)
+    if outputs.crops:
+        writers.append(CropWriter(outputs.crops, class_names, outputs.score_thr).write)
+    return writers
+
+
 def _write_collected(
     model: ClipDetector,
     collected: Sequence[FrameInstances],
     min_score: float,
     selection: Selection,
-    path: str,
+    outputs: Outputs,
 ) -> None:
     """Writes the instances of the collected frames, if there are any."""
     if not collected:
@@ -284,8 +272,18 @@ def _write_collected(
     times = [frame.time for frame in collected]
     if None not in times:
         instances = replace(instances, times=np.array(times, np.float64))
-    instances = selection.select_video(instances, model.CLASSES)
-    write_json(instances_to_json(instances, model.CLASSES), path)
+    _write_whole(selection.select_video(instances, model.CLASSES), model.CLASSES, outputs)
+
+
+def _write_whole(instances: VideoInstances, class_names: Sequence[str], outputs: Outputs) -> None:
+    """Writes the files that hold a whole video."""
+    if outputs.json:
+        write_json(instances_to_json(instances, class_names), outputs.json)
+    if outputs.cvat:
+        content = instances_content(
+            instances.filter_by_score(outputs.score_thr), class_names, Path(outputs.cvat).stem
+        )
+        find_format('cvat').write(content, outputs.cvat, ConversionLog())
 
 
 def _go_through(frames: FramesWithTracks, summary: PredictionSummary) -> None:

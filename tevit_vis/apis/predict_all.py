@@ -16,8 +16,10 @@ from tevit_vis.video import FrameSource, open_source, public_url
 from tevit_vis.video.formats import codec_of
 from tevit_vis.video.source import FirstFrames
 from tevit_vis.visualization.mask_files import check_mask_folder
+from tevit_vis.visualization.track_files import check_crop_folder
 
-from .predict import Outputs, PredictionSummary, Selection, predict_to_files
+from .predict import Outputs, PredictionSummary, predict_to_files
+from .selection import Selection
 
 MOST_NAMES = 10  # classes that are printed
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
@@ -37,13 +39,15 @@ def check_outputs(all_outputs: Sequence[Outputs], inputs: Sequence[str]) -> None
     for outputs in all_outputs:
         if outputs.video:
             codec_of(outputs.video, outputs.style)
-        for path in (outputs.video, outputs.json, outputs.jsonl):
-            if path:
-                check_writable(path, not_over=used_paths)
-                used_paths.append(path)
+        for path in outputs.files:
+            check_writable(path, not_over=used_paths)
+            used_paths.append(path)
         if outputs.masks:
             check_writable(Path(outputs.masks, '00000.png'))
             check_mask_folder(outputs.masks)
+        if outputs.crops:
+            check_writable(Path(outputs.crops, '00000.png'))
+            check_crop_folder(outputs.crops)
 
 
 def predict_all(
@@ -150,7 +154,7 @@ def _predict(
     with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
         summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
     say(f'{name}: {summary}')
-    for path in (outputs.video, outputs.json, outputs.jsonl, outputs.masks):
+    for path in (*outputs.files, outputs.masks, outputs.crops):
         if path:
             say(path)
     return summary

@@ -11,6 +11,7 @@ from .base import (
     find_format,
     register,
 )
+from .from_instances import instances_content
 
 __all__ = [
     'FORMATS',
@@ -20,5 +21,6 @@ __all__ = [
     'ReadOptions',
     'detect_format',
     'find_format',
+    'instances_content',
     'register',
 ]

@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import PathLock, UnfinishedFile, write_atomically, writing_faults
 
+Lines = TypeVar('Lines', bound='LinesWriter')
 SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
@@ -134,8 +135,8 @@ def _not_finite(content: object, where: str = '') -> str:
     return next(filter(None, (_not_finite(value, place) for place, value in items)), '')
 
 
-class JSONLinesWriter:
-    """Writes a file with one line of JSON for each frame, as frames come; a context manager.
+class LinesWriter:
+    """Writes a text file line by line, as they come; a context manager.
 
     Args:
         path: path of the file.
@@ -157,8 +158,27 @@ class JSONLinesWriter:
                 )
             self.file.truncate(0)
 
-    def __enter__(self) -> JSONLinesWriter:
+    def __enter__(self: Lines) -> Lines:
         return self
+
+    def write_line(self, text: str) -> None:
+        """Appends a line.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        with writing_faults(self.path, 'the lines before are kept'):
+            self.file.write(text + '\n')
+            self.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # the disk is full, which ``write_line`` has said
+            self.file.close()
+        self.lock.release()
+
+
+class JSONLinesWriter(LinesWriter):
+    """Writes a file with one line of JSON for each frame."""
 
     def write(self, content: dict) -> None:
         """Appends a value as one line.
@@ -166,11 +186,4 @@ class JSONLinesWriter:
         Raises:
             InputError: a number is not finite, or the disk is full.
         """
-        with writing_faults(self.path, 'the lines before are kept'):
-            self.file.write(json_text(content, self.path) + '\n')
-            self.file.flush()
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # the disk is full, which ``write`` has said
-            self.file.close()
-        self.lock.release()
+        self.write_line(json_text(content, self.path))
