@@ -14,6 +14,8 @@ import torch
 
 from tevit_vis.utils.errors import InputError
 
+SHOWN_SCORES = 5  # of instances that are printed
+
 
 class RLE(TypedDict):
     """A binary mask in COCO's compressed run-length encoding."""
@@ -95,7 +97,7 @@ class ClipPrediction:
             check_shape('ClipPrediction', 'embeddings', shape, (count, *per_frame, *shape[-1:]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VideoInstances:
     """The instances of a whole video.
 
@@ -139,6 +141,16 @@ class VideoInstances:
     def __len__(self) -> int:
         return len(self.segmentations)
 
+    def __repr__(self) -> str:
+        """Returns a line: masks and boxes would fill pages."""
+        scores = ', '.join(f'{score:.2f}' for score in self.scores[:SHOWN_SCORES])
+        more = ', ...' if len(self) > SHOWN_SCORES else ''
+        height, width = self.size
+        return (
+            f'VideoInstances({len(self)} instances in {self.num_frames} frames of '
+            f'{width}x{height}, scores [{scores}{more}])'
+        )
+
     def filter_by_score(self, score_thr: float) -> VideoInstances:
         """Returns the instances whose score is at least ``score_thr``, best first."""
         order = np.argsort(-self.scores, kind='stable')
@@ -175,7 +187,7 @@ class VideoInstances:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FrameInstances:
     """The tracks of a video in one of its frames.
 
@@ -206,6 +218,14 @@ class FrameInstances:
         check_shape('FrameInstances', 'boxes', self.boxes.shape, (count, 4))
         check_shape('FrameInstances', 'masks', (len(self.masks),), (count,))
         check_outputs_finite(scores=self.class_scores, boxes=self.boxes)
+
+    def __repr__(self) -> str:
+        """Returns a line: masks and boxes would fill pages."""
+        height, width = self.size
+        return (
+            f'FrameInstances(frame {self.frame}, {len(self.tracks)} tracks {self.tracks} in '
+            f'{width}x{height})'
+        )
 
     def select(self, order: Sequence[int]) -> FrameInstances:
         """Returns the tracks at the indices ``order``, in this order."""

@@ -3,14 +3,16 @@
 import base64
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_round_trips import canonical, random_content
 
-from tevit_vis.formats import ReadOptions, detect_format, find_format
+from tevit_vis.formats import ReadOptions, detect_format, find_format, to_supervision
 from tevit_vis.rle import decode_rle, encode_array
+from tevit_vis.structures import FrameInstances
 from tevit_vis.utils.errors import InputError
 
 
@@ -316,3 +318,21 @@ def test_sav(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match='each frame must have a mask for each "masklet_id"'):
         read('sav', path)
+
+
+def test_supervision_takes_the_tracks_of_a_frame(monkeypatch):
+    """Runs whole where supervision is there; it wants opencv-python, which would replace ours."""
+    mask = encode_array(np.eye(4, 6, dtype=bool))
+    scores = np.array([[0.2, 0.7]], np.float32)
+    frame = FrameInstances(0, [3], scores, np.array([[0, 0, 4, 4]]), [mask], (4, 6))
+    assert repr(frame) == 'FrameInstances(frame 0, 1 tracks [3] in 6x4)'
+    monkeypatch.setitem(sys.modules, 'supervision', None)
+    with pytest.raises(InputError, match='needs the package supervision: pip install supervision'):
+        to_supervision(frame, ['cat', 'dog'])
+    monkeypatch.undo()
+    pytest.importorskip('supervision')
+    found = to_supervision(frame, ['cat', 'dog'])
+    assert (found.tracker_id.tolist(), found.class_id.tolist()) == ([3], [1])
+    assert found.data['class_name'].tolist() == ['dog']
+    assert (found.mask[0] == np.eye(4, 6, dtype=bool)).all()
+    assert len(to_supervision(frame.select([]), ['cat', 'dog'])) == 0

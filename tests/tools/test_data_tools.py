@@ -185,6 +185,36 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
         call('test_vis.py', *arguments[:4], '--report', tmp_path / 'scores.json')
 
 
+@pytest.mark.parametrize(
+    'form', ['cvat', *(pytest.param(form, marks=pytest.mark.slow) for form in ('cocovid', 'mots'))]
+)
+def test_labels_that_went_round_train_alike(call, train_config, train_files, tmp_path, form):
+    """YouTube-VIS, another form and back: the same losses to the digit."""
+    annotations, images = train_files
+    there = tmp_path / {'cvat': 'a.xml', 'cocovid': 'a.json', 'mots': 'a'}[form]
+    back = tmp_path / 'back.json'
+    table = ('--categories', annotations)
+    call('data/convert.py', annotations, there, '--to', form, *table)
+    call('data/convert.py', '--from', form, there, back, '--frames', images, *table)
+    losses = []
+    for path in (annotations, back):
+        work = tmp_path / path.stem
+        options = ('--work-dir', work, '--device', 'cpu', '--no-validate')
+        call(
+            'train.py',
+            train_config,
+            *options,
+            '--cfg-options',
+            f'data.train.ann_file={path}',
+            'log_config.interval=1',
+        )
+        (log,) = work.glob('*.log.json')
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        losses.append([{k: v for k, v in line.items() if 'loss' in k} for line in lines[1:]])
+    assert losses[0]
+    assert losses[0] == losses[1]
+
+
 def test_auto_resume_goes_on_in_the_work_dir(call, train_config, tmp_path):
     arguments = [train_config, '--work-dir', tmp_path / 'work', '--device', 'cpu', '--no-validate']
     call('train.py', *arguments, '--auto-resume', '--cfg-options', 'runner.max_iters=1')

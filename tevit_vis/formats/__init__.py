@@ -11,7 +11,7 @@ from .base import (
     find_format,
     register,
 )
-from .from_instances import instances_content
+from .from_instances import instances_content, to_supervision
 
 __all__ = [
     'FORMATS',
@@ -23,4 +23,5 @@ __all__ = [
     'find_format',
     'instances_content',
     'register',
+    'to_supervision',
 ]
