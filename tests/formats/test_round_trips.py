@@ -124,6 +124,20 @@ def test_crowds_stay_crowds(name, tmp_path):
     ]
 
 
+@pytest.mark.parametrize('name', sorted(TARGETS))
+def test_two_videos_of_one_name_stay_two(name, tmp_path):
+    content = random_content(1)
+    for video in content['videos']:
+        video['name'] = 'walk'
+    content = canonical(content, tmp_path)
+    path = str(tmp_path / TARGETS[name][-1])
+    find_format(name).write(content, path, ConversionLog())
+    back = find_format(name).read(path, ReadOptions())
+    expected = ['walk'] * 3 if name == 'ytvis' else ['walk', 'walk_2', 'walk_3']
+    assert [video['name'] for video in back['videos']] == expected
+    assert len(back['annotations']) == len(content['annotations'])
+
+
 def test_two_files_of_one_kind_are_told_apart_by_their_time(tmp_path):
     """The last file that was looked into is kept; a new one of its name is read anew."""
     path = tmp_path / 'a.json'

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from tevit_vis.annotated_videos import Video
@@ -195,13 +196,10 @@ class ContentBuilder:
         self.labels: set[str] = set()
 
     def add_video(self, name: str, width: int, height: int, file_names: Sequence[str]) -> int:
-        """Adds a video and returns its id.
-
-        Raises:
-            InputError: another one has its name.
-        """
+        """Adds a video and returns its id; a second one of a name gets a number behind it."""
         if name in self.names:
-            raise InputError(f'{name}: names of videos must be unique, but two have this one')
+            self.log.guess('a number behind the name of a second video of that name', name)
+            name = _next_name(name, self.names)
         self.names.add(name)
         self.videos.append(
             {
@@ -273,7 +271,26 @@ class ContentBuilder:
         }
 
 
-def video_name(entry: Mapping[str, Any], video: Video) -> str:
-    """Returns the name of a video: that of the file, else the folder of its frames, else its id."""
-    name = entry.get('name')
-    return name if isinstance(name, str) and name else video.name
+def video_names(content: Mapping[str, Any], videos: Sequence[Video]) -> dict[int, str]:
+    """Returns {video id: name}, each once, to be written.
+
+    A name is that of the file, else the folder of the frames, else the id; a second one gets a
+    number behind it.
+
+    Args:
+        content: in YouTube-VIS layout.
+        videos: of the content.
+    """
+    names: dict[int, str] = {}
+    used: set[str] = set()
+    for entry, video in zip(content['videos'], videos):
+        name = entry.get('name')
+        name = name if isinstance(name, str) and name else video.name
+        names[video.id] = name if name not in used else _next_name(name, used)
+        used.add(names[video.id])
+    return names
+
+
+def _next_name(name: str, used: Container[str]) -> str:
+    """Returns a name with the first number behind it that makes it a new one."""
+    return next(new for number in count(2) if (new := f'{name}_{number}') not in used)

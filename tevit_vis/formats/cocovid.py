@@ -14,7 +14,7 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.utils.values import shorten
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_name
+from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_names
 from .json_input import json_keys, read_content
 
 TRACK_KEYS = ('instance_id', 'track_id')  # of mmtracking and of others
@@ -76,9 +76,11 @@ class CocoVID(Format):
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         image_of: dict[tuple[int, int], int] = {}
-        for entry, video in zip(content['videos'], parse_videos(dict(content), path)):
+        parsed = parse_videos(dict(content), path)
+        names = video_names(content, parsed)
+        for video in parsed:
             size = {'width': video.width, 'height': video.height}
-            videos.append({'id': video.id, 'name': video_name(entry, video), **size})
+            videos.append({'id': video.id, 'name': names[video.id], **size})
             for t, file_name in enumerate(video.file_names):
                 image_of[video.id, t] = len(images) + 1
                 image = {'id': len(images) + 1, 'file_name': file_name, **size}

@@ -17,7 +17,7 @@ from tevit_vis.annotated_videos import parse_videos
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_name
+from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_names
 from .cvat_shapes import AREAS, Shape, shape_mask, spread_shapes, whole_number
 from .cvat_writer import CROWD, write_file
 from .frame_names import frame_names
@@ -73,9 +73,7 @@ class CVAT(Format):
     def write(self, content: Mapping[str, Any], path: str, log: ConversionLog) -> None:
         """Writes one file, with a task per video; or a file per video where ``path`` is no .xml."""
         videos = parse_videos(dict(content), path)
-        names = {
-            video.id: video_name(entry, video) for entry, video in zip(content['videos'], videos)
-        }
+        names = video_names(content, videos)
         labels = {entry['id']: entry['name'] for entry in content['categories']}
         tracks: dict[int, list[Mapping[str, Any]]] = {video.id: [] for video in videos}
         for entry in content['annotations']:

@@ -18,7 +18,7 @@ from tevit_vis.video.image_sources import natural_key
 from tevit_vis.video.images import image_faults
 from tevit_vis.visualization.draw import track_color
 
-from .base import ContentBuilder, ConversionLog, ReadOptions, video_name
+from .base import ContentBuilder, ConversionLog, ReadOptions, video_names
 from .frame_names import frame_names
 
 NO_CLASS = 'object'  # name of the only class of forms without classes
@@ -116,8 +116,9 @@ def tracks_of_videos(
             log.drop('a crowd', f'annotation {entry["id"]}')
         else:
             tracks.setdefault(entry['video_id'], []).append(entry)
-    for entry, video in zip(content['videos'], parse_videos(dict(content), path)):
-        yield video, video_name(entry, video).replace('/', '_'), tracks.get(video.id, [])
+    videos = parse_videos(dict(content), path)
+    for video, name in zip(videos, video_names(content, videos).values()):
+        yield video, name.replace('/', '_'), tracks.get(video.id, [])
 
 
 def drop_classes(tracks: list[Mapping[str, Any]], log: ConversionLog) -> None:
