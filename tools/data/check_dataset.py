@@ -6,6 +6,7 @@ code is 1 if there are faults.
 Examples:
     python tools/data/check_dataset.py train.json train/JPEGImages
     python tools/data/check_dataset.py train.json train/JPEGImages --headers-only
+    python tools/data/check_dataset.py train.json --fix mended.json
 """
 
 import argparse
@@ -15,9 +16,12 @@ from tqdm import tqdm
 
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.data_tools.checks import DatasetCheck
+from tevit_vis.data_tools.fixes import fix_data_set
 from tevit_vis.datasets.coco_images import images_as_videos
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.json_files import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,6 +36,11 @@ def parse_args() -> argparse.Namespace:
         help='do not decode images: faster, but a damaged one passes',
     )
     parser.add_argument(
+        '--fix',
+        metavar='OUT.json',
+        help='write a file without the faults that can be mended safely, and list the changes',
+    )
+    parser.add_argument(
         '--shown', type=int, default=50, help='faults, and warnings, that are printed (default: 50)'
     )
     return parser.parse_args()
@@ -44,10 +53,24 @@ def print_lines(kind: str, lines: list, max_shown: int) -> None:
         print(f'{kind}: ... and {len(lines) - max_shown} more (--shown {len(lines)})')
 
 
+def write_fixed(content: dict, args: argparse.Namespace) -> None:
+    """Writes the mended file, and lists what was changed and what is still wrong."""
+    fixed, log = fix_data_set(content, args.annotations)
+    write_json(fixed, args.fix)
+    print(*log.lines(), sep='\n', end='\n' if log.entries else '')
+    print(f'{args.fix}: {len(fixed["videos"])} videos, {len(fixed["annotations"])} tracks')
+    left = DatasetCheck(fixed, args.fix, args.root, headers_only=args.headers_only)
+    print_lines('fault', left.faults, args.shown)
+    if left.faults:
+        raise InputError(f'{args.fix}: {len(left.faults)} faults are left')
+
+
 def main() -> None:
     args = parse_args()
     if args.root and not os.path.isdir(args.root):
         raise InputError(f'{args.root}: image folder must be there, but it is not')
+    if args.fix:
+        check_writable(args.fix, not_over=[args.annotations])
     content = read_annotation_file(args.annotations)
     if 'images' in content and 'videos' not in content:
         content = images_as_videos(content, args.annotations)
@@ -60,7 +83,9 @@ def main() -> None:
     print_lines('fault', check.faults, args.shown)
     print_lines('warning', check.warnings, args.shown)
     print(check.summary())
-    if check.faults:
+    if args.fix:
+        write_fixed(content, args)
+    elif check.faults:
         raise InputError(f'{args.annotations}: {len(check.faults)} faults')
 
 

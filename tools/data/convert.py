@@ -8,19 +8,23 @@ Examples:
     python tools/data/convert.py --from cvat walk.xml --to ytvis walk.json --frames walk/frames
     python tools/data/convert.py DAVIS/Annotations/480p davis.json --frames DAVIS/JPEGImages/480p
     python tools/data/convert.py --from ytvis valid.json --to cvat to_correct
+    python tools/data/convert.py walk.xml walk.json --video walk.mp4 --frames walk_frames
     python tools/data/convert.py --list
 """
 
 import argparse
+import os
 
 from tqdm import tqdm
 
 from tevit_vis.annotated_videos import file_categories
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.data_tools.conversion import convert
+from tevit_vis.data_tools.cut_frames import cut_frames
 from tevit_vis.formats import FORMATS, ReadOptions, detect_format, find_format
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
+from tevit_vis.video import open_source
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +49,9 @@ def parse_args() -> argparse.Namespace:
         '--frames', metavar='ROOT', help='folder of the frames, to which file names are relative'
     )
     parser.add_argument(
+        '--video', help='video of IN, whose frames are cut out into --frames, a new folder'
+    )
+    parser.add_argument(
         '--categories',
         metavar='FILE.json',
         help='file whose "categories" are taken, with their ids; other labels are dropped',
@@ -65,6 +72,8 @@ def main() -> None:
         return
     if args.source is None or args.target is None:
         raise InputError('IN and OUT must be given; --list lists the formats')
+    if args.video and not args.frames:
+        raise InputError('--video: needs --frames, the new folder for the frames')
     target_format = find_format(args.target_format)
     is_known = args.source_format != 'auto'
     source_format = find_format(args.source_format) if is_known else detect_format(args.source)
@@ -73,6 +82,9 @@ def main() -> None:
         categories = file_categories(read_annotation_file(args.categories), args.categories)
         if not categories:
             raise InputError(f'{args.categories}: "categories" must not be empty, but is')
+    if args.video:
+        with tqdm(unit='frame', desc='cut') as bar:
+            cut_frames(open_source(args.video), *os.path.split(args.frames), bar.update)
     with tqdm(unit='video', desc='read') as bar:
         options = ReadOptions(
             frames=args.frames,
