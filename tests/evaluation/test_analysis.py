@@ -144,6 +144,13 @@ def test_words_where_no_kind_of_error_explains_it_alone():
     ]
 
 
+def test_words_where_wrong_predictions_cost_nothing():
+    entries = [entry(1, 1, square(8), 0.9), entry(1, 1, square(80), 0.2)]
+    assert analyse(truth(CAT), entries).sentences() == [
+        'nothing is lost at IoU 0.5: wrong predictions score less (Bkg 1)'
+    ]
+
+
 def test_a_submission_without_predictions():
     analysis = analyse(truth(CAT), [])
     assert analysis.errors.delta_ap()['FalseNeg'] == 1

@@ -151,6 +151,8 @@ class Analysis:
         if self.errors.ap >= 1 and not any(counts.values()):
             return ['nothing is wrong at IoU 0.5']
         times = ', '.join(f'{kind} {count}' for kind, count in counts.items() if count)
+        if self.errors.ap >= 1:
+            return [f'nothing is lost at IoU 0.5: wrong predictions score less ({times})']
         return [f'AP50 is {100 * self.errors.ap:.1f}; no kind of error explains it alone: {times}']
 
 
