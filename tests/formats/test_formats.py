@@ -336,3 +336,29 @@ def test_supervision_takes_the_tracks_of_a_frame(monkeypatch):
     assert found.data['class_name'].tolist() == ['dog']
     assert (found.mask[0] == np.eye(4, 6, dtype=bool)).all()
     assert len(to_supervision(frame.select([]), ['cat', 'dog'])) == 0
+
+
+def test_results_in_place_of_labels(call, call_fails, tmp_path):
+    """What test_vis.py writes, in every form."""
+    content = canonical(random_content(2), tmp_path)
+    entries = [
+        {key: entry[key] for key in ('video_id', 'category_id', 'segmentations')}
+        for entry in content['annotations']
+    ]
+    for entry, score in zip(entries, [0.9, 0.1, *[0.8] * len(entries)]):
+        entry['score'] = score
+    entries.append({**entries[0], 'category_id': 88})
+    (tmp_path / 'in.json').write_text(json.dumps({**content, 'annotations': []}))
+    (tmp_path / 'r.json').write_text(json.dumps(entries))
+    out = tmp_path / 'out.xml'
+    options = ('--results', tmp_path / 'r.json', '--to', 'cvat')
+    printed = call('data/convert.py', tmp_path / 'in.json', out, *options)
+    assert 'dropped: a prediction that scores less than 0.3 (1 times' in printed
+    assert 'dropped: a prediction of no category of the file (1 times' in printed
+    back, _ = read('cvat', out)
+    assert len(back['annotations']) == len(entries) - 2
+    assert back['annotations'][0]['segmentations'] == entries[0]['segmentations']
+    entries[0]['segmentations'] = entries[0]['segmentations'][:-1]
+    (tmp_path / 'r.json').write_text(json.dumps(entries))
+    line = call_fails('data/convert.py', tmp_path / 'in.json', out, *options, '--overwrite')
+    assert 'r.json: [0]: "segmentations" must have one mask or null for each' in line

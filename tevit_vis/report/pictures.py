@@ -61,7 +61,7 @@ def write_pictures(
     os.makedirs(frames, exist_ok=True)
     faults: dict[int, str] = {}
     thumbs: list[np.ndarray] = []
-    strip_frames = np.linspace(0, video.num_frames - 1, STRIP_FRAMES).round().astype(int)
+    strip_frames = _strip_frames(video)
     drawer = FrameDrawer(class_names, DrawStyle(parts=('masks',)))
     for t, name in enumerate(video.file_names):
         try:
@@ -72,11 +72,47 @@ def write_pictures(
         _write_jpeg(_shrunk(image, width), os.path.join(frames, f'{t}.jpg'))
         if t in strip_frames:
             drawn = drawer.draw(image, instances, t) if len(instances) else image
-            thumbs.append(_shrunk(drawn, max(1, STRIP_HEIGHT * video.width // video.height)))
+            thumbs.append(_thumb(drawn, video))
+    return VideoPictures(faults, _write_thumbs(thumbs, video, folder))
+
+
+def write_strip(
+    video: Video, root: str, folder: str, instances: VideoInstances, class_names: Sequence[str]
+) -> bool:
+    """Writes ``strips/ID.jpg`` alone; returns whether any of its frames could be read.
+
+    Args:
+        video, root, folder, instances, class_names: see ``write_pictures``.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    drawer = FrameDrawer(class_names, DrawStyle(parts=('masks',)))
+    thumbs = []
+    for t in sorted(set(_strip_frames(video).tolist())):
+        try:
+            image = _read_frame(os.path.join(root, video.file_names[t]), video)
+        except InputError:
+            continue
+        thumbs.append(_thumb(drawer.draw(image, instances, t) if len(instances) else image, video))
+    return _write_thumbs(thumbs, video, folder)
+
+
+def _strip_frames(video: Video) -> np.ndarray:
+    """Returns the frames of a video that its strip shows."""
+    return np.linspace(0, video.num_frames - 1, STRIP_FRAMES).round().astype(int)
+
+
+def _thumb(image: np.ndarray, video: Video) -> np.ndarray:
+    return _shrunk(image, max(1, STRIP_HEIGHT * video.width // video.height))
+
+
+def _write_thumbs(thumbs: Sequence[np.ndarray], video: Video, folder: str) -> bool:
+    """Writes the pictures of a strip side by side; returns whether there are any."""
     if thumbs:
         os.makedirs(os.path.join(folder, 'strips'), exist_ok=True)
         _write_jpeg(np.hstack(thumbs), os.path.join(folder, 'strips', f'{video.id}.jpg'))
-    return VideoPictures(faults, bool(thumbs))
+    return bool(thumbs)
 
 
 def _read_frame(path: str, video: Video) -> np.ndarray:

@@ -22,6 +22,8 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 from tevit_vis.utils.json_files import LinesWriter
 
+from .mask_files import MOTS_CLASS
+
 CSV_COLUMNS = (
     *('frame', 'time', 'track', 'class', 'score', 'left', 'top', 'width', 'height'),
     *('area', 'centre_x', 'centre_y'),
@@ -182,7 +184,7 @@ def _mots_rows(instances: FrameInstances, class_names: Sequence[str]) -> Rows:
         if inside.any():
             free &= ~inside
             label = int(instances.class_scores[n].argmax()) + 1
-            number = label * 1000 + instances.tracks[n]
+            number = label * MOTS_CLASS + instances.tracks[n]
             counts = encode_array(inside)['counts']
             yield [instances.frame, number, label, *instances.size, counts]
 

@@ -9,6 +9,7 @@ Examples:
     python tools/data/convert.py DAVIS/Annotations/480p davis.json --frames DAVIS/JPEGImages/480p
     python tools/data/convert.py --from ytvis valid.json --to cvat to_correct
     python tools/data/convert.py walk.xml walk.json --video walk.mp4 --frames walk_frames
+    python tools/data/convert.py valid.json masks --results results.json --to sam2
     python tools/data/convert.py --list
 """
 
@@ -19,11 +20,13 @@ from tqdm import tqdm
 
 from tevit_vis.annotated_videos import file_categories
 from tevit_vis.annotations import read_annotation_file
-from tevit_vis.data_tools.conversion import convert
+from tevit_vis.data_tools.conversion import Results, convert
 from tevit_vis.data_tools.cut_frames import cut_frames
+from tevit_vis.evaluation.submission import read_results
 from tevit_vis.formats import FORMATS, ReadOptions, detect_format, find_format
 from tevit_vis.utils.cli import run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import open_source
 
 
@@ -59,6 +62,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--boxes-as-masks', action='store_true', help='make masks of boxes, which are dropped else'
     )
+    parser.add_argument(
+        '--results', metavar='RESULTS.json', help='write these predictions, not the labels of IN'
+    )
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='least score of predictions (default: %(default)s)',
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there')
     parser.add_argument('--list', action='store_true', help='list the formats')
     return parser.parse_args()
@@ -85,6 +97,10 @@ def main() -> None:
     if args.video:
         with tqdm(unit='frame', desc='cut') as bar:
             cut_frames(open_source(args.video), *os.path.split(args.frames), bar.update)
+    check_fraction('--score-thr', args.score_thr)
+    results = None
+    if args.results:
+        results = Results(read_results(args.results), args.results, args.score_thr)
     with tqdm(unit='video', desc='read') as bar:
         options = ReadOptions(
             frames=args.frames,
@@ -93,7 +109,8 @@ def main() -> None:
             on_video=bar.update,
         )
         done = convert(
-            args.source, source_format, args.target, target_format, options, args.overwrite
+            *(args.source, source_format, args.target, target_format, options, args.overwrite),
+            results=results,
         )
     print(*done.lines, sep='\n')
 
