@@ -1,7 +1,9 @@
 """CVAT files as CVAT and others write them, and files that are refused."""
 
+import cv2
 import numpy as np
 import pytest
+from builders import annotation
 
 from tevit_vis.formats import ReadOptions, find_format
 from tevit_vis.rle import decode_rle
@@ -194,3 +196,39 @@ def test_a_project_has_several_tasks(tmp_path):
     path.write_text(path.read_text().replace('task_id="8"', 'task_id="9"'))
     with pytest.raises(InputError, match='"task_id" must be a task of <meta>, but got \'9\''):
         read(str(path))
+
+
+def test_polygons_are_masks_again(tmp_path):
+    """Outlines of blobs come back with an IoU above .98; parts and holes are dropped and said."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((6, 120, 160), bool)
+    for t in range(5):
+        noise = cv2.GaussianBlur(rng.random((120, 160)).astype(np.float32), (0, 0), 14)
+        _, parts, sizes, _ = cv2.connectedComponentsWithStats(
+            (noise > noise.mean()).astype(np.uint8)
+        )
+        blob = (parts == 1 + sizes[1:, 4].argmax()).astype(np.uint8)
+        outline, _ = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(blob, outline, -1, 1, cv2.FILLED)  # without holes
+        masks[t] = blob > 0
+    names = [f'v/{t}.jpg' for t in range(6)]
+    content = dict(
+        videos=[dict(id=1, name='v', width=160, height=120, file_names=names)],
+        categories=[dict(id=1, name='dog')],
+        annotations=[annotation(1, 1, 1, masks)],
+    )
+    options = ReadOptions()
+    find_format('cvat-polygons').write(content, str(tmp_path / 'a.xml'), options.log)
+    assert options.log.lines() == []
+    back, _ = read(str(tmp_path / 'a.xml'))
+    (entry,) = back['annotations']
+    for t in range(5):
+        found = decode_rle(entry['segmentations'][t])
+        assert (found & masks[t]).sum() / (found | masks[t]).sum() > 0.98
+    assert entry['segmentations'][5] is None
+    masks[0, :5, :5], masks[0, 6:9] = True, False
+    content['annotations'] = [annotation(1, 1, 1, masks)]
+    find_format('cvat-polygons').write(content, str(tmp_path / 'a.xml'), options.log)
+    assert (
+        'dropped: parts and holes of a mask but its largest part (1 times' in options.log.lines()[0]
+    )

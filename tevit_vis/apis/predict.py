@@ -283,7 +283,7 @@ def _write_whole(instances: VideoInstances, class_names: Sequence[str], outputs:
         content = instances_content(
             instances.filter_by_score(outputs.score_thr), class_names, Path(outputs.cvat).stem
         )
-        find_format('cvat').write(content, outputs.cvat, ConversionLog())
+        find_format('cvat-polygons').write(content, outputs.cvat, ConversionLog())
 
 
 def _go_through(frames: FramesWithTracks, summary: PredictionSummary) -> None:
