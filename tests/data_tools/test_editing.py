@@ -164,6 +164,11 @@ def test_frames_are_cut_where_the_annotation_tool_counts_them(call, call_fails, 
     )
     frames, out = tmp_path / 'frames', tmp_path / 'walk.json'
     options = ('--video', tmp_path / 'walk.mp4', '--frames', frames)
+    out.write_text('mine')
+    line = call_fails('data/convert.py', tmp_path / 'walk.xml', out, *options)
+    assert '--overwrite replaces it' in line
+    assert not frames.exists(), 'nothing is cut out in vain'
+    out.unlink()
     call('data/convert.py', tmp_path / 'walk.xml', out, *options)
     content = read(out)
     names = content['videos'][0]['file_names']

@@ -217,6 +217,13 @@ def test_mot_sequences_have_their_size_in_a_file(tmp_path):
         read('mot', folder)
 
 
+@pytest.mark.parametrize('name', ['mot', 'mots'])
+def test_files_that_are_no_text(name, tmp_path):
+    (tmp_path / 'a.txt').write_bytes(b'1,2,3,4,5,6\xff')
+    with pytest.raises(InputError, match='a.txt: must be text in UTF-8, but is not'):
+        read(name, tmp_path / 'a.txt')
+
+
 def labelme_file(folder, t, shapes, **changes):
     folder.mkdir(parents=True, exist_ok=True)
     content = dict(imagePath=f'..\\images\\{t}.jpg', imageHeight=10, imageWidth=12, shapes=shapes)

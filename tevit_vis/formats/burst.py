@@ -11,7 +11,8 @@ from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import shorten
 
-from .base import ContentBuilder, Format, ReadOptions, register
+from .base import Format, ReadOptions, register
+from .builder import ContentBuilder
 from .json_input import json_keys, read_content
 
 

@@ -14,7 +14,8 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.utils.values import shorten
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_names
+from .base import ConversionLog, Format, ReadOptions, register
+from .builder import ContentBuilder, video_names
 from .json_input import json_keys, read_content
 
 TRACK_KEYS = ('instance_id', 'track_id')  # of mmtracking and of others

@@ -13,7 +13,8 @@ from typing import Any
 from tevit_vis.annotated_videos import parse_videos
 from tevit_vis.utils.errors import InputError
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register, video_names
+from .base import ConversionLog, Format, ReadOptions, register
+from .builder import ContentBuilder, video_names
 from .cvat_reader import FileReader
 from .cvat_writer import mask_shape, num_parts, polygon_shape, write_file
 

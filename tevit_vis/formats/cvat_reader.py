@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element, ParseError
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
-from .base import ContentBuilder, ReadOptions
+from .base import ReadOptions
+from .builder import ContentBuilder
 from .cvat_shapes import AREAS, Shape, shape_mask, spread_shapes, whole_number
 from .cvat_writer import CROWD
 from .frame_names import frame_names

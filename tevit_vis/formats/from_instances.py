@@ -11,7 +11,8 @@ from tevit_vis.rle import decode_rle
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.utils.errors import InputError
 
-from .base import ContentBuilder, ConversionLog
+from .base import ConversionLog
+from .builder import ContentBuilder
 
 
 def instances_content(

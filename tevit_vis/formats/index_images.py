@@ -18,7 +18,8 @@ from tevit_vis.video.image_sources import natural_key
 from tevit_vis.video.images import image_faults
 from tevit_vis.visualization.draw import track_color
 
-from .base import ContentBuilder, ConversionLog, ReadOptions, video_names
+from .base import ConversionLog, ReadOptions
+from .builder import ContentBuilder, video_names
 from .frame_names import frame_names
 
 NO_CLASS = 'object'  # name of the only class of forms without classes

@@ -18,7 +18,8 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import is_number, shorten
 from tevit_vis.video.image_sources import natural_key
 
-from .base import ContentBuilder, Format, ReadOptions, register
+from .base import Format, ReadOptions, register
+from .builder import ContentBuilder
 from .index_images import list_folders
 from .json_input import json_keys, read_content
 

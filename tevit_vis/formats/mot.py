@@ -15,11 +15,13 @@ from tevit_vis.rle import mask_boxes, to_rle
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import write_lines
+from tevit_vis.utils.json_files import read_text_lines
 from tevit_vis.utils.values import is_number, shorten
 from tevit_vis.video.image_sources import list_images
 from tevit_vis.video.images import image_size
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register
+from .base import ConversionLog, Format, ReadOptions, numbered_class, register
+from .builder import ContentBuilder
 from .frame_names import frame_folder, frame_names
 from .index_images import list_folders, tracks_of_videos
 
@@ -67,10 +69,7 @@ class MotText(Format):
                 corners = [left, top, right, top, right, bottom, left, bottom]
                 tracks.setdefault((category, number), {})[frame] = to_rle([corners], height, width)
             for (category, number), masks in sorted(tracks.items()):
-                known = options.categories or {}
-                if category not in known and options.categories is None:
-                    options.log.guess('names of classes from their numbers', f'class {category}')
-                label = known.get(category, f'class {category}')
+                label = numbered_class(category, options)
                 builder.add_track(video, label, masks, f'{file}: object {number}')
             options.on_video()
         return builder.content()
@@ -116,7 +115,7 @@ def _read_lines(file: Path) -> Iterator[tuple[int, int, int, list[float]]]:
     Raises:
         InputError: a line breaks a rule.
     """
-    for index, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
+    for index, line in enumerate(read_text_lines(file), start=1):
         if not line.strip():
             continue
         values = []

@@ -10,9 +10,11 @@ from tevit_vis.mask_checks import rle_faults
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import write_lines
+from tevit_vis.utils.json_files import read_text_lines
 from tevit_vis.utils.values import shorten
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register
+from .base import ConversionLog, Format, ReadOptions, numbered_class, register
+from .builder import ContentBuilder
 from .frame_names import frame_names
 from .index_images import tracks_of_videos
 from .png import MOTS_CLASS, MOTS_IGNORED, mots_numbers
@@ -45,7 +47,7 @@ class MotsText(Format):
     def _read_file(self, file: Path, builder: ContentBuilder, options: ReadOptions) -> None:
         tracks: dict[tuple[int, int], dict[int, RLE]] = {}
         size: list[int] = []
-        for index, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
+        for index, line in enumerate(read_text_lines(file), start=1):
             where = f'{file}: line {index}'
             if not line.strip():
                 continue
@@ -70,11 +72,8 @@ class MotsText(Format):
             options.log.guess('that the last frame with an object is the last one', str(file))
         names = frame_names(file.stem, length, options)
         video = builder.add_video(file.stem, size[1], size[0], names)
-        known = options.categories or {}
         for (category, number), masks in sorted(tracks.items()):
-            if category not in known and options.categories is None:
-                options.log.guess('names of classes from their numbers', f'class {category}')
-            label = known.get(category, f'class {category}')
+            label = numbered_class(category, options)
             builder.add_track(video, label, masks, f'{file}: object {number}')
 
     def write(self, content: Mapping[str, Any], path: str, log: ConversionLog) -> None:

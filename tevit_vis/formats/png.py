@@ -15,7 +15,8 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 from tevit_vis.video.image_sources import natural_key
 
-from .base import ContentBuilder, ConversionLog, Format, ReadOptions, register
+from .base import ConversionLog, Format, ReadOptions, numbered_class, register
+from .builder import ContentBuilder
 from .frame_names import frame_names
 from .index_images import (
     drop_classes,
@@ -158,7 +159,6 @@ class MotsImages(Format):
             InputError: an image is damaged, or of another size than the others of its video.
         """
         builder = ContentBuilder(options.categories, options.log)
-        names = dict(options.categories or {})
         for name, files in image_videos(path):
             video, tracks = read_video(builder, name, files, options)
             for number, masks in sorted(tracks.items()):
@@ -167,9 +167,7 @@ class MotsImages(Format):
                 if category == MOTS_IGNORED:
                     options.log.drop('regions to be ignored (10000)', where)
                     continue
-                if category not in names and options.categories is None:
-                    options.log.guess('names of classes from their numbers', f'class {category}')
-                builder.add_track(video, names.get(category, f'class {category}'), masks, where)
+                builder.add_track(video, numbered_class(category, options), masks, where)
             options.on_video()
         return builder.content()
 

@@ -10,7 +10,8 @@ from tevit_vis.rle import to_rle
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
-from .base import ContentBuilder, Format, ReadOptions, register
+from .base import Format, ReadOptions, register
+from .builder import ContentBuilder
 from .frame_names import frame_names
 from .index_images import only_class
 from .json_input import json_keys, read_content

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.json_files import read_json
+from tevit_vis.utils.json_files import read_json, read_text_lines
 from tevit_vis.utils.values import is_number
 
 from .runs import short_names
@@ -157,10 +157,7 @@ def _log_entries(log: Path) -> list[dict]:
     Raises:
         InputError: another line is no JSON.
     """
-    try:
-        lines = log.read_text(encoding='utf-8').splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f'{log}: must be text in UTF-8, but is not') from None
+    lines = read_text_lines(log)
     entries = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -52,6 +52,21 @@ def _is_whole_text(content: object) -> bool:
     return True
 
 
+def read_text_lines(path: str | os.PathLike) -> list[str]:
+    """Returns the lines of a text file.
+
+    Raises:
+        InputError: the file is absent, or is no text in UTF-8.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            return file.read().splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f'{os.fspath(path)}: must be text in UTF-8, but is not') from None
+    except OSError as error:
+        raise InputError(f'{os.fspath(path)}: cannot be read: {error.strerror}') from None
+
+
 def read_json_lines(path: str | os.PathLike) -> list[Any]:
     """Returns the values of a file with one JSON value per line, such as a training log."""
     with open(path, encoding='utf-8') as file:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from tevit_vis.annotated_videos import file_categories
 from tevit_vis.annotations import read_annotation_file
-from tevit_vis.data_tools.conversion import Results, convert
+from tevit_vis.data_tools.conversion import Results, check_target, convert
 from tevit_vis.data_tools.cut_frames import cut_frames
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.formats import FORMATS, ReadOptions, detect_format, find_format
@@ -94,13 +94,14 @@ def main() -> None:
         categories = file_categories(read_annotation_file(args.categories), args.categories)
         if not categories:
             raise InputError(f'{args.categories}: "categories" must not be empty, but is')
-    if args.video:
-        with tqdm(unit='frame', desc='cut') as bar:
-            cut_frames(open_source(args.video), *os.path.split(args.frames), bar.update)
     check_fraction('--score-thr', args.score_thr)
     results = None
     if args.results:
         results = Results(read_results(args.results), args.results, args.score_thr)
+    check_target(args.target, target_format, args.overwrite, args.source)
+    if args.video:
+        with tqdm(unit='frame', desc='cut') as bar:
+            cut_frames(open_source(args.video), *os.path.split(args.frames), bar.update)
     with tqdm(unit='video', desc='read') as bar:
         options = ReadOptions(
             frames=args.frames,
