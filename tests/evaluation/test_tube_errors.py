@@ -62,6 +62,17 @@ def test_a_piece_of_a_track_is_an_error_in_time():
     assert errors.delta_ap()['Temp'] == pytest.approx(1 - errors.ap)
 
 
+def test_a_repaired_piece_does_not_find_its_object_twice():
+    entries = [
+        entry(1, 1, square(8), 0.5),
+        entry(1, 1, square(8, frames=range(2)), 0.9),  # a piece of the cat that is found
+    ]
+    errors = errors_of(truth(CAT, (1, 1, square(80))), entries)
+    assert [pred.kind for pred in errors.predictions] == ['Temp', 'Right']
+    repaired = average_precision([(0.5, True)], num_gts=2)
+    assert errors.ap + errors.delta_ap()['Temp'] == pytest.approx(repaired)
+
+
 def test_doubles_cost_what_stands_above():
     entries = [
         entry(1, 1, square(8), 0.9),
