@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tevit_vis.annotated_videos import Video
+from tevit_vis.annotated_videos import Video, file_categories
 from tevit_vis.mask_checks import rle_faults
 from tevit_vis.rle import to_rle
 from tevit_vis.structures import RLE
@@ -54,6 +54,23 @@ def read_annotation_file(path: str) -> dict:
             f'but got a {type(content).__name__}'
         )
     return content
+
+
+def read_categories(path: str) -> dict[int, str]:
+    """Reads the categories of a file as {id: name}: its ``categories``, or itself if it is a list.
+
+    Raises:
+        InputError: the file is absent or unreadable, an entry breaks a rule, or there is none.
+    """
+    content = read_json(path, 'file of categories')
+    if isinstance(content, list):
+        content = {'categories': content}
+    if not isinstance(content, dict):
+        raise InputError(f'{path}: must hold "categories", but holds {shorten(content)}')
+    categories = file_categories(content, path)
+    if not categories:
+        raise InputError(f'{path}: "categories" must not be empty, but is')
+    return categories
 
 
 def annotation_entries(content: Mapping[str, Any], path: str) -> list[dict]:

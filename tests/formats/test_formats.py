@@ -369,3 +369,61 @@ def test_results_in_place_of_labels(call, call_fails, tmp_path):
     (tmp_path / 'r.json').write_text(json.dumps(entries))
     line = call_fails('data/convert.py', tmp_path / 'in.json', out, *options, '--overwrite')
     assert 'r.json: [0]: "segmentations" must have one mask or null for each' in line
+
+
+def test_vipseg_has_stuff_and_things(tmp_path):
+    pixels = np.zeros((4, 6), np.uint16)
+    pixels[0, :3] = 14  # stuff
+    pixels[1, :2] = 6100
+    pixels[2, :4] = 6101
+    pixels[3, 0] = 300  # the first object of the third class
+    folder = tmp_path / 'panomasks/walk'
+    folder.mkdir(parents=True)
+    for t in (30, 35):
+        Image.fromarray(pixels).save(folder / f'{t:08d}.png')
+    assert detect_format(str(tmp_path / 'panomasks')).name == 'vipseg'
+    table = {2: 'door', 60: 'person'}
+    found, lines = read('vipseg', tmp_path / 'panomasks', categories=table)
+    names = {entry['id']: entry['name'] for entry in found['categories']}
+    assert [(names[e['category_id']], e['areas']) for e in found['annotations']] == [
+        ('door', [1, 1]), ('person', [2, 2]), ('person', [4, 4]),
+    ]  # fmt: skip
+    assert any('regions of stuff, which are no objects (1 times' in line for line in lines)
+
+
+def test_a_list_of_categories_is_a_table(call, tmp_path):
+    """VIPSeg's own list of categories is one."""
+    folder = tmp_path / 'masks/walk'
+    folder.mkdir(parents=True)
+    pixels = np.full((4, 6), 6100, np.uint16)
+    pixels[0, 0] = 14
+    Image.fromarray(pixels).save(folder / '0.png')
+    table = tmp_path / 'panoVIPSeg_categories.json'
+    table.write_text(json.dumps([dict(id=13, name='floor'), dict(id=60, name='person')]))
+    call('data/convert.py', tmp_path / 'masks', tmp_path / 'a.json', '--categories', table)
+    found = json.loads((tmp_path / 'a.json').read_text())
+    assert [entry['category_id'] for entry in found['annotations']] == [60]
+
+
+@pytest.mark.parametrize('asked', [False, True])
+def test_tao_has_boxes_and_frames_out_of_order(asked, tmp_path):
+    box = [1, 1, 3, 2]
+    corners = [[1, 1, 4, 1, 4, 3, 1, 3]]
+    content = dict(
+        videos=[dict(id=5, name='train/AVA/walk', width=6, height=4)],
+        images=[
+            dict(id=n, video_id=5, width=6, height=4, file_name=f'{t}.jpg', frame_index=t)
+            for n, t in enumerate((60, 30))
+        ],
+        tracks=[dict(id=1, category_id=1, video_id=5)],
+        categories=[dict(id=1, name='cat')],
+        annotations=[
+            dict(id=1, image_id=0, track_id=1, category_id=1, bbox=box, segmentation=corners)
+        ],
+    )  # fmt: skip
+    path = tmp_path / 'train.json'
+    path.write_text(json.dumps(content))
+    found, lines = read('cocovid', path, boxes_as_masks=asked)
+    assert found['videos'][0]['file_names'] == ['30.jpg', '60.jpg']
+    assert [entry['areas'] for entry in found['annotations']] == ([[None, 6]] if asked else [])
+    assert asked or any('(--boxes-as-masks draws its box)' in line for line in lines)

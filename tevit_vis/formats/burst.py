@@ -13,7 +13,7 @@ from tevit_vis.utils.values import shorten
 
 from .base import Format, ReadOptions, register
 from .builder import ContentBuilder
-from .json_input import json_keys, read_content
+from .json_input import id_of, json_keys, read_content
 
 
 class Burst(Format):
@@ -35,7 +35,7 @@ class Burst(Format):
         content = read_content(path)
         labels = file_categories(content, path)
         builder = ContentBuilder(options.categories, options.log)
-        sequences = content['sequences']
+        sequences = content.get('sequences')
         if not isinstance(sequences, list):
             raise InputError(f'{path}: "sequences" must be a list, but got {shorten(sequences)}')
         for index, sequence in enumerate(sequences):
@@ -57,7 +57,7 @@ def _read_sequence(
         paths = list(map(str, sequence['annotated_image_paths']))
         size = check_size([sequence['height'], sequence['width']])
         frames = sequence['segmentations']
-        classes = sequence['track_category_ids']
+        classes = dict(sequence['track_category_ids'])
         if len(frames) != len(paths):
             raise ValueError(f'{len(frames)} "segmentations" for {len(paths)} images')
         items = [
@@ -79,7 +79,7 @@ def _read_sequence(
             raise InputError(f'{where}: segmentations[{t}], track {key}: "rle": {fault}')
         tracks.setdefault(key, {})[t] = {'size': list(size), 'counts': counts}
     for key, masks in tracks.items():
-        category = classes.get(key)
+        category = id_of(classes, key, f'{where}: "track_category_ids"')
         if category not in labels:
             options.log.guess(
                 'a name for a category that the file does not have', f'{where}: {key}'

@@ -6,26 +6,29 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tevit_vis.annotated_videos import file_categories, parse_videos
 from tevit_vis.mask_checks import check_size
 from tevit_vis.rle import mask_areas, mask_boxes, to_rle
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
-from tevit_vis.utils.values import shorten
+from tevit_vis.utils.values import is_whole_number, shorten
 
 from .base import ConversionLog, Format, ReadOptions, register
 from .builder import ContentBuilder, video_names
-from .json_input import json_keys, read_content
+from .json_input import id_of, json_keys, read_content
 
 TRACK_KEYS = ('instance_id', 'track_id')  # of mmtracking and of others
+FRAME_KEYS = ('frame_id', 'frame_index')  # of mmtracking and of TAO
 
 
 class CocoVID(Format):
     """Reads and writes COCO files whose annotations have track ids."""
 
     name = 'cocovid'
-    title = 'COCO JSON with video_id of images and track ids (CocoVID)'
+    title = 'COCO JSON with video_id of images and track ids (CocoVID, TAO)'
 
     def recognises(self, path: str) -> bool:
         """Whether it is a JSON file with images and annotations."""
@@ -46,17 +49,20 @@ class CocoVID(Format):
             for label in labels.values():
                 builder.add_label(label)
         places = _add_videos(content, path, builder, options)
+        has_box_polygons = 'tracks' in content  # of TAO, whose polygons are the boxes
         tracks: dict[tuple[int, object], dict[int, RLE]] = {}
         first: dict[tuple[int, object], tuple[str, bool, str]] = {}
         for index, entry in enumerate(_entries(content, 'annotations', path)):
             where = f'{path}: annotations[{index}]'
-            place = places.get(entry.get('image_id'))
+            place = places.get(id_of(entry, 'image_id', where))
             if place is None:
                 got = shorten(entry.get('image_id'))
                 raise InputError(f'{where}: "image_id" must be an image of the file, but got {got}')
             video, frame, height, width = place
             label = _label_of(entry, labels, where, options)
             key = video, _track_of(entry, index, where, options)
+            if has_box_polygons and _is_box(entry):
+                entry = {**entry, 'segmentation': None}
             mask = _mask_of(entry, height, width, where, options)
             if mask is None:
                 continue
@@ -127,14 +133,14 @@ def _add_videos(
     content: Mapping[str, Any], path: str, builder: ContentBuilder, options: ReadOptions
 ) -> dict[Any, tuple[int, int, int, int]]:
     """Adds the videos; returns {image id: (video id, frame, height, width)}."""
-    names = {entry.get('id'): entry.get('name') for entry in content.get('videos') or []}
+    names = _names_of_videos(content, path)
     images_of: dict[object, list[tuple[int, dict[str, Any]]]] = {}
     for index, image in enumerate(_entries(content, 'images', path)):
         where = f'{path}: images[{index}]'
         if not isinstance(image.get('file_name'), str):
             got = shorten(image.get('file_name'))
             raise InputError(f'{where}: "file_name" must be a text, but got {got}')
-        key = image.get('video_id')
+        key = id_of(image, 'video_id', where)
         if key is None:
             key = os.path.dirname(image['file_name'])
             options.log.guess(
@@ -143,8 +149,7 @@ def _add_videos(
         images_of.setdefault(key, []).append((index, image))
     places = {}
     for key, own in images_of.items():
-        if all('frame_id' in image for _, image in own):
-            own.sort(key=lambda pair: pair[1]['frame_id'])
+        _sort_frames(own, path)
         try:
             sizes = {check_size([image.get('height'), image.get('width')]) for _, image in own}
         except ValueError as error:
@@ -158,28 +163,61 @@ def _add_videos(
         name = names.get(key) or str(key)
         video = builder.add_video(name, width, height, [image['file_name'] for _, image in own])
         for frame, (index, image) in enumerate(own):
-            if image.get('id') in places:
+            image_id = id_of(image, 'id', f'{path}: images[{index}]')
+            if image_id in places:
                 raise InputError(f'{path}: images[{index}]: "id" must be unique, but is not')
-            places[image.get('id')] = video, frame, height, width
+            places[image_id] = video, frame, height, width
         options.on_video()
     return places
+
+
+def _names_of_videos(content: Mapping[str, Any], path: str) -> dict[Any, str]:
+    """Returns {video id: name} of the videos that have one."""
+    names = {}
+    for index, entry in enumerate(_entries(content, 'videos', path) if 'videos' in content else []):
+        where = f'{path}: videos[{index}]'
+        name = entry.get('name')
+        if name is not None and not isinstance(name, str):
+            raise InputError(f'{where}: "name" must be a text, but got {shorten(name)}')
+        if name:
+            names[id_of(entry, 'id', where)] = name
+    return names
+
+
+def _sort_frames(own: list[tuple[int, dict[str, Any]]], path: str) -> None:
+    """Puts the images of a video in order, if all say which frame they are.
+
+    Raises:
+        InputError: what says it is no whole number.
+    """
+    for key in FRAME_KEYS:
+        if all(key in image for _, image in own):
+            for index, image in own:
+                if not is_whole_number(image[key]):
+                    got = shorten(image[key])
+                    raise InputError(
+                        f'{path}: images[{index}]: "{key}" must be a whole number, but got {got}'
+                    )
+            own.sort(key=lambda pair: pair[1][key])
+            return
 
 
 def _label_of(
     entry: Mapping[str, Any], labels: Mapping[int, str], where: str, options: ReadOptions
 ) -> str:
     """Returns the class of an annotation."""
-    category = entry.get('category_id')
+    category = id_of(entry, 'category_id', where)
     if category not in labels:
         options.log.guess('a name for a category that the file does not have', where)
-    return labels.get(category, f'category {category}')  # type: ignore[arg-type]
+    return labels.get(category, f'category {category}')
 
 
 def _track_of(entry: Mapping[str, Any], index: int, where: str, options: ReadOptions) -> object:
     """Returns what tells the track of an annotation from others of its video."""
     for key in TRACK_KEYS:
-        if entry.get(key) is not None:
-            return entry[key]
+        track = id_of(entry, key, where)
+        if track is not None:
+            return track
     options.log.guess('annotations without a track id are tracks of one frame', where)
     return f'annotation {index}'
 
@@ -200,6 +238,18 @@ def _mask_of(
         return to_rle(mask, height, width)
     except (TypeError, ValueError) as error:
         raise InputError(f'{where}: "segmentation": {error}') from None
+
+
+def _is_box(entry: Mapping[str, Any]) -> bool:
+    """Whether the polygon of an annotation is its box."""
+    mask, box = entry.get('segmentation'), entry.get('bbox')
+    try:
+        (polygon,), (left, top, width, height) = mask, box  # type: ignore[misc]
+        points = np.array(polygon, float).reshape(4, 2)
+        corners = [(x, y) for x in (left, left + width) for y in (top, top + height)]
+        return bool(np.allclose(sorted(points.tolist()), corners))
+    except (TypeError, ValueError):
+        return False
 
 
 register(CocoVID())

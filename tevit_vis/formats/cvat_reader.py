@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
+from tevit_vis.mask_checks import check_size
 from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 
@@ -26,7 +27,7 @@ class Task:
         name: of the task.
         length: frames.
         first, step: numbers of frames in the video, see ``frame_names``.
-        size: (width, height); None where the file does not say.
+        size: (width, height).
         labels: of the task.
     """
 
@@ -34,7 +35,7 @@ class Task:
     length: int
     first: int
     step: int
-    size: tuple[int, int] | None
+    size: tuple[int, int]
     labels: list[str] = field(default_factory=list)
 
 
@@ -53,7 +54,7 @@ def _xml_faults(path: str) -> Iterator[None]:
         raise InputError(
             f'{path}: must have no document type and no entities, as they may hide an attack'
         ) from None
-    except ParseError as error:
+    except (ParseError, LookupError) as error:  # LookupError: an encoding that nobody knows
         raise InputError(f'{path}: must be whole XML, but: {error}') from None
     except OSError as error:
         raise InputError(f'{path}: cannot be read: {error.strerror}') from None
@@ -114,11 +115,6 @@ class FileReader:
         for element in [*meta.iterfind('task'), *meta.iterfind('project/tasks/task')]:
             key = element.findtext('id', '')
             task = self._task(element, f'{self.path}: task {key or "?"}')
-            if task.size is None:
-                raise InputError(
-                    f'{self.path}: task {key}: must have an <original_size> with <width> and '
-                    '<height>, but has none'
-                )
             for label in [*shared, *task.labels]:
                 if self.options.categories is None:
                     self.builder.add_label(label)
@@ -140,18 +136,12 @@ class FileReader:
             raise InputError(
                 f'{where}: must have frames, but has {length} from {first} on in steps of {step}'
             )
-        size = element.find('original_size')
         return Task(
             name=element.findtext('name') or Path(self.path).stem,
             length=length,
             first=first,
             step=step,
-            size=None
-            if size is None
-            else (
-                whole_number(size.findtext('width'), 'width', where),
-                whole_number(size.findtext('height'), 'height', where),
-            ),
+            size=_size(element.find('original_size'), where),
             labels=[label.text or '' for label in element.iterfind('labels/label/name')],
         )
 
@@ -172,7 +162,6 @@ class FileReader:
         spread = spread_shapes(shapes, task.length)
         if len(spread) > sum(not shape.outside for shape in shapes):
             self.options.log.guess('shapes between key frames', what)
-        assert task.size is not None
         width, height = task.size
         masks: dict[int, RLE] = {}
         for t, shape in spread.items():
@@ -212,3 +201,23 @@ class FileReader:
                 outside = child.get('outside') == '1'
                 shapes[frame] = Shape(frame, child.tag, outside, dict(child.attrib))
         return [shapes[frame] for frame in sorted(shapes)], is_crowd
+
+
+def _size(element: Element | None, where: str) -> tuple[int, int]:
+    """Returns the (width, height) of ``<original_size>``.
+
+    Raises:
+        InputError: it is not there, or no frame has that size.
+    """
+    if element is None:
+        raise InputError(
+            f'{where}: must have an <original_size> with <width> and <height>, but has none'
+        )
+    width, height = (
+        whole_number(element.findtext(key), key, where) for key in ('width', 'height')
+    )
+    try:
+        check_size([height, width])
+    except ValueError as error:
+        raise InputError(f'{where}: <original_size>: {error}') from None
+    return width, height

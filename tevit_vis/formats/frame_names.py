@@ -10,6 +10,8 @@ from tevit_vis.video.image_sources import list_images
 
 from .base import ReadOptions
 
+MAX_FRAMES = 1_000_000  # of a video: nine hours at 30 frames a second
+
 
 def frame_names(
     name: str, length: int, options: ReadOptions, first: int = 0, step: int = 1
@@ -28,7 +30,8 @@ def frame_names(
         step: frames of the video from one to the next.
 
     Raises:
-        InputError: the folder has too few images, or the name points out of it.
+        InputError: the folder has too few images, the name points out of it, or there are more
+            frames than any video has.
 
     Example:
         >>> frame_names('walk', 2, ReadOptions(), first=10, step=5)
@@ -36,6 +39,11 @@ def frame_names(
     """
     if os.path.isabs(name) or '..' in name.split('/'):
         raise InputError(f'{name}: a video must lie in the folder of frames, but is elsewhere')
+    if length > MAX_FRAMES:
+        raise InputError(
+            f'{name}: a video must have at most {MAX_FRAMES} frames, but has {length}: a number of '
+            'a frame is wrong, or cut it into several'
+        )
     numbers = [first + step * t for t in range(length)]
     if options.frames is None:
         options.log.guess(

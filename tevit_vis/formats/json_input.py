@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,27 @@ def read_content(path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f'{path}: must hold an object, but holds {shorten(content)}')
     return content
+
+
+def id_of(entry: Mapping[str, Any], key: str, where: str) -> Any:
+    """Returns an id of an entry: a number or a text; None where it has none.
+
+    Args:
+        entry: of a file.
+        key: of the id.
+        where: names the entry.
+
+    Raises:
+        InputError: the id is a list or an object.
+
+    Example:
+        >>> id_of({'track_id': 3}, 'track_id', 'a.json: annotations[0]')
+        3
+    """
+    value = entry.get(key)
+    if isinstance(value, (dict, list)):
+        raise InputError(f'{where}: "{key}" must be a number or a text, but got {shorten(value)}')
+    return value
 
 
 def json_keys(path: str) -> set[str]:

@@ -21,7 +21,7 @@ from tevit_vis.video.image_sources import natural_key
 from .base import Format, ReadOptions, register
 from .builder import ContentBuilder
 from .index_images import list_folders
-from .json_input import json_keys, read_content
+from .json_input import id_of, json_keys, read_content
 
 CIRCLE_POINTS = 72
 
@@ -91,11 +91,12 @@ def _read_video(
         label = shape.get('label')
         if not isinstance(label, str) or not label:
             raise InputError(f'{where}: "label" must be a text, but got {shorten(label)}')
-        key: object = label, shape.get('group_id')
-        if shape.get('group_id') is None and label in repeated:
+        group = id_of(shape, 'group_id', where)
+        key: object = label, group
+        if group is None and label in repeated:
             options.log.guess('shapes without "group_id" are tracks of one frame', where)
             key = label, None, t, index
-        elif shape.get('group_id') is None:
+        elif group is None:
             options.log.guess('a label without "group_id" is one track through the video', where)
         mask = _mask_of(shape, size, where, options)
         if mask is None:
@@ -143,15 +144,15 @@ def _shapes(frame: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
     return shapes
 
 
-def _repeated_labels(shapes: list[tuple[int, int, dict[str, Any]]]) -> set[object]:
+def _repeated_labels(shapes: list[tuple[int, int, dict[str, Any]]]) -> set[str]:
     """Returns the labels without a group that a frame has twice."""
-    seen: set[object] = set()
-    repeated: set[object] = set()
+    seen: set[tuple[int, str]] = set()
+    repeated: set[str] = set()
     for t, _, shape in shapes:
         if shape.get('group_id') is None:
             key = t, str(shape.get('label'))
             if key in seen:
-                repeated.add(shape.get('label'))
+                repeated.add(str(shape.get('label')))
             seen.add(key)
     return repeated
 
@@ -160,7 +161,7 @@ def _mask_of(
     shape: Mapping[str, Any], size: tuple[int, int], where: str, options: ReadOptions
 ) -> RLE | None:
     """Returns the mask of a shape; None where it has no area."""
-    kind = shape.get('shape_type') or 'polygon'
+    kind = id_of(shape, 'shape_type', where) or 'polygon'
     points = shape.get('points')
     if not isinstance(points, list) or not all(
         isinstance(point, list) and len(point) == 2 and all(map(is_number, point))

@@ -1,4 +1,4 @@
-"""Masks as images: DAVIS's index PNGs, SAM 2's folder per object, MOTS's 16-bit PNGs."""
+"""Masks as images: DAVIS's index PNGs, SAM 2's folder per object, MOTS's and VIPSeg's numbers."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ from .index_images import (
 VOID = 255  # of 8-bit images: neither object nor background
 MOTS_CLASS = 1000  # a pixel of MOTS is class * 1000 + number
 MOTS_IGNORED = 10  # class of regions to be ignored
+VIPSEG_CLASS = 100  # a pixel of VIPSeg is class * 100 + number, or a class of stuff
+VIPSEG_STUFF = 124  # the largest class of stuff
 
 
 class DavisImages(Format):
@@ -148,9 +150,9 @@ class MotsImages(Format):
     title = '16-bit PNGs, class * 1000 + object (MOTS, KITTI)'
 
     def recognises(self, path: str) -> bool:
-        """Whether it is a folder of 16-bit PNGs, or of folders with some."""
+        """Whether it is a folder of 16-bit PNGs with numbers that MOTS has, or of such folders."""
         first = first_image(path)
-        return first is not None and is_deep(first)
+        return first is not None and is_deep(first) and not _has_stuff(first)
 
     def read(self, path: str, options: ReadOptions) -> dict[str, Any]:
         """Returns the objects; without ``--categories`` classes are called by their numbers.
@@ -176,6 +178,47 @@ class MotsImages(Format):
         for video, name, tracks in tracks_of_videos(content, path, log):
             numbers = mots_numbers(tracks, f'{path}: {name}')
             write_video(Path(path, name), video, tracks, numbers, log, palette=False)
+
+
+class VIPSegImages(Format):
+    """A folder per video with a 16-bit PNG per frame: stuff is 1 to 124, a thing class * 100 + n.
+
+    Classes count from 1 in the images and from 0 in VIPSeg's list of categories, which
+    ``--categories`` takes; here they have the numbers of the list (VIPSeg, README).
+    """
+
+    name = 'vipseg'
+    title = '16-bit panoptic PNGs, stuff and class * 100 + object (VIPSeg)'
+
+    def recognises(self, path: str) -> bool:
+        """Whether it is a folder of 16-bit PNGs with numbers of stuff, or of such folders."""
+        first = first_image(path)
+        return first is not None and is_deep(first) and _has_stuff(first)
+
+    def read(self, path: str, options: ReadOptions) -> dict[str, Any]:
+        """Returns the things; without ``--categories`` classes are called by their numbers.
+
+        Raises:
+            InputError: an image is damaged, or of another size than the others of its video.
+        """
+        builder = ContentBuilder(options.categories, options.log)
+        for name, files in image_videos(path):
+            video, tracks = read_video(builder, name, files, options)
+            for number, masks in sorted(tracks.items()):
+                where = f'{name}: region {number}'
+                if number <= VIPSEG_STUFF:
+                    options.log.drop('regions of stuff, which are no objects', where)
+                    continue
+                label = numbered_class(number // VIPSEG_CLASS - 1, options)
+                builder.add_track(video, label, masks, where)
+            options.on_video()
+        return builder.content()
+
+
+def _has_stuff(file: Path) -> bool:
+    """Whether an image has numbers below those of MOTS: VIPSeg's stuff, or its first things."""
+    pixels = read_pixels(file, None)
+    return bool(((pixels > 0) & (pixels < MOTS_CLASS)).any())
 
 
 def mots_numbers(tracks: list[Mapping[str, Any]], where: str) -> list[int]:
@@ -204,3 +247,4 @@ def mots_numbers(tracks: list[Mapping[str, Any]], where: str) -> list[int]:
 register(DavisImages())
 register(ObjectImages())
 register(MotsImages())
+register(VIPSegImages())

@@ -55,7 +55,7 @@ def _read_file(path: str, builder: ContentBuilder, label: str, options: ReadOpti
         name = str(content['video_id'])
         # SA-V writes sizes as floats.
         size = check_size([int(content['video_height']), int(content['video_width'])])
-        frames = list(content['masklet'])
+        frames = [list(frame) for frame in content['masklet']]
         numbers = list(content['masklet_id'])
         if any(len(frame) != len(numbers) for frame in frames) or not frames:
             raise ValueError('each frame must have a mask for each "masklet_id"')

@@ -18,8 +18,7 @@ import os
 
 from tqdm import tqdm
 
-from tevit_vis.annotated_videos import file_categories
-from tevit_vis.annotations import read_annotation_file
+from tevit_vis.annotations import read_categories
 from tevit_vis.data_tools.conversion import Results, check_target, convert
 from tevit_vis.data_tools.cut_frames import cut_frames
 from tevit_vis.evaluation.submission import read_results
@@ -57,7 +56,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--categories',
         metavar='FILE.json',
-        help='file whose "categories" are taken, with their ids; other labels are dropped',
+        help='file whose "categories" (or itself, a list) are taken, with their ids; other labels are '
+        'dropped',
     )
     parser.add_argument(
         '--boxes-as-masks', action='store_true', help='make masks of boxes, which are dropped else'
@@ -91,9 +91,7 @@ def main() -> None:
     source_format = find_format(args.source_format) if is_known else detect_format(args.source)
     categories = None
     if args.categories:
-        categories = file_categories(read_annotation_file(args.categories), args.categories)
-        if not categories:
-            raise InputError(f'{args.categories}: "categories" must not be empty, but is')
+        categories = read_categories(args.categories)
     check_fraction('--score-thr', args.score_thr)
     results = None
     if args.results:
