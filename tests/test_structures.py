@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.rle import encode_array
 from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.errors import InputError
 
 
 def make_instances(**changes) -> VideoInstances:
@@ -99,3 +102,22 @@ def test_frames_of_a_clip_share_a_geometry():
         FrameGeometry.of_clip([meta, dict(meta, pad_shape=(128, 160, 3))])
     with pytest.raises(ValueError, match='must not be flipped'):
         FrameGeometry.of_clip([dict(meta, flip=True)])
+
+
+def test_instances_write_themselves(tmp_path):
+    mask = encode_array(np.eye(4, 6, dtype=bool))
+    instances = make_instances(segmentations=[[None, None], [mask, None], [None, mask]])
+    assert [instances.masks(t).sum((1, 2)).tolist() for t in (0, 1)] == [[0, 4, 0], [0, 0, 4]]
+    names = ['a', 'b', 'c']
+    assert instances.to_json(names)['instances'][1]['category'] == 'a'
+    images = [np.full((4, 6, 3), 7, np.uint8)] * 2
+    instances.to_files(
+        names, images, masks=str(tmp_path / 'masks'), tables={'csv': str(tmp_path / 'a.csv')},
+        cvat=str(tmp_path / 'a.xml'), crops=str(tmp_path / 'crops'), score_thr=0.3,
+    )  # fmt: skip
+    assert np.array(Image.open(tmp_path / 'masks/00000.png')).max() == 2
+    assert len((tmp_path / 'a.csv').read_text().splitlines()) == 3
+    assert sorted(p.name for p in (tmp_path / 'crops').iterdir()) == ['001_a', '002_b']
+    assert (tmp_path / 'a.xml').read_text().count('<track') == 2
+    with pytest.raises(InputError, match='crops: need the images'):
+        instances.to_files(names, crops=str(tmp_path / 'other'))

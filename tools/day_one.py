@@ -15,9 +15,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tevit_vis.apis import Outputs, Selection, init_model
-from tevit_vis.apis.predict_all import check_outputs, file_stems, predict_all
-from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.apis import Outputs, Selection, TorchVideoModel, init_model
+from tevit_vis.inference_config import InferenceConfig
+from tevit_vis.outputs.predict_all import check_outputs, file_stems, predict_all
 from tevit_vis.utils.cli import (
     add_selection_arguments,
     add_trust_argument,
@@ -95,7 +95,8 @@ def main() -> None:
         )
     first = open_source(names[0]) if len(names) == 1 else None
     model = init_model(config, args.weights, args.device, trust_checkpoint=args.trust_checkpoint)
-    predict_all(model, names, outputs, selection, args.max_frames, first=first)
+    video_model = TorchVideoModel(model)
+    predict_all(video_model, names, outputs, selection, args.max_frames, first=first)
 
 
 def with_short_side(pipeline: Sequence[dict], args: argparse.Namespace) -> list[dict]:

@@ -20,10 +20,12 @@ from tevit_vis.apis import Selection, init_model, write_submission
 from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.apis.result_files import result_files, write_result_files
 from tevit_vis.apis.show import show_videos
 from tevit_vis.apis.testing import has_ground_truth
 from tevit_vis.datasets import YouTubeVISDataset, build_dataset
 from tevit_vis.evaluation.submission import read_results
+from tevit_vis.outputs.arguments import FORMS, add_form_arguments
 from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.report.site import check_report_folder
 from tevit_vis.utils.cli import (
@@ -38,6 +40,7 @@ from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import write_json
+from tevit_vis.utils.values import check_fraction
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,6 +63,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--show-most', type=positive, default=50, help='videos in --show-dir (default: %(default)s)'
+    )
+    add_form_arguments(parser, per_video=True)
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='least score of what is written to these folders (default: %(default)s)',
     )
     parser.add_argument(
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
@@ -105,6 +115,9 @@ def main() -> None:
     inputs = [data_config.ann_file, args.checkpoint, str(find_config(args.config))]
     check_outputs(args, inputs, data_config.img_prefix)
     dataset = build('data.test', lambda: build_dataset(data_config))
+    forms = {kind: getattr(args, kind) for kind in FORMS if getattr(args, kind)}
+    check_fraction('--score-thr', args.score_thr)
+    files = result_files(dataset, forms, args.mask_form, args.score_thr, [*inputs, args.out])
     is_scored = bool(args.eval) and has_ground_truth(dataset)
     if args.eval and not is_scored and processes.is_first:
         print(f'{data_config.ann_file}: has no annotations, so the results will not be scored')
@@ -148,6 +161,11 @@ def main() -> None:
         ) from error
     if processes.is_first:
         print(f'{args.out}: {num_entries} entries for {len(dataset)} videos')
+        if forms:
+            with tqdm(total=len(files), unit='video', desc='files') as bar:
+                entries = read_results(args.out)
+                write_result_files(dataset, entries, args.out, files, bar.update)
+            print(*forms.values(), sep='\n')
         if is_scored:
             print_scores(dataset, args)
 

@@ -17,8 +17,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tevit_vis.apis import Outputs, Selection, init_model
-from tevit_vis.apis.predict_all import LIVE_WINDOW, check_outputs, file_stems, predict_all
+from tevit_vis.apis import Outputs, Selection, TorchVideoModel, init_model
+from tevit_vis.outputs.arguments import SUFFIXES, add_form_arguments
+from tevit_vis.outputs.predict_all import LIVE_WINDOW, check_outputs, file_stems, predict_all
 from tevit_vis.tracking import set_windows
 from tevit_vis.utils.cli import (
     add_model_arguments,
@@ -34,10 +35,7 @@ from tevit_vis.video import VideoEncoding, expand_inputs, open_source
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
 from tevit_vis.video.source import ON_DAMAGE
 from tevit_vis.visualization.draw import DEFAULT_PARTS, PARTS, DrawStyle
-from tevit_vis.visualization.mask_files import MASK_FORMS
 from tevit_vis.visualization.track_files import TABLES
-
-TABLE_SUFFIXES = {'csv': '.csv', 'counts': '.csv', 'mot': '.txt', 'mots': '.txt'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,30 +76,7 @@ def parse_args() -> argparse.Namespace:
         help='file to write, one line per frame, with windows as the frames come: frame, time, and '
         'for each track its number, category, score so far, box and RLE mask',
     )
-    parser.add_argument(
-        '--masks',
-        help='folder to write: a PNG per frame, see --mask-form',
-    )
-    parser.add_argument(
-        '--mask-form',
-        choices=list(MASK_FORMS),
-        default='index',
-        help='index: pixels are the track number plus 1, 0 for background; per-object: a folder '
-        'per track; rgba: transparent, in the colours of tracks; mots: 16 bits, class * 1000 + '
-        'track (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--csv', help='file to write: a line per track and frame: time, class, score, box, area'
-    )
-    parser.add_argument('--counts', help='CSV file to write: tracks of each class per frame')
-    parser.add_argument('--mot', help='file to write: boxes as MOTChallenge text')
-    parser.add_argument('--mots', help='file to write: masks as MOTS text')
-    parser.add_argument(
-        '--cvat', help='XML file to write: tracks to be corrected in CVAT (for video 1.1)'
-    )
-    parser.add_argument(
-        '--crops', help='new folder to write: what is inside of each mask, TRACK_CLASS/FRAME.png'
-    )
+    add_form_arguments(parser, per_video=False)
     parser.add_argument(
         '--score-thr',
         type=float,
@@ -187,7 +162,8 @@ def main() -> None:
     )
     if args.window or args.stride:
         set_windows(model.test_cfg, args.window, args.stride)
-    predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
+    video_model = TorchVideoModel(model)
+    predict_all(video_model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
 
 
 def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Outputs]:
@@ -212,7 +188,7 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
             is_whole = not name or len(inputs) == 1
             return name or None if is_whole else str(Path(str(name), stem + suffix))
 
-        tables = {kind: path_of(getattr(args, kind), TABLE_SUFFIXES[kind]) for kind in TABLES}
+        tables = {kind: path_of(getattr(args, kind), SUFFIXES[kind]) for kind in TABLES}
         outputs.append(
             Outputs(
                 path_of(video, '.mp4'),
@@ -222,7 +198,7 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
                 mask_form=args.mask_form,
                 tables={kind: path for kind, path in tables.items() if path},
                 crops=path_of(args.crops, ''),
-                cvat=path_of(args.cvat, '.xml'),
+                cvat=path_of(args.cvat, SUFFIXES['cvat']),
                 score_thr=args.score_thr,
                 fps=args.fps,
                 style=style,

@@ -66,7 +66,8 @@ def test_cvat_polygons(content, tmp_path):
         for polygon in track.iterfind('polygon')
         if polygon.get('outside') == '0'
     }
-    assert theirs.keys() == ours.keys() and theirs
+    assert theirs
+    assert theirs.keys() == ours.keys()
     for key, points in ours.items():
         numbers = [float(n) for pair in points.split(';') for n in pair.split(',')]
         np.testing.assert_allclose(theirs[key], numbers)

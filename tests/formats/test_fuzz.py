@@ -62,7 +62,8 @@ def read_or_refuse(form, path, frames=None):
             form.read(path, options)
         except InputError as error:
             message = str(error)
-            assert '\n' not in message and len(message) < 600
+            assert '\n' not in message
+            assert len(message) < 600
 
 
 @pytest.mark.parametrize('seed', range(40))

@@ -14,6 +14,7 @@ import torch
 from builders import annotation, moving_square
 from manifest import override
 
+from tevit_vis.rle import mask_areas
 from tevit_vis.utils.checkpoints import latest_checkpoint, read_checkpoint
 from tevit_vis.utils.files import PathLock
 
@@ -183,6 +184,31 @@ def test_train_publish_test_and_demo_go_hand_in_hand(call, train_config, train_f
     assert list(pages.glob('frames/*/0.jpg'))
     with pytest.raises(SystemExit, match='--report: needs --eval segm'):
         call('test_vis.py', *arguments[:4], '--report', tmp_path / 'scores.json')
+    check_other_forms(call, [train_config, published, '--device', 'cpu'], tmp_path)
+
+
+def check_other_forms(call, arguments, tmp_path):
+    """The same command writes masks, tables and labels of each video."""
+    out = tmp_path / 'again.json'
+    forms = ('masks', 'csv', 'counts', 'mot', 'mots', 'cvat', 'crops')
+    folders = {form: tmp_path / 'forms' / form for form in forms}
+    named = [part for form, folder in folders.items() for part in (f'--{form}', folder)]
+    call('test_vis.py', *arguments, '--out', out, *named, '--score-thr', '0')
+    entries = json.loads(out.read_text())
+    first = min(entry['video_id'] for entry in entries)  # v0
+    entries = [entry for entry in entries if entry['video_id'] == first]
+    tracks = [n for n, e in enumerate(entries) if any(mask_areas(e['segmentations']))]
+    for form, folder in folders.items():
+        assert sorted(path.stem for path in folder.iterdir()) == ['v0', 'v1'], form
+    rows = [line.split(',') for line in (folders['csv'] / 'v0.csv').read_text().splitlines()[1:]]
+    assert sorted({int(row[2]) for row in rows}) == tracks
+    areas = [mask_areas(entries[n]['segmentations'])[t] for t, n in
+             ((int(row[0]), int(row[2])) for row in rows)]  # fmt: skip
+    assert [int(row[9]) for row in rows] == areas
+    assert len(list((folders['masks'] / 'v0').glob('*.png'))) == len(entries[0]['segmentations'])
+    again = [*arguments, '--out', out, '--crops', folders['crops']]
+    with pytest.raises(SystemExit, match='crops must go to a new or empty folder'):
+        call('test_vis.py', *again)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,20 @@
 """The functions and classes that users call."""
 
+from tevit_vis.outputs import Outputs, Selection
+
 from . import hooks, runner  # importing them registers the types that configs name
 from .build import init_model
 from .inference import inference_video, stream_video
 from .options import TrainOptions
-from .predict import Outputs, predict_to_files
+from .predict import TorchVideoModel, predict_to_files
 from .schedule import scale_schedule
-from .selection import Selection
 from .testing import score_submission, write_submission
 from .training import train
 
 __all__ = [
     'Outputs',
     'Selection',
+    'TorchVideoModel',
     'TrainOptions',
     'hooks',
     'inference_video',

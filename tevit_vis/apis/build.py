@@ -18,8 +18,8 @@ from torch.utils._triton import has_triton
 
 from tevit_vis import model_zoo
 from tevit_vis.datasets.categories import category_table
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.utils.checkpoints import class_names_of, read_checkpoint, safe_init_cfg_loading
 from tevit_vis.utils.config import apply_options, build, config_name, load_config
 from tevit_vis.utils.config_shorthand import expand_shorthand

@@ -67,7 +67,9 @@ def show_videos(
         size = (video.height, video.width)
         truth, found = (
             instances_of(
-                {label: tubes.get((key, category), ()) for category, label in labels.items()}, size
+                {label: tubes.get((key, category), ()) for category, label in labels.items()},
+                size,
+                video.num_frames,
             )
             for tubes in (ground_truth.tubes, predictions)
         )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tevit_vis.apis.inference import inference_video
-from tevit_vis.apis.selection import Selection
 from tevit_vis.formats import ContentBuilder, ConversionLog
 from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.outputs import Selection
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction

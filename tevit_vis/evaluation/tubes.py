@@ -38,7 +38,7 @@ class MaskTube:
         masks: T masks, None where there is none.
         areas: [T] pixels, 0 where there is no mask.
         mean_area: mean over the frames with a mask; it decides between small, medium and large.
-        score: of a prediction.
+        score: of a prediction; 1 of a ground truth.
         entry: index of the annotation or prediction in its file.
         crowd: of a ground truth.
         occlusion: of a ground truth, 0 to 1; None where the file does not say.
@@ -47,7 +47,7 @@ class MaskTube:
     masks: list[RLE | None]
     areas: np.ndarray
     mean_area: float
-    score: float = 0.0
+    score: float = 1.0
     crowd: bool = False
     occlusion: float | None = None
     entry: int = -1
@@ -205,21 +205,24 @@ def overlap_ratio(intersections: np.ndarray, unions: np.ndarray) -> np.ndarray:
     return np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
 
 
-def instances_of(tubes: Mapping[int, Sequence[MaskTube]], size: tuple[int, int]) -> VideoInstances:
-    """Returns the tubes of a video as instances, with a score of 1 where they have none.
+def instances_of(
+    tubes: Mapping[int, Sequence[MaskTube]], size: tuple[int, int], num_frames: int
+) -> VideoInstances:
+    """Returns the tubes of a video as instances, in the order of their file.
 
     Args:
         tubes: by label.
         size: (H, W) of the frames.
+        num_frames: of the video.
     """
     pairs = [(label, tube) for label, of_label in tubes.items() for tube in of_label]
-    num_frames = len(pairs[0][1].masks) if pairs else 0
+    pairs.sort(key=lambda pair: pair[1].entry)
     boxes = np.array([mask_boxes(tube.masks) for _, tube in pairs], np.float32)
     boxes = boxes.reshape(len(pairs), num_frames, 4)
     boxes[..., 2:] += boxes[..., :2]  # x y width height -> x1 y1 x2 y2
     return VideoInstances(
         labels=np.array([label for label, _ in pairs], np.int64),
-        scores=np.array([tube.score or 1.0 for _, tube in pairs], np.float32),
+        scores=np.array([tube.score for _, tube in pairs], np.float32),
         boxes=boxes,
         segmentations=[tube.masks for _, tube in pairs],
         size=size,

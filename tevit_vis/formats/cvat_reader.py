@@ -213,9 +213,7 @@ def _size(element: Element | None, where: str) -> tuple[int, int]:
         raise InputError(
             f'{where}: must have an <original_size> with <width> and <height>, but has none'
         )
-    width, height = (
-        whole_number(element.findtext(key), key, where) for key in ('width', 'height')
-    )
+    width, height = (whole_number(element.findtext(key), key, where) for key in ('width', 'height'))
     try:
         check_size([height, width])
     except ValueError as error:

@@ -196,7 +196,7 @@ def _drawn_instances(video: Video, run: OutcomesOfRun, labels: list[int]) -> Vid
     for category, tube in run.tubes.get(video.id, []):
         if tube.score >= run.min_score:
             tubes.setdefault(labels.index(category), []).append(tube)
-    return instances_of(tubes, (video.height, video.width))
+    return instances_of(tubes, (video.height, video.width), video.num_frames)
 
 
 def _write_scripts(data_set: DataSet, runs: Sequence[Run], folder: str, rows: list[dict]) -> None:

@@ -109,7 +109,7 @@ def _write_sample(
     """Writes frames of a video with its objects drawn; returns whether any could be read."""
     labels = {category: label for label, category in enumerate(truth.categories)}
     tubes = {label: truth.tubes.get((video.id, key), ()) for key, label in labels.items()}
-    instances = instances_of(tubes, (video.height, video.width))
+    instances = instances_of(tubes, (video.height, video.width), video.num_frames)
     return write_strip(video, root, folder, instances, tuple(truth.categories.values()))
 
 

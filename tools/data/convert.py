@@ -56,8 +56,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--categories',
         metavar='FILE.json',
-        help='file whose "categories" (or itself, a list) are taken, with their ids; other labels are '
-        'dropped',
+        help='file with "categories", or a list of them, which are taken with their ids; other '
+        'labels are dropped',
     )
     parser.add_argument(
         '--boxes-as-masks', action='store_true', help='make masks of boxes, which are dropped else'

@@ -14,8 +14,8 @@ import argparse
 from tqdm import tqdm
 
 from tevit_vis.apis import Selection, init_model
-from tevit_vis.apis.predict_all import file_stems
 from tevit_vis.data_tools.pseudo_labels import PseudoLabels, Thresholds, label_video
+from tevit_vis.outputs.predict_all import file_stems
 from tevit_vis.utils.cli import (
     add_model_arguments,
     add_selection_arguments,

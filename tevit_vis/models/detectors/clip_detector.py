@@ -13,10 +13,10 @@ import torch
 from mmdet.core import BitmapMasks
 from mmdet.models.detectors import BaseDetector
 
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.utils.devices import how_many_fit
 

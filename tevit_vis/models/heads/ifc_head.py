@@ -20,6 +20,7 @@ from mmdet.models.utils import SinePositionalEncoding
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import ClipPadding, fold_frames, unfold_frames
 from tevit_vis.layers.mask_fpn import MaskFPN
 from tevit_vis.layers.memory_bus import (
@@ -31,7 +32,6 @@ from tevit_vis.layers.memory_bus import (
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import ClipQueryHead, LayerPrediction

@@ -14,7 +14,7 @@ import torch
 from mmdet.models.builder import HEADS
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .gather_gt import gather_batch

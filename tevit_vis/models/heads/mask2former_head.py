@@ -21,10 +21,10 @@ from mmdet.models.builder import HEADS
 from mmdet.models.dense_heads import Mask2FormerHead
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
 from tevit_vis.layers.precision import at_least_fp32, full_precision
 from tevit_vis.masks import ResizedMasks, mask_extents
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import align_queries
 

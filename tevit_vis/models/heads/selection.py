@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tevit_vis.models.inference_config import InferenceConfig
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.utils.errors import InputError
 
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes, TrainOutputs
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_decoder import ClipDecoder, ClipDecoderLayer, DecoderLayerOutput
 from tevit_vis.layers.clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from tevit_vis.layers.deform_encoder import (
@@ -38,7 +39,6 @@ from tevit_vis.layers.dynamic_mask import (
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import ClipQueryHead, LayerPrediction

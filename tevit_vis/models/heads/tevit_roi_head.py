@@ -19,6 +19,7 @@ from torch.nn.modules.utils import _pair
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes
+from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import fold_frames
 from tevit_vis.layers.norms import has_synchronised_norm
 from tevit_vis.layers.precision import full_precision
@@ -26,7 +27,6 @@ from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, replace
 from tevit_vis.masks import RoIMasks
 from tevit_vis.models.assigners.tube_assigner import solve_assignments
 from tevit_vis.models.assigners.tube_costs import PredTubes
-from tevit_vis.models.inference_config import InferenceConfig
 from tevit_vis.structures import ClipPrediction
 
 from .clip_query_head import check_assigner

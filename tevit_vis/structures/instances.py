@@ -1,18 +1,19 @@
-"""The data that the parts of the library exchange, with its shapes checked once.
+"""The instances of a video, and the tracks in one of its frames.
 
-Letters: N output instances, T frames, K classes, H and W pixels.
+Methods that write or convert import what does it when they are called: it builds on this module.
+
+Letters: N instances, T frames, K classes, H and W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
-import torch
 
-from tevit_vis.utils.errors import InputError
+from .checks import check_outputs_finite, check_shape
 
 SHOWN_SCORES = 5  # of instances that are printed
 
@@ -22,79 +23,6 @@ class RLE(TypedDict):
 
     size: list[int]  # [H, W]
     counts: str
-
-
-class ClipMasks(Protocol):
-    """Small masks of a clip that become full-size one frame at a time (see `masks.py`)."""
-
-    @property
-    def logits(self) -> torch.Tensor:
-        """The mask logits [N, T, h, w]."""
-
-    @property
-    def num_instances(self) -> int:
-        """The number of instances, N."""
-
-    @property
-    def num_frames(self) -> int:
-        """The number of frames, T."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The (H, W) of the original frames."""
-
-    @property
-    def cells(self) -> tuple[float, float] | None:
-        """The (y, x) cells of ``maps`` that the frame covers; None if it covers all of them."""
-
-    def frame(self, index: int) -> torch.Tensor:
-        """Returns the binary masks [N, H, W] (bool) of one frame."""
-
-    def maps(self) -> torch.Tensor:
-        """Returns logits [N, T, h, w], positive inside a mask, on maps that windows can add up."""
-
-
-@dataclass(frozen=True)
-class ClipPrediction:
-    """The instances that a detector predicts in one clip.
-
-    Args:
-        queries: [N] int64, the query of each instance; one query may have several labels.
-        labels: [N] int64 in 0..K-1.
-        scores: [N] float in 0..1.
-        class_scores: [N, K] float, the whole class vector of each instance's query.
-        boxes: [N, T, 4] float, x1 y1 x2 y2 in pixels of the original frames.
-        masks: the N instances in T frames.
-        embeddings: [N, C] float, or [N, T, C] if each frame has its own: features of the
-            instances, for trackers that compare them.
-
-    Raises:
-        ValueError: a field whose shape does not fit the others.
-    """
-
-    queries: torch.Tensor
-    labels: torch.Tensor
-    scores: torch.Tensor
-    class_scores: torch.Tensor
-    boxes: torch.Tensor
-    masks: ClipMasks
-    embeddings: torch.Tensor | None = None
-
-    def __post_init__(self) -> None:
-        count, frames = self.masks.num_instances, self.masks.num_frames
-        expected = {
-            'queries': (count,),
-            'labels': (count,),
-            'scores': (count,),
-            'class_scores': (count, self.class_scores.shape[-1]),
-            'boxes': (count, frames, 4),
-        }
-        for name, shape in expected.items():
-            check_shape('ClipPrediction', name, tuple(getattr(self, name).shape), shape)
-        if self.embeddings is not None:
-            shape = tuple(self.embeddings.shape)
-            per_frame = (frames,) if len(shape) == 3 else ()
-            check_shape('ClipPrediction', 'embeddings', shape, (count, *per_frame, *shape[-1:]))
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,6 +93,54 @@ class VideoInstances:
             boxes=self.boxes[order],
             segmentations=[self.segmentations[index] for index in order],
         )
+
+    def masks(self, index: int) -> np.ndarray:
+        """Returns the masks [N, H, W] (bool) of a frame, empty where an instance has none.
+
+        Example:
+            >>> mask = {'size': [2, 2], 'counts': '04'}
+            >>> one = np.ones(1)
+            >>> VideoInstances(one, one, np.zeros((1, 1, 4)), [[mask]], (2, 2)).masks(0).shape
+            (1, 2, 2)
+        """
+        from tevit_vis.rle import decode_rle
+
+        masks = np.zeros((len(self), *self.size), bool)
+        for n, track in enumerate(self.segmentations):
+            if (mask := track[index]) is not None:
+                masks[n] = decode_rle(mask)
+        return masks
+
+    def to_json(self, class_names: Sequence[str]) -> dict:
+        """Returns the content of a JSON file, as ``video_demo.py --json`` writes it."""
+        from tevit_vis.evaluation.submission import instances_to_json
+
+        return instances_to_json(self, class_names)
+
+    def to_files(
+        self,
+        class_names: Sequence[str],
+        images: Iterable[np.ndarray] | None = None,
+        **files: Any,
+    ) -> None:
+        """Writes masks, tables and labels, as ``video_demo.py`` does.
+
+        Args:
+            class_names: name of each label.
+            images: [H, W, 3] (uint8, BGR) of the frames, which crops need.
+            files: arguments of ``outputs.Outputs``: json, jsonl, masks and mask_form, tables,
+                cvat, crops, score_thr.
+
+        Raises:
+            InputError: a file cannot be written.
+
+        Example:
+            >>> instances.to_files(['cat'], masks='masks', mask_form='mots')  # doctest: +SKIP
+            >>> instances.to_files(['cat'], tables={'csv': 'a.csv'})  # doctest: +SKIP
+        """
+        from tevit_vis.outputs import Outputs, write_instances
+
+        write_instances(self, class_names, Outputs(**files), images)
 
     def to_frame_instances(self, index: int, num_classes: int) -> FrameInstances:
         """Returns the instances that have a mask in a frame; the index of each is its track number.
@@ -238,6 +214,16 @@ class FrameInstances:
             masks=[self.masks[n] for n in places],
         )
 
+    def to_supervision(self, class_names: Sequence[str]) -> Any:
+        """Returns ``supervision.Detections``, see ``formats.to_supervision``.
+
+        Raises:
+            InputError: supervision is not installed.
+        """
+        from tevit_vis.formats import to_supervision
+
+        return to_supervision(self, class_names)
+
     def to_video_instances(self, score_thr: float) -> tuple[list[int], VideoInstances]:
         """Returns the tracks whose best class scores at least ``score_thr``, best first.
 
@@ -254,44 +240,3 @@ class FrameInstances:
             segmentations=[[self.masks[n]] for n in order],
             size=self.size,
         )
-
-
-def check_outputs_finite(**outputs: np.ndarray) -> None:
-    """Checks that the outputs of a model are finite.
-
-    Args:
-        outputs: arrays or tensors, by the names that errors give them.
-
-    Raises:
-        InputError: an output has a number that is NaN or infinite.
-
-    Example:
-        >>> check_outputs_finite(scores=np.zeros(2), boxes=np.zeros((2, 4)))
-    """
-    for name, values in outputs.items():
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"{name} must be finite, but the model's are not: its weights diverged, or they "
-                'need more than fp16 (amp=bf16 or none)'
-            )
-
-
-def check_shape(owner: str, name: str, shape: Sequence[int], expected: tuple[int, ...]) -> None:
-    """Checks the shape of a field of a dataclass.
-
-    Args:
-        owner: name of the class.
-        name: name of the field.
-        shape: shape of the field's value.
-        expected: shape that it must have.
-
-    Raises:
-        ValueError: the shapes differ.
-
-    Example:
-        >>> check_shape('VideoInstances', 'scores', (3,), expected=(2,))
-        Traceback (most recent call last):
-        ValueError: VideoInstances: scores must have shape [2], but got [3]
-    """
-    if tuple(shape) != expected:
-        raise ValueError(f'{owner}: {name} must have shape {list(expected)}, but got {list(shape)}')

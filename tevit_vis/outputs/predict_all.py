@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.tracking import set_windows
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.video import FrameSource, open_source, public_url
@@ -18,8 +16,9 @@ from tevit_vis.video.source import FirstFrames
 from tevit_vis.visualization.mask_files import check_mask_folder
 from tevit_vis.visualization.track_files import check_crop_folder
 
-from .predict import Outputs, PredictionSummary, predict_to_files
+from .files import Outputs, PredictionSummary
 from .selection import Selection
+from .writing import VideoModel, write_video
 
 MOST_NAMES = 10  # classes that are printed
 LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
@@ -51,7 +50,7 @@ def check_outputs(all_outputs: Sequence[Outputs], inputs: Sequence[str]) -> None
 
 
 def predict_all(
-    model: ClipDetector,
+    model: VideoModel,
     names: Sequence[str | int],
     all_outputs: Sequence[Outputs],
     selection: Selection,
@@ -65,7 +64,7 @@ def predict_all(
     A video that cannot be done does not keep the others from it.
 
     Args:
-        model: of ``init_model``.
+        model: ``apis.TorchVideoModel`` of one of ``init_model``, or an exported one.
         names: a file, URL or folder, or the number of a camera each.
         all_outputs: files of each video.
         selection: which instances are written.
@@ -132,7 +131,7 @@ def file_stems(inputs: Sequence[str | int]) -> list[str]:
 
 
 def _predict(
-    model: ClipDetector,
+    model: VideoModel,
     source: FrameSource,
     name: str,
     outputs: Outputs,
@@ -144,7 +143,7 @@ def _predict(
     if max_frames is not None:
         source = FirstFrames(source, max_frames)
     if source.is_live and model.inference_config.windows is None:
-        set_windows(model.test_cfg, LIVE_WINDOW, None)
+        model.change_windows(LIVE_WINDOW, None)
     windows = model.inference_config.windows
     if windows and windows.length > 1:
         say(
@@ -152,7 +151,7 @@ def _predict(
             f'drawn when up to {windows.length + windows.stride - 1} more were read'
         )
     with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
-        summary = predict_to_files(model, source, outputs, selection, on_frame=bar.update)
+        summary = write_video(model, source, outputs, selection, on_frame=bar.update)
     say(f'{name}: {summary}')
     for path in (*outputs.files, outputs.masks, outputs.crops):
         if path:
