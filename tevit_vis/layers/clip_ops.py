@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .exporting import is_exporting
+
 
 class ClipPadding(NamedTuple):
     """The cells of padded clips that lie outside the images, and two facts about them.
@@ -57,8 +59,30 @@ class ClipPadding(NamedTuple):
         x = torch.arange(shape[1], device=device)
         return cls((y >= ends[:, :, 0]) | (x >= ends[:, :, 1]), has_padding, is_same_in_all_frames)
 
+    @classmethod
+    def of_clip(
+        cls,
+        size: tuple[int, int],
+        num_frames: int,
+        shape: tuple[int, int],
+        stride: int,
+        device: torch.device,
+    ) -> ClipPadding:
+        """Returns the padding of one clip whose frames all have the same size.
 
-@lru_cache(maxsize=256)
+        Args:
+            size: (H, W) of the images, in pixels of the network input.
+            num_frames: T.
+            shape, stride, device: as of ``of_sizes``.
+
+        Example:
+            >>> ClipPadding.of_clip((2, 3), 5, (2, 4), 1, torch.device('cpu')).mask.shape
+            torch.Size([1, 5, 2, 4])
+        """
+        frame = cls.of_sizes([[size]], shape, stride, device)
+        return frame._replace(mask=frame.mask.expand(-1, num_frames, -1, -1))
+
+
 def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """Returns numbers as a tensor that is cached on the device and must not be changed.
 
@@ -66,6 +90,13 @@ def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.T
         >>> constant(((4, 6), (2, 3)), torch.long, torch.device('cpu')).tolist()
         [[4, 6], [2, 3]]
     """
+    if is_exporting():  # tensors of a graph must not stay in the cache
+        return torch.tensor(values, dtype=dtype, device=device)
+    return _cached_constant(values, dtype, device)
+
+
+@lru_cache(maxsize=256)
+def _cached_constant(values: tuple, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     with torch.inference_mode(False):  # else training could not use the cached tensor later
         return torch.tensor(values, dtype=dtype).to(device)
 
@@ -102,7 +133,7 @@ def unfold_frames(frames: torch.Tensor, num_clips: int) -> torch.Tensor:
         >>> unfold_frames(torch.zeros(6, 5), num_clips=2).shape
         torch.Size([2, 3, 5])
     """
-    if len(frames) % num_clips:
+    if num_clips > 1 and len(frames) % num_clips:
         raise ValueError(
             f'num_clips must divide the {len(frames)} folded frames, but got {num_clips}'
         )

@@ -18,6 +18,7 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 
 from .clip_ops import constant
 from .cuda_ops import has_cuda_ops
+from .exporting import is_exporting
 from .precision import at_least_fp32
 
 Shapes = Sequence[tuple[int, int]]  # (H_l, W_l) of the levels
@@ -67,6 +68,7 @@ class DeformAttention(MultiScaleDeformableAttention):
         weights = weights.softmax(-1).unflatten(3, points_shape[1:])
         locations = sampling_locations(at_least_fp32(references), offsets, shapes)
         sample = sample_by_kernel if has_cuda_ops(value.device) else sample_by_rows
+        sample = sample_by_gather if is_exporting() else sample
         return sample(value, shapes, locations, weights).to(memory.dtype)
 
 
@@ -155,6 +157,39 @@ def sample_by_rows(
         )
         sampled.append(sums.view(len(rows), -1))
     return torch.stack(sampled)
+
+
+def sample_by_gather(
+    value: torch.Tensor, shapes: Shapes, locations: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Returns what ``sample_by_rows`` returns, by operators that every runtime of graphs has.
+
+    One level after the other is gathered, which bounds memory.
+
+    Example:
+        >>> value, point = torch.arange(4.0).view(1, 4, 1, 1), torch.tensor([0.5, 0.25])
+        >>> point, weight = point.view(1, 1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, 1)
+        >>> sample_by_gather(value, [(2, 2)], point, weight).tolist()
+        [[[0.5]]]
+    """
+    num_frames, num_cells, num_heads, channels = value.shape
+    table = value.flatten(0, 2)  # [N * S * M, D]
+    frame = torch.arange(num_frames, device=value.device).view(num_frames, 1, 1, 1)
+    head = torch.arange(num_heads, device=value.device).view(num_heads, 1)
+    sampled: torch.Tensor | float = 0.0
+    first_cell = 0
+    for level, (height, width) in enumerate(shapes):
+        cells, cell_weights = corner_cells(
+            locations[:, :, :, level, None].flatten(0, 1),
+            weights[:, :, :, level, None].flatten(0, 1),
+            [(height, width)],
+        )  # [N * Q, M, 4, 1, P] each
+        cells = cells.flatten(2).unflatten(0, (num_frames, -1)).long() + first_cell
+        rows = ((frame * num_cells + cells) * num_heads + head).flatten()
+        corners = table.index_select(0, rows).view(-1, cell_weights[0, 0].numel(), channels)
+        sampled = sampled + cell_weights.flatten(2).flatten(0, 1)[:, None] @ corners
+        first_cell += height * width
+    return sampled.view(num_frames, -1, num_heads * channels)
 
 
 def corner_cells(

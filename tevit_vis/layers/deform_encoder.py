@@ -20,6 +20,7 @@ from torch import nn
 
 from .clip_ops import ClipPadding, constant, fold_frames, unfold_frames
 from .deform_attention import Shapes
+from .exporting import is_exporting
 
 
 class ClipTokens(NamedTuple):
@@ -35,6 +36,8 @@ class ClipTokens(NamedTuple):
     def split(self, size: int) -> list[ClipTokens]:
         """Returns parts of ``size`` frames; the last part may have fewer."""
         num_frames = self.features.shape[1]
+        if is_exporting():
+            return [self]
         return [self._slice(slice(start, start + size)) for start in range(0, num_frames, size)]
 
     def _slice(self, frames: slice) -> ClipTokens:
@@ -179,17 +182,18 @@ class DeformEncoderLayer(BaseModule):
         """
         num_frames = tokens.features.shape[1]
         size = num_frames if self.training else min(num_frames, frames_per_pass)
-        mixed: Sequence[torch.Tensor | None] = [None] * num_frames  # at least one for each part
+        mixed = None
         if self.mixer is not None:
             queries = tokens.features + tokens.position
             padding = tokens.padding if tokens.has_padding else None
-            mixed = self.mixer(queries, padding, tokens.shapes).split(size, dim=1)
+            mixed = self.mixer(queries, padding, tokens.shapes)
         if size == num_frames:
-            return self._encode_frames(tokens, references, mixed[0])
+            return self._encode_frames(tokens, references, mixed)
         # Written in place: joining the parts would keep a long clip's features in memory thrice.
         out = torch.empty_like(tokens.features)
-        for index, (part, part_mixed) in enumerate(zip(tokens.split(size), mixed)):
+        for index, part in enumerate(tokens.split(size)):
             frames = slice(index * size, (index + 1) * size)
+            part_mixed = None if mixed is None else mixed[:, frames]
             out[:, frames] = self._encode_frames(part, references, part_mixed)
         return out
 

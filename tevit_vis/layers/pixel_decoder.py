@@ -96,7 +96,7 @@ class FramePixelDecoder(MSDeformAttnPixelDecoder):
         cells = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)  # [N, S, C]
         dtype = torch.promote_types(cells.dtype, torch.float32)  # half precision is too coarse
         valid_ratios = constant((1.0, 1.0), dtype, cells.device)
-        references = cell_references(shapes, valid_ratios.expand(len(cells), len(shapes), 2))
+        references = cell_references(shapes, valid_ratios.expand(cells.shape[0], len(shapes), 2))
         cells = self.encoder(
             cells,
             key=None,

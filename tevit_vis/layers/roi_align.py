@@ -19,6 +19,7 @@ from mmcv.ops import RoIAlign
 from torch import nn
 
 from .cuda_ops import has_cuda_ops
+from .exporting import is_exporting, roi_align_operator
 
 
 def roi_memory_format(device: torch.device) -> torch.memory_format:
@@ -79,6 +80,8 @@ def extract_roi_feats(
         [R, C, P, P].
     """
     levels = levels[: extractor.num_inputs]
+    if is_exporting():
+        return _extract_by_operator(extractor, levels, rois)
     if has_cuda_ops(rois.device):
         return _extract_with_kernel(extractor, levels, rois)
     if not all(_supports_rows(layer) for layer in extractor.roi_layers):
@@ -93,6 +96,22 @@ def extract_roi_feats(
         )
         feats = feats.index_copy(0, level_rois, pooled)
     return feats.permute(0, 3, 1, 2)
+
+
+def _extract_by_operator(
+    extractor: nn.Module, levels: Sequence[torch.Tensor], rois: torch.Tensor
+) -> torch.Tensor:
+    """Returns what mmdet's extractor returns, for a graph of ONNX.
+
+    Each RoI is taken from every level, then one of them is chosen: a graph has no lists of RoIs
+    whose lengths depend on their sizes.
+    """
+    level_of_roi = extractor.map_roi_levels(rois, len(levels))[:, None, None, None]
+    feats = roi_align_operator(levels[0], rois, extractor.roi_layers[0])
+    for index, (level, layer) in enumerate(zip(levels, extractor.roi_layers)):
+        if index:
+            feats = torch.where(level_of_roi == index, roi_align_operator(level, rois, layer), feats)
+    return feats
 
 
 def _extract_with_kernel(

@@ -19,6 +19,7 @@ from mmdet.models.utils import pvt_convert
 from torch import nn
 
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.exporting import split_parts
 from tevit_vis.layers.messenger import (
     SHIFT_STRIDES,
     convolve_constant_images,
@@ -105,9 +106,9 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
         self, frames: torch.Tensor, num_frames: int, frames_per_pass: int
     ) -> list[torch.Tensor]:
         """Feature maps of folded clips: see ``TemporalBackbone.forward``."""
-        num_clips = len(frames) // num_frames
+        num_clips = frames.shape[0] // num_frames
         feature_map = frames
-        messengers = self.msg_tokens.expand(len(frames), -1, -1)
+        messengers = self.msg_tokens.expand(frames.shape[0], -1, -1)
         maps = []
         for index, (embed, blocks, norm) in enumerate(self.layers):
             # Embed the patches of the last stage's map; the messengers follow them.
@@ -116,7 +117,10 @@ class MsgShifT(PyramidVisionTransformerV2, TemporalBackbone):
             # Run the blocks of the stage and shift the messengers after each of them.
             for depth, block in enumerate(blocks):
                 tokens = torch.cat(
-                    [messenger_block(block, x, hw_shape) for x in tokens.split(frames_per_pass)]
+                    [
+                        messenger_block(block, part, hw_shape)
+                        for part in split_parts(tokens, frames_per_pass)
+                    ]
                 )
                 # PARITY(TeViT): with an odd number of blocks, the last one does not shift.
                 if depth + 1 < len(blocks) or depth % 2:
@@ -138,7 +142,7 @@ def _embed(
     """Embeds patches: [N, C, H, W] and [N, M, C] -> tokens [N, S' + M, C'] and (H', W')."""
     parts = []
     for part_map, part_messengers in zip(
-        feature_map.split(frames_per_pass), messengers.split(frames_per_pass)
+        split_parts(feature_map, frames_per_pass), split_parts(messengers, frames_per_pass)
     ):
         projected = embed.projection(part_map.contiguous(memory_format=torch.channels_last))
         part_messengers = convolve_constant_images(embed.projection, part_messengers)

@@ -15,6 +15,7 @@ from mmdet.models.detectors import BaseDetector
 
 from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.exporting import is_exporting
 from tevit_vis.layers.roi_align import roi_memory_format
 from tevit_vis.models.backbones import TemporalBackbone
 from tevit_vis.structures import ClipPrediction
@@ -121,7 +122,7 @@ class ClipDetector(BaseDetector):
         """
         num_clips, num_frames = img.shape[:2]
         frames = fold_frames(img)
-        frames_per_pass = len(frames) if self.training else self.frames_per_pass(img.shape[3:])
+        frames_per_pass = frames.shape[0] if self.training else self.frames_per_pass(img.shape[3:])
         if self.frames_are_independent:
             maps = apply_by_parts(
                 lambda part: self._neck_maps(self.backbone(part)),
@@ -200,6 +201,8 @@ def apply_by_parts(
         >>> apply_by_parts(lambda part: [part * 2], [torch.arange(3)], frames_per_pass=2)
         [tensor([0, 2, 4])]
     """
+    if is_exporting():  # a graph takes all frames at once, however many there are
+        return list(function(*inputs))
     num_frames = len(inputs[0])
     if num_frames == frames_per_pass or (num_frames < frames_per_pass and not fill):
         return list(function(*inputs))

@@ -11,6 +11,7 @@ from mmdet.models.builder import DETECTORS
 from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.models.heads.gather_gt import batch_padding, gather_batch
 from tevit_vis.models.heads.ifc_head import ENCODER_STRIDE
 from tevit_vis.structures import ClipPrediction
@@ -52,6 +53,12 @@ class IFC(ClipDetector, SingleStageDetector):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         coarsest = features[-1]
-        padding = batch_padding([metas], coarsest.shape[3:], ENCODER_STRIDE, coarsest.device)
         geometry = FrameGeometry.of_clip(metas)
+        padding = ClipPadding.of_clip(
+            geometry.resized,
+            coarsest.shape[1],
+            tuple(coarsest.shape[3:]),
+            ENCODER_STRIDE,
+            coarsest.device,
+        )
         return self.bbox_head.predict(features, padding, geometry, self.inference_config)

@@ -12,6 +12,7 @@ from mmdet.models.detectors import SingleStageDetector
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import TrainOutputs
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.models.heads.gather_gt import batch_padding, gather_batch
 from tevit_vis.structures import ClipPrediction
 
@@ -63,7 +64,9 @@ class SeqFormer(ClipDetector, SingleStageDetector):
     ) -> ClipPrediction:
         """See ``ClipDetector.predict_clip``."""
         geometry = FrameGeometry.of_clip(metas)
-        padding = batch_padding([metas], geometry.padded, 1, features[0].device)
+        padding = ClipPadding.of_clip(
+            geometry.resized, features[0].shape[1], geometry.padded, 1, features[0].device
+        )
         frames_per_pass = self.frames_per_pass(geometry.padded)
         return self.bbox_head.predict(
             features, padding, geometry, frames_per_pass, self.inference_config

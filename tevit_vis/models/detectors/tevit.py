@@ -14,6 +14,7 @@ from mmdet.models.detectors import QueryInst
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.layers.clip_ops import fold_frames, unfold_frames
+from tevit_vis.layers.exporting import is_exporting
 from tevit_vis.models.heads.gather_gt import gather_batch
 from tevit_vis.models.heads.stqi_head import StageOutput
 from tevit_vis.structures import ClipPrediction
@@ -59,6 +60,10 @@ class TeViT(ClipDetector, QueryInst):
             metas: B*T dicts, clip after clip, with ``img_shape``.
         """
         num_clips = len(features[0])
+        if is_exporting():  # where the number of frames is free
+            boxes, queries, _ = self.rpn_head.simple_test_rpn([features[0][:, 0]], metas[:1])
+            frames = (-1, features[0].shape[1], -1, -1)
+            return boxes[:, None].expand(frames), queries[:, None].expand(frames)
         frame_levels = [fold_frames(level) for level in features]
         boxes, queries, _ = self.rpn_head.simple_test_rpn(frame_levels, metas)
         return unfold_frames(boxes, num_clips), unfold_frames(queries, num_clips)
@@ -68,7 +73,7 @@ class TeViT(ClipDetector, QueryInst):
     ) -> Iterator[StageOutput]:
         """Yields the output of each stage for B clips; arguments as of ``proposals``."""
         boxes, queries = self.proposals(features, metas)
-        img_shapes = [meta['img_shape'] for meta in metas[:: boxes.shape[1]]]
+        img_shapes = [meta['img_shape'] for meta in metas[:: len(metas) // len(boxes)]]
         return self.roi_head.stages(features, boxes, queries, img_shapes, self.rois_per_pass)
 
     def forward_train(self, img, img_metas, gt_bboxes, gt_labels, gt_masks, gt_ids):

@@ -36,6 +36,7 @@ from tevit_vis.layers.dynamic_mask import (
     MaskFeatures,
     aligned_bilinear,
 )
+from tevit_vis.layers.exporting import is_exporting, split_parts
 from tevit_vis.layers.mlp import mlp
 from tevit_vis.layers.precision import FullPrecisionLinear, full_precision
 from tevit_vis.masks import ResizedMasks
@@ -218,7 +219,10 @@ class SeqFormerHead(ClipQueryHead):
         probabilities = outputs.cls_scores[-1][0].sigmoid()  # [Q, K]
         scores, queries, labels = best_pairs(probabilities, config)
         # Compute the mask of each chosen query once, for a few frames at a time.
-        mask_queries, mask_of_pair = queries.unique(return_inverse=True)
+        if is_exporting():  # a graph has no lists whose lengths depend on values
+            mask_queries, mask_of_pair = queries, torch.arange(len(queries))
+        else:
+            mask_queries, mask_of_pair = queries.unique(return_inverse=True)
         logits = [
             self._mask_logits(
                 geometry.crop_to_image(self._mask_feature_maps(part)[0], FEATURE_STRIDE),
@@ -228,7 +232,7 @@ class SeqFormerHead(ClipQueryHead):
             )
             for part, references in zip(
                 outputs.memory.split(frames_per_pass),
-                last_layer.references[0].split(frames_per_pass),
+                split_parts(last_layer.references[0], frames_per_pass),
             )
         ]
         logits = torch.cat(logits, 1)[mask_of_pair]  # [N, T, h, w]

@@ -21,6 +21,7 @@ from tevit_vis.geometry import FrameGeometry
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.layers.clip_ops import fold_frames
+from tevit_vis.layers.exporting import split_parts
 from tevit_vis.layers.norms import has_synchronised_norm
 from tevit_vis.layers.precision import full_precision
 from tevit_vis.layers.roi_align import boxes_to_rois, extract_roi_feats, replace_nonfinite_boxes
@@ -101,7 +102,7 @@ class TeViTRoIHead(SparseRoIHead):
         # Run the rest of the head on some queries at a time.
         parts = []
         for part_boxes, part_queries in zip(
-            boxes.split(queries_per_pass, dim=2), queries.split(queries_per_pass, dim=2)
+            split_parts(boxes, queries_per_pass, dim=2), split_parts(queries, queries_per_pass, dim=2)
         ):
             rois = boxes_to_rois(part_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)
@@ -290,9 +291,9 @@ class TeViTRoIHead(SparseRoIHead):
         last_stage = self.num_stages - 1
         logits = []
         for some_rois, some_feats, some_labels in zip(
-            rois.split(rois_per_pass), feats.split(rois_per_pass), labels.split(rois_per_pass)
+            *(split_parts(each, rois_per_pass) for each in (rois, feats, labels))
         ):
             results = self._mask_forward(last_stage, frame_levels, some_rois, some_feats)
             all_classes = results['mask_pred']  # [R, K, h, w]
-            logits.append(all_classes[torch.arange(len(some_labels)), some_labels])
+            logits.append(all_classes[torch.arange(some_labels.shape[0]), some_labels])
         return torch.cat(logits).unflatten(0, boxes.shape[2:0:-1]).transpose(0, 1)
