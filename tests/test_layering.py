@@ -13,7 +13,8 @@ LAYERS = [
     ['utils', 'structures', 'ground_truth', 'geometry', 'version', 'mask_checks'],
     ['rle', 'video', 'layers'],
     ['mask_pasting'],
-    ['masks', 'annotated_videos'],
+    ['masks', 'mask_filters', 'annotated_videos'],
+    ['numpy_masks'],
     ['annotations'],
     [
         'tracking',

@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tevit_vis.rle import encode_masks, encode_runs, find_runs, mask_areas
+from tevit_vis.rle import encode_masks, encode_runs, find_runs
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_outputs_finite
 
 from .mask_pasting import (
@@ -166,24 +165,25 @@ def mask_extents(
     return torch.stack([boxes[0], boxes[2], boxes[1], boxes[3]], -1)
 
 
-def filter_masks(
-    instances: VideoInstances, drop_empty: bool, min_mask_score: float
-) -> VideoInstances:
-    """Returns the instances of a video without empty ones and without masks of low scores.
+HALF = 0.5  # probability above which a pixel belongs to a mask; its logit is 0
+
+
+def encode_maps(
+    maps: list[torch.Tensor], size: tuple[int, int], cells: tuple[float, float] | None
+) -> list[RLE]:
+    """Returns the masks of logit maps [h, w], a few of them at full size at a time.
 
     Args:
-        instances: instances of the whole video.
-        drop_empty: whether to leave out instances without a pixel in any frame.
-        min_mask_score: instances with a lower score lose their masks in all frames.
+        maps: positive inside of the mask.
+        size: (H, W) of the frame.
+        cells: see ``ResizedMasks``.
     """
-    if drop_empty:
-        has_pixels = [mask_areas(track).any() for track in instances.segmentations]
-        instances = instances.select(np.flatnonzero(has_pixels))
-    tracks: list[list[RLE | None]] = [
-        list(track) if score >= min_mask_score else [None] * len(track)
-        for score, track in zip(instances.scores, instances.segmentations)
-    ]
-    return replace(instances, segmentations=tracks)
+    masks: list[RLE] = []
+    at_once = num_masks_at_once(maps[0].device, size) if maps else 1
+    for start in range(0, len(maps), at_once):
+        some = torch.stack(maps[start : start + at_once])[:, None]
+        masks += encode_masks(ResizedMasks(some, size, HALF, cells).frame(0))
+    return masks
 
 
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:

@@ -8,16 +8,17 @@ Letters: N masks, T frames, H and W pixels of a frame, R runs of all masks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from pycocotools import mask as coco_mask
 
 from tevit_vis.mask_checks import check_counts, check_polygons, check_size
 from tevit_vis.structures import RLE
 from tevit_vis.utils.values import shorten
+
+if TYPE_CHECKING:
+    import torch
 
 MASKS_AT_ONCE = 63  # masks in one call of pycocotools
 
@@ -35,13 +36,15 @@ def find_runs(masks: torch.Tensor) -> MaskRuns:
     """Returns the runs of binary masks [N, H, W] (bool); only these are copied from the device.
 
     Example:
+        >>> import torch
         >>> runs = find_runs(torch.tensor([[[True, False], [True, True]]]))
         >>> runs.places.tolist()
         [0, 2, 3]
     """
     by_column = masks.transpose(1, 2).flatten(1)
-    shifted = F.pad(by_column[:, :-1], (1, 0))  # the first run of a COCO mask is background
-    runs = (by_column != shifted).nonzero().to(torch.int32).cpu().numpy()
+    starts = by_column != by_column.roll(1, dims=1)
+    starts[:, 0] = by_column[:, 0]  # the first run of a COCO mask is background
+    runs = starts.nonzero().int().cpu().numpy()
     return MaskRuns(runs[:, 0], runs[:, 1], len(masks), (masks.shape[1], masks.shape[2]))
 
 
@@ -49,6 +52,7 @@ def encode_runs(runs: MaskRuns) -> list[RLE]:
     """Returns the compressed RLE of each mask.
 
     Example:
+        >>> import torch
         >>> encode_runs(find_runs(torch.ones(1, 2, 2, dtype=torch.bool)))
         [{'size': [2, 2], 'counts': '04'}]
     """
@@ -65,17 +69,20 @@ def encode_runs(runs: MaskRuns) -> list[RLE]:
     return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
 
 
-def encode_masks(masks: torch.Tensor) -> list[RLE]:
+def encode_masks(masks: torch.Tensor | np.ndarray) -> list[RLE]:
     """Returns binary masks [N, H, W] (bool) as N compressed RLEs with text counts.
 
     Example:
-        >>> encode_masks(torch.ones(1, 2, 2, dtype=torch.bool))
+        >>> encode_masks(np.ones((1, 2, 2), bool))
         [{'size': [2, 2], 'counts': '04'}]
     """
-    if masks.device.type == 'cuda':
-        return encode_runs(find_runs(masks))
     # pycocotools reads columns first: H varies fastest.
-    by_column = masks.permute(0, 2, 1).contiguous().numpy().view(np.uint8)
+    if isinstance(masks, np.ndarray):
+        by_column = np.ascontiguousarray(masks.transpose(0, 2, 1)).view(np.uint8)
+    elif masks.device.type == 'cuda':
+        return encode_runs(find_runs(masks))
+    else:
+        by_column = masks.permute(0, 2, 1).contiguous().numpy().view(np.uint8)
     encoded = coco_mask.encode(by_column.transpose(2, 1, 0))
     return [{'size': list(rle['size']), 'counts': rle['counts'].decode()} for rle in encoded]
 

@@ -8,7 +8,7 @@ import pytest
 from builders import noise_frames
 
 from tevit_vis.apis import inference, inference_video, stream_video
-from tevit_vis.masks import filter_masks
+from tevit_vis.mask_filters import filter_masks
 from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import FrameSource, TimedFrame

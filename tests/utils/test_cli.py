@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tevit_vis.utils.cli import OptionAction
+from tevit_vis.utils.option_action import OptionAction
 
 
 def parse(*options):

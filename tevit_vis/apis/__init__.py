@@ -1,5 +1,6 @@
 """The functions and classes that users call."""
 
+import tevit_vis.utils.training_stack  # noqa: F401  (says what is missing)
 from tevit_vis.outputs import Outputs, Selection
 
 from . import hooks, runner  # importing them registers the types that configs name

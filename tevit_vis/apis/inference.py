@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from tevit_vis.datasets import Frame, FramePipeline
-from tevit_vis.masks import encode_clip, filter_masks
+from tevit_vis.mask_filters import filter_masks
+from tevit_vis.masks import encode_clip
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import cut_windows, join_frames, set_windows

@@ -1,5 +1,6 @@
 """Data sets of videos, registered in mmdet's registries."""
 
+import tevit_vis.utils.training_stack  # noqa: F401  (says what is missing)
 from tevit_vis.annotated_videos import Video
 
 from .coco_clips import CocoClipDataset

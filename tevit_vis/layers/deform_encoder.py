@@ -181,7 +181,8 @@ class DeformEncoderLayer(BaseModule):
             frames_per_pass: frames of a clip worked on at a time at inference.
         """
         num_frames = tokens.features.shape[1]
-        size = num_frames if self.training else min(num_frames, frames_per_pass)
+        is_whole = self.training or is_exporting()
+        size = num_frames if is_whole else min(num_frames, frames_per_pass)
         mixed = None
         if self.mixer is not None:
             queries = tokens.features + tokens.position

@@ -110,7 +110,9 @@ def _extract_by_operator(
     feats = roi_align_operator(levels[0], rois, extractor.roi_layers[0])
     for index, (level, layer) in enumerate(zip(levels, extractor.roi_layers)):
         if index:
-            feats = torch.where(level_of_roi == index, roi_align_operator(level, rois, layer), feats)
+            feats = torch.where(
+                level_of_roi == index, roi_align_operator(level, rois, layer), feats
+            )
     return feats
 
 

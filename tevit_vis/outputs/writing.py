@@ -13,7 +13,7 @@ import numpy as np
 from tevit_vis.evaluation.submission import frame_to_json, instances_to_json
 from tevit_vis.formats import ConversionLog, find_format, instances_content
 from tevit_vis.inference_config import InferenceConfig
-from tevit_vis.masks import filter_masks
+from tevit_vis.mask_filters import filter_masks
 from tevit_vis.structures import FrameInstances, VideoInstances
 from tevit_vis.tracking import join_frames
 from tevit_vis.utils.errors import InputError

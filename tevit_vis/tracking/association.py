@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
 
-from tevit_vis.layers.precision import full_precision
 from tevit_vis.structures import check_outputs_finite
+
+from .arrays import Array, inner_products, softmax, to_numpy, unit
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
 
 
-def soft_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def soft_iou(first: Array, second: Array) -> Array:
     """Returns the IoU [M, N] of masks that are probabilities (IFC, section 3.4).
 
     Args:
@@ -25,49 +25,48 @@ def soft_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         second: [N, T, h, w], 0 to 1.
 
     Example:
-        >>> masks = torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])
+        >>> masks = np.array([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])
         >>> [[round(value, 3) for value in row] for row in soft_iou(masks, masks).tolist()]
         [[1.0, 0.333], [0.333, 0.333]]
     """
-    intersection = torch.einsum('mthw,nthw->mn', first, second)
-    union = first.sum(dim=(1, 2, 3))[:, None] + second.sum(dim=(1, 2, 3)) - intersection
+    intersection = inner_products(first, second)
+    union = first.sum((1, 2, 3))[:, None] + second.sum((1, 2, 3)) - intersection
     return intersection / (union + EPSILON)
 
 
-def cosine(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def cosine(first: Array, second: Array) -> Array:
     """Returns the cosine similarity [M, N] of embeddings [M, C] and [N, C] (MinVIS, section 3.3).
 
     Example:
-        >>> cosine(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0]])).tolist()
+        >>> cosine(np.array([[2.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 3.0]])).tolist()
         [[1.0, 0.0]]
     """
-    unit = torch.nn.functional.normalize
-    return unit(first, dim=1) @ unit(second, dim=1).T
+    return unit(first, 1) @ unit(second, 1).T
 
 
-def bi_softmax(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def bi_softmax(first: Array, second: Array) -> Array:
     """Returns the mean of two softmaxes [M, N] of the products of embeddings [M, C] and [N, C].
 
     One softmax is over the tracks, the other one over the instances, so that a pair is similar if
     each is the other's best choice (CTVIS, section 3.2).
 
     Example:
-        >>> pairs = bi_softmax(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.eye(2))
-        >>> pairs.round(decimals=2).tolist()
+        >>> pairs = bi_softmax(np.array([[9.0, 0.0], [0.0, 9.0]]), np.eye(2))
+        >>> pairs.round(2).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
     products = first @ second.T
-    return (products.softmax(0) + products.softmax(1)) / 2
+    return (softmax(products, 0) + softmax(products, 1)) / 2
 
 
-def align_queries(queries: torch.Tensor) -> torch.Tensor:
+def align_queries(queries: Array) -> np.ndarray:
     """Returns the order of each frame's queries in which each continues the same instance.
 
     From frame to frame, the pairs with the largest sum of cosines are chosen, and no query is left
     out (MinVIS, section 3.3).
 
     Args:
-        queries: [T, Q, C] of the frames.
+        queries: [T, Q, C] of the frames, in 32 bits.
 
     Returns:
         [T, Q] int64; of the first frame 0 to Q - 1.
@@ -77,19 +76,18 @@ def align_queries(queries: torch.Tensor) -> torch.Tensor:
 
     Example:
         >>> left, right = [1.0, 0.0], [0.0, 1.0]
-        >>> align_queries(torch.tensor([[left, right], [right, left]])).tolist()
+        >>> align_queries(np.array([[left, right], [right, left]])).tolist()
         [[0, 1], [1, 0]]
     """
     num_frames, num_queries = queries.shape[:2]
     order = np.tile(np.arange(num_queries), (num_frames, 1))
     if num_frames > 1:
-        unit = torch.nn.functional.normalize(queries.float(), dim=2)
-        with full_precision(queries.device):
-            similarities = torch.einsum('tqc,tpc->tqp', unit[:-1], unit[1:]).cpu().numpy()
+        directions = unit(queries, 2)
+        similarities = to_numpy(directions[:-1] @ directions[1:].swapaxes(1, 2))
         check_outputs_finite(queries=similarities)
         for t, similarity in enumerate(similarities):
             _, order[t + 1] = linear_sum_assignment(similarity[order[t]], maximize=True)
-    return torch.from_numpy(order).to(queries.device)
+    return order
 
 
 def assign(similarity: np.ndarray, minimum: float) -> list[int]:

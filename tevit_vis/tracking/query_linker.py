@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction, check_whole_number, did_you_mean, is_number
 
+from .arrays import Array, as_float, to_numpy, where
 from .association import assign, assign_greedily, bi_softmax, cosine, soft_iou
 from .track_store import TrackStore, instance_embeddings
 from .tracker import TRACKER_KEY, Tracker
@@ -59,7 +59,7 @@ class InstanceFilter:
             raise InputError(f'{key}: may have min_score and max_mask_iou, but got {unknown[0]!r}')
         return cls(**{name: check_fraction(f'{key}.{name}', config[name]) for name in config})
 
-    def kept(self, logits: torch.Tensor, scores: np.ndarray) -> list[int]:
+    def kept(self, logits: Array, scores: np.ndarray) -> list[int]:
         """Returns the instances that are linked, in order.
 
         Args:
@@ -67,7 +67,7 @@ class InstanceFilter:
             scores: [N].
 
         Example:
-            >>> logits = torch.tensor([9.0, 9.0, -9.0]).view(3, 1, 1, 1)
+            >>> logits = np.array([9.0, 9.0, -9.0]).reshape(3, 1, 1, 1)
             >>> InstanceFilter().kept(logits, np.array([0.5, 0.9, 0.3]))
             [1, 2]
         """
@@ -75,8 +75,8 @@ class InstanceFilter:
         best_first = best_first[scores[best_first] >= self.min_score].tolist()
         if self.max_mask_iou == 1 or len(best_first) < 2:
             return sorted(best_first)
-        masks = (logits[best_first] > 0).float()
-        ious = soft_iou(masks, masks).cpu().numpy()
+        masks = as_float(logits[best_first] > 0)
+        ious = to_numpy(soft_iou(masks, masks))
         kept: list[int] = []  # places in best_first
         for place in range(len(best_first)):
             if all(ious[place, other] <= self.max_mask_iou for other in kept):
@@ -138,7 +138,7 @@ class QueryLinker(Tracker):
     def add(self, frames: range, prediction: ClipPrediction) -> list[int]:
         """Matches a window with the open tracks by embeddings: see ``Tracker.add``."""
         embeddings = instance_embeddings(prediction, 'QueryLinker')
-        scores = prediction.scores.float().cpu().numpy()
+        scores = to_numpy(as_float(prediction.scores))
         logits = prediction.masks.maps()
         kept = self.instances.kept(logits, scores)
         tracks = [-1] * len(scores)
@@ -150,7 +150,7 @@ class QueryLinker(Tracker):
                 self.store.open[number].remember(embedding, self.fuses)
         return tracks
 
-    def _link(self, embeddings: torch.Tensor, scores: np.ndarray) -> list[int]:
+    def _link(self, embeddings: Array, scores: np.ndarray) -> list[int]:
         """Returns the track that each instance continues, -1 for none.
 
         Args:
@@ -162,8 +162,7 @@ class QueryLinker(Tracker):
             return [-1] * len(embeddings)
         known = self.store.embeddings(numbers)
         similarity = self.similarity(known, embeddings)
-        similarity = similarity.where(cosine(known, embeddings) > self.min_cosine, 0.0)
-        values = similarity.cpu().numpy()
+        values = to_numpy(where(cosine(known, embeddings) > self.min_cosine, similarity))
         if self.assignment == 'best_sum':
             rows = assign(values, self.min_similarity)
         else:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import torch
-
 from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction, check_whole_number
 
+from .arrays import Array, as_float, sigmoid, to_numpy, zeros
 from .association import assign, cosine, soft_iou
 from .track_store import TrackStore, instance_embeddings
 from .tracker import TRACKER_KEY, Tracker
@@ -28,7 +27,7 @@ class PastWindow:
 
     frames: range
     tracks: list[int]  # N numbers
-    probabilities: torch.Tensor  # [N, T, h, w]
+    probabilities: Array  # [N, T, h, w]
 
 
 @TRACKERS.register_module()
@@ -64,9 +63,9 @@ class SoftIoUStitcher(Tracker):
     def add(self, frames: range, prediction: ClipPrediction) -> list[int]:
         """Matches a window with the open tracks by soft IoU: see ``Tracker.add``."""
         logits = prediction.masks.maps()
-        probabilities = logits.float().sigmoid()
+        probabilities = sigmoid(as_float(logits))
         numbers = list(self.store.open)
-        rows = assign(self.overlaps(frames, probabilities).cpu().numpy(), self.min_iou)
+        rows = assign(to_numpy(self.overlaps(frames, probabilities)), self.min_iou)
         tracks = [numbers[row] if row >= 0 else -1 for row in rows]
         embeddings = instance_embeddings(prediction, 'SoftIoUStitcher') if self.memory else None
         if embeddings is not None:
@@ -79,20 +78,20 @@ class SoftIoUStitcher(Tracker):
         self.past_windows.append(PastWindow(frames, tracks, probabilities))
         return tracks
 
-    def _recognise(self, tracks: list[int], frames: range, embeddings: torch.Tensor) -> list[int]:
+    def _recognise(self, tracks: list[int], frames: range, embeddings: Array) -> list[int]:
         """Returns the tracks with those filled in that come back after they were out of sight."""
         lost = [n for n, track in self.store.open.items() if track.last_frame < frames.start]
         unmatched = [n for n, number in enumerate(tracks) if number < 0]
         if not lost or not unmatched:
             return tracks
-        similarity = cosine(self.store.embeddings(lost), embeddings[unmatched]).cpu().numpy()
+        similarity = to_numpy(cosine(self.store.embeddings(lost), embeddings[unmatched]))
         tracks = list(tracks)
         for place, row in zip(unmatched, assign(similarity, self.min_similarity)):
             if row >= 0:
                 tracks[place] = lost[row]
         return tracks
 
-    def overlaps(self, frames: range, probabilities: torch.Tensor) -> torch.Tensor:
+    def overlaps(self, frames: range, probabilities: Array) -> Array:
         """Returns the soft IoU [M, N] of the open tracks and a window's masks.
 
         Each past window with a track gives one IoU, over the frames that it shares with the new
@@ -104,18 +103,18 @@ class SoftIoUStitcher(Tracker):
             probabilities: [N, T, h, w] of the masks of the new window.
         """
         row_of = {number: row for row, number in enumerate(self.store.open)}
-        total = probabilities.new_zeros(len(row_of), len(probabilities))
-        num_windows = probabilities.new_zeros(len(row_of), 1)
+        total = zeros((len(row_of), len(probabilities)), probabilities)
+        num_windows = zeros((len(row_of), 1), probabilities)
         for window in self.past_windows:
             shared = range(frames.start, min(frames.stop, window.frames.stop))
             if not shared:
                 continue
             offset = frames.start - window.frames.start
             past = window.probabilities[:, offset : offset + len(shared)]
-            rows = torch.tensor([row_of[n] for n in window.tracks], dtype=torch.long)
+            rows = [row_of[n] for n in window.tracks]
             total[rows] += soft_iou(past, probabilities[:, : len(shared)])
             num_windows[rows] += 1
-        return total / num_windows.clamp(min=1)
+        return total / num_windows.clip(min=1)
 
     def close(self, before: int | None = None) -> list[FrameInstances]:
         """Returns the frames that no later window can change: see ``Tracker.close``."""

@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from tevit_vis.mask_pasting import num_masks_at_once
-from tevit_vis.masks import ResizedMasks
-from tevit_vis.rle import encode_masks
-from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, check_outputs_finite
+from tevit_vis.numpy_masks import encode_maps
+from tevit_vis.structures import ClipPrediction, FrameInstances, check_outputs_finite
 from tevit_vis.utils.errors import InputError
 
+from .arrays import Array, append, as_float, stack, to_numpy
+from .association import cosine
 from .tracker import TRACKER_KEY
 
-HALF = 0.5  # probability above which a pixel belongs to a mask; its logit is 0
 HISTORY = 10  # embeddings of a track that a new one is compared with (CTVIS, section 3.3)
 
 
@@ -28,17 +26,15 @@ HISTORY = 10  # embeddings of a track that a new one is compared with (CTVIS, se
 class OpenTrack:
     """One instance of the video, in frames that later windows may cover."""
 
-    class_sum: torch.Tensor  # [K]
+    class_sum: Array  # [K]
     num_windows: int = 0
     last_frame: int = -1
     # By frame: the sum of its boxes [4], of its mask logits [h, w], and the number of windows.
-    frames: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = field(default_factory=dict)
-    embedding: torch.Tensor | None = None  # [C], what new instances are compared with
-    history: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    frames: dict[int, tuple[Array, Array, int]] = field(default_factory=dict)
+    embedding: Array | None = None  # [C], what new instances are compared with
+    history: deque[Array] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
-    def extend(
-        self, frames: range, scores: torch.Tensor, boxes: torch.Tensor, logits: torch.Tensor
-    ) -> None:
+    def extend(self, frames: range, scores: Array, boxes: Array, logits: Array) -> None:
         """Adds an instance of a window.
 
         Args:
@@ -47,14 +43,14 @@ class OpenTrack:
             boxes: [T, 4], x1 y1 x2 y2 in pixels of the original frames.
             logits: [T, h, w] of its masks.
         """
-        self.class_sum += scores
+        self.class_sum = self.class_sum + scores
         self.num_windows += 1
         self.last_frame = max(self.last_frame, frames.stop - 1)
         for frame, box, mask in zip(frames, boxes, logits):
             box_sum, mask_sum, count = self.frames.get(frame, (0.0, 0.0, 0))
-            self.frames[frame] = (box_sum + box, mask_sum + mask.float(), count + 1)
+            self.frames[frame] = (box_sum + box, mask_sum + as_float(mask), count + 1)
 
-    def remember(self, embedding: torch.Tensor, fuses: bool) -> None:
+    def remember(self, embedding: Array, fuses: bool) -> None:
         """Takes up the embedding of the instance that continues the track.
 
         Args:
@@ -65,8 +61,8 @@ class OpenTrack:
         if self.embedding is None or not fuses:
             self.embedding = embedding
         else:
-            past = torch.stack(list(self.history))
-            share = torch.cosine_similarity(past, embedding[None]).mean().clamp(min=0)
+            past = stack(list(self.history))
+            share = cosine(past, embedding[None]).mean().clip(min=0)
             self.embedding = (1 - share) * self.embedding + share * embedding
         self.history.append(embedding)
 
@@ -93,17 +89,17 @@ class TrackStore:
         self.num_tracks += 1
         return self.num_tracks - 1
 
-    def embeddings(self, numbers: Sequence[int]) -> torch.Tensor:
+    def embeddings(self, numbers: Sequence[int]) -> Array:
         """Returns the embeddings [M, C] of open tracks, all of which have one."""
         embeddings = [self.open[number].embedding for number in numbers]
-        return torch.stack([each for each in embeddings if each is not None])
+        return stack([each for each in embeddings if each is not None])
 
     def extend(
         self,
         numbers: Sequence[int],
         frames: range,
         prediction: ClipPrediction,
-        logits: torch.Tensor,
+        logits: Array,
     ) -> None:
         """Adds the instances of a window to their tracks.
 
@@ -118,7 +114,7 @@ class TrackStore:
             numbers, prediction.class_scores, prediction.boxes, logits
         ):
             if number >= 0:
-                track = self.open.setdefault(number, OpenTrack(torch.zeros_like(scores)))
+                track = self.open.setdefault(number, OpenTrack(scores * 0))
                 track.extend(frames, scores, boxes, mask_logits)
         self.num_frames = max(self.num_frames, frames.stop)
 
@@ -151,10 +147,10 @@ class TrackStore:
                 box, mask, count = track.frames.pop(frame)
                 # The sum of the mask logits goes along: it is finite only if all of them are.
                 mean_scores = track.class_sum / track.num_windows
-                scores.append(torch.cat([mean_scores.float(), mask.sum()[None]]))
+                scores.append(append(mean_scores, mask.sum()))
                 boxes.append(box / count)
                 logits.append(mask / count)
-        masks = self._encode(logits)
+        masks = encode_maps(logits, self.size, self.cells)
         all_scores, all_boxes = _rows(scores, 1), _rows(boxes, 4)
         check_outputs_finite(masks=all_scores[:, -1])
         all_scores = all_scores[:, :-1]
@@ -171,24 +167,15 @@ class TrackStore:
             for frame, tracks, first, last in zip(frames, tracks_of_frames, ends, ends[1:])
         ]
 
-    def _encode(self, logits: list[torch.Tensor]) -> list[RLE]:
-        """Returns the masks of logit maps [h, w], a few of them at full size at a time."""
-        masks: list[RLE] = []
-        at_once = num_masks_at_once(logits[0].device, self.size) if logits else 1
-        for start in range(0, len(logits), at_once):
-            maps = torch.stack(logits[start : start + at_once])[:, None]
-            masks += encode_masks(ResizedMasks(maps, self.size, HALF, self.cells).frame(0))
-        return masks
 
-
-def _rows(rows: list[torch.Tensor], num_columns: int) -> np.ndarray:
+def _rows(rows: list[Array], num_columns: int) -> np.ndarray:
     """Returns rows as an array [n, num_columns], also where there are none."""
     if not rows:
         return np.zeros((0, num_columns), np.float32)
-    return torch.stack(rows).float().cpu().numpy()
+    return to_numpy(as_float(stack(rows)))
 
 
-def instance_embeddings(prediction: ClipPrediction, tracker: str) -> torch.Tensor:
+def instance_embeddings(prediction: ClipPrediction, tracker: str) -> Array:
     """Returns one embedding [N, C] of each instance of a window, in fp32.
 
     Args:
@@ -204,8 +191,8 @@ def instance_embeddings(prediction: ClipPrediction, tracker: str) -> torch.Tenso
             f'{TRACKER_KEY}: {tracker} compares embeddings, but the predictions of this model have '
             'none: take SoftIoUStitcher with memory=0'
         )
-    embeddings = embeddings.float()
-    if embeddings.dim() == 3:
+    embeddings = as_float(embeddings)
+    if embeddings.ndim == 3:
         embeddings = embeddings.mean(1)
-    check_outputs_finite(embeddings=embeddings.sum(1).cpu().numpy())
+    check_outputs_finite(embeddings=to_numpy(embeddings.sum(1)))
     return embeddings

@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import torch
 
-from tevit_vis.rle import encode_masks
+from tevit_vis.rle import encode_array
 from tevit_vis.structures import RLE, ClipPrediction, FrameInstances, VideoInstances
 from tevit_vis.utils.building import build
 from tevit_vis.utils.errors import InputError
@@ -100,7 +99,7 @@ def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInst
             in_frames.setdefault(track, {})[frame.frame] = box, mask
             class_scores[track] = scores  # at its last frame, means over all its windows
     size, num_frames = frame.size, frame.frame + 1
-    empty = np.zeros(4), encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
+    empty = np.zeros(4), encode_array(np.zeros(size, bool))
     labels, scores_of_labels, boxes = [], [], []
     segmentations: list[list[RLE | None]] = []
     for track in sorted(in_frames):

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-import mmcv
-import mmdet
-import torch
-
-import tevit_vis
-from tevit_vis.utils.config_keys import nearest_registered
 from tevit_vis.utils.errors import InputError
 
 Built = TypeVar('Built')
-LIBRARY_FOLDERS = tuple(
-    str(Path(library.__file__ or '').parent) for library in (mmcv, mmdet, torch, tevit_vis)
-)
+LIBRARIES = ('mmcv', 'mmdet', 'torch', 'tevit_vis')
 STDLIB = sysconfig.get_path('stdlib')
 WRONG_CALL = re.compile(
     r"got an unexpected keyword argument '(?P<name>\w+)'|missing \d+ required|got multiple values"
@@ -87,7 +81,14 @@ def is_library_file(file: str) -> bool:
     """Whether a source file belongs to tevit_vis, mmcv, mmdet, torch or Python itself."""
     installed = 'site-packages' in file or 'dist-packages' in file
     is_python = file.startswith(('<', STDLIB)) and not installed
-    return is_python or file.startswith(LIBRARY_FOLDERS)
+    return is_python or file.startswith(library_folders())
+
+
+@lru_cache
+def library_folders() -> tuple[str, ...]:
+    """Returns the folders of the libraries that take configs, of those that are imported."""
+    modules = [sys.modules[name] for name in LIBRARIES if sys.modules.get(name)]
+    return tuple(str(Path(module.__file__ or '').parent) for module in modules)
 
 
 def _arguments_come_from_mapping(frame: FrameType, name: str | None) -> bool:
@@ -106,6 +107,8 @@ def _silent_assertion(error: BaseException) -> str:
 
 def _nearest_type(error: BaseException) -> str:
     """Returns a hint with the registered names nearest to an unknown type, else an empty text."""
+    from tevit_vis.utils.config_keys import nearest_registered
+
     match = re.search(r'(\S+) is not in the (.+) registry', str(error))
     return nearest_registered(match[1].strip('"\''), match[2]) if match else ''
 

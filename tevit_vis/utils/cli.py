@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import signal
 import sys
@@ -11,60 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mmcv import DictAction
-
-from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.values import shorten
-
-
-class OptionAction(DictAction):
-    """Reads ``KEY=VALUE ...`` as mmcv's ``DictAction`` does, with plain messages for errors.
-
-    Values may also be written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
-    """
-
-    @staticmethod
-    def _parse_iterable(val: str) -> object:
-        try:
-            return literal(ast.parse(val.strip(), mode='eval').body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            is_open = val.startswith(('[', '(')) and not val.endswith((']', ')'))
-            assert not is_open, 'mmcv would take it for a text'
-            return DictAction._parse_iterable(val)
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        options = dict(getattr(namespace, self.dest))
-        for option in values:
-            key, equals, value = option.partition('=')
-            if not equals:
-                parser.error(f'{option_string}: must be KEY=VALUE, but got {shorten(option)}')
-            try:
-                options[key] = self._parse_iterable(value)
-            except (AssertionError, RecursionError):
-                parser.error(f'{option_string}: brackets must be closed, but got {shorten(option)}')
-        setattr(namespace, self.dest, options)
-
-
-def literal(node: ast.expr) -> object:
-    """Returns the value of a Python literal, which may contain ``dict(key=value)``.
-
-    Raises:
-        ValueError: the expression is something else.
-
-    Example:
-        >>> literal(ast.parse("[dict(type='TextLoggerHook')]", mode='eval').body)
-        [{'type': 'TextLoggerHook'}]
-    """
-    if isinstance(node, ast.Call):
-        is_dict = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
-        if not is_dict or any(keyword.arg is None for keyword in node.keywords):
-            raise ValueError('only dict(key=value) may be called')
-        return {keyword.arg: literal(keyword.value) for keyword in node.keywords}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        values = [literal(item) for item in node.elts]
-        return values if isinstance(node, ast.List) else tuple(values)
-    return ast.literal_eval(node)
 
 
 def positive(text: str) -> int:
@@ -128,13 +74,22 @@ def run_tool(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit('interrupted')
     except (InputError, RuntimeError) as error:
-        line = str(error) if isinstance(error, InputError) else device_fault(error)
+        line = str(error) if isinstance(error, InputError) else _device_fault(error)
         if line is None or '--debug' in sys.argv[1:]:
             raise
         sys.exit(f'error: {line}')
     finally:
         if previous_handler is not None:
             signal.signal(signal.SIGTERM, previous_handler)
+
+
+def _device_fault(error: RuntimeError) -> str | None:
+    """Returns what a fault of the device means; None for another error."""
+    if 'torch' not in sys.modules:
+        return None
+    from tevit_vis.utils.devices import device_fault
+
+    return device_fault(error)
 
 
 def _end_like_ctrl_c(number: int, frame: object) -> None:
@@ -145,6 +100,8 @@ def _end_like_ctrl_c(number: int, frame: object) -> None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``CONFIG`` and ``--cfg-options``."""
+    from tevit_vis.utils.option_action import OptionAction
+
     parser.add_argument('config', help='config file, or its name below configs/')
     parser.add_argument(
         '--cfg-options',

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 from PIL import Image
 
@@ -23,7 +22,7 @@ DEEP_SUFFIXES = {'.png', '.tif', '.tiff'}  # formats that may have more than 8 b
 ORIENTATION = 0x0112  # EXIF tag; values from 5 on swap width and height
 # The highest values of the bit depths that cameras have.
 WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
-# What Pillow, OpenCV and mmcv raise on files that are damaged or something else.
+# What Pillow, OpenCV and numpy raise on files that are damaged or something else.
 IMAGE_ERRORS = (
     *(OSError, AttributeError, SyntaxError, ValueError, EOFError, TypeError, LookupError),
     *(ArithmeticError, RuntimeError, MemoryError, struct.error, cv2.error),
@@ -109,8 +108,9 @@ def read_image(path: str) -> np.ndarray:
         InputError: the file is absent or is no image.
     """
     with image_faults(path):
-        image = mmcv.imread(path)
-        image.shape  # noqa: B018  (OpenCV returns None for a file that is no image)
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:  # a file that is no image
+            raise ValueError('no image')
     return image
 
 
@@ -171,7 +171,7 @@ def turned_hint(path: str, expected_size: tuple[int, int]) -> str:
 
 @contextmanager
 def image_faults(path: str) -> Iterator[None]:
-    """Turn what mmcv, OpenCV and Pillow raise on a bad image file into an ``InputError``."""
+    """Turn what OpenCV and Pillow raise on a bad image file into an ``InputError``."""
     try:
         yield
     except FileNotFoundError:

@@ -217,7 +217,9 @@ class Mask2FormerVISHead(Mask2FormerHead):
         single_frames = [maps[0, :, None] for maps in (mask_features, *levels)]  # T clips
         parts = zip(*(maps.split(frames_per_pass) for maps in single_frames))
         queries = torch.cat([self(features, rest)[-1] for features, *rest in parts])  # [T, Q, C]
-        order = align_queries(queries)
+        with full_precision(queries.device):
+            order = align_queries(queries)
+        order = torch.from_numpy(order).to(queries.device)
         queries = queries.gather(1, order[..., None].expand_as(queries))
         class_logits = self.class_logits(queries).mean(0)
         features = geometry.crop_to_image(single_frames[0], MASK_STRIDE)

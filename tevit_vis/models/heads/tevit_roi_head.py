@@ -102,7 +102,8 @@ class TeViTRoIHead(SparseRoIHead):
         # Run the rest of the head on some queries at a time.
         parts = []
         for part_boxes, part_queries in zip(
-            split_parts(boxes, queries_per_pass, dim=2), split_parts(queries, queries_per_pass, dim=2)
+            split_parts(boxes, queries_per_pass, dim=2),
+            split_parts(queries, queries_per_pass, dim=2),
         ):
             rois = boxes_to_rois(part_boxes)
             roi_feats = extract_roi_feats(self.bbox_roi_extractor[stage], frame_levels, rois)

@@ -1,0 +1,5 @@
+"""To be imported before torch, mmcv or mmdet: says in one line what of them is missing or unfit."""
+
+from tevit_vis.utils.versions import check_versions
+
+check_versions()
