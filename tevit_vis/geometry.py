@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from tevit_vis.utils.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar('Array', 'torch.Tensor', np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class FrameGeometry:
             or at the top.
 
     Example:
+        >>> import torch
         >>> geometry = FrameGeometry((360, 640), (90, 160), (96, 160), (0.25, 0.25))
         >>> geometry.boxes_to_frame(torch.tensor([[40.0, 0.0, 160.0, 90.0]])).tolist()
         [[160.0, 0.0, 640.0, 360.0]]
@@ -88,16 +94,16 @@ class FrameGeometry:
             raise InputError('data.test.pipeline: frames must not be flipped, but flip is True')
         return geometries.pop()
 
-    def boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
+    def boxes_to_frame(self, boxes: Array) -> Array:
         """Converts boxes [..., 4], x1 y1 x2 y2, from pixels of the input to pixels of the frame."""
-        return boxes / boxes.new_tensor(self.scale * 2)
+        return boxes / _numbers(self.scale * 2, boxes)
 
     def relative_boxes_to_frame(self, boxes: torch.Tensor) -> torch.Tensor:
         """Converts boxes [..., 4], x1 y1 x2 y2, from relative to pixels of the frame."""
         height, width = self.resized
         return boxes * boxes.new_tensor([width / self.scale[0], height / self.scale[1]] * 2)
 
-    def cells(self, maps: torch.Tensor, stride: int) -> tuple[float, float]:
+    def cells(self, maps: torch.Tensor | np.ndarray, stride: int) -> tuple[float, float]:
         """Returns how many (y, x) cells of maps the frame covers, which need not be whole numbers.
 
         PARITY(SeqFormer, IFC): where nothing was padded, the frame covers the whole map, even if
@@ -127,6 +133,13 @@ class FrameGeometry:
             if resized < padded:
                 maps = maps.narrow(axis - 2, 0, min(-(-resized // stride), maps.shape[axis - 2]))
         return maps
+
+
+def _numbers(values: Sequence[float], like: Array) -> Array:
+    """Returns numbers of the kind of ``like``."""
+    if isinstance(like, np.ndarray):
+        return np.array(values, like.dtype)
+    return like.new_tensor(values)
 
 
 def _scale_of(meta: Mapping) -> tuple[float, float]:

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 import torch
 
-from tevit_vis.apis.journal import file_digest
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.cli import add_trust_argument, run_tool, tool_parser
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.hashes import file_digest
 from tevit_vis.utils.weights import check_weights_finite
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tevit_vis.apis import Selection, init_model, write_submission
 from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
-from tevit_vis.apis.journal import ResultsJournal, file_digest
+from tevit_vis.apis.journal import ResultsJournal
 from tevit_vis.apis.result_files import result_files, write_result_files
 from tevit_vis.apis.show import show_videos
 from tevit_vis.apis.testing import has_ground_truth
@@ -39,6 +39,7 @@ from tevit_vis.utils.config import build, find_config, load_config
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
+from tevit_vis.utils.hashes import file_digest
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.utils.values import check_fraction
 

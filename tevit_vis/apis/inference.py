@@ -14,10 +14,9 @@ from tevit_vis.datasets import Frame, FramePipeline
 from tevit_vis.mask_filters import filter_masks
 from tevit_vis.masks import encode_clip
 from tevit_vis.models.detectors import ClipDetector
-from tevit_vis.structures import FrameInstances, VideoInstances
-from tevit_vis.tracking import cut_windows, join_frames, set_windows
+from tevit_vis.structures import ClipPrediction, FrameInstances, VideoInstances
+from tevit_vis.tracking import follow_windows, join_frames, require_same_size, set_windows
 from tevit_vis.utils.devices import has_pinned_memory, how_many_fit, precision
-from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import newest_items, prefetch
 from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source
 
@@ -120,7 +119,7 @@ def stream_video(
 
     @torch.inference_mode()
     def tracked() -> Iterator[tuple[np.ndarray, FrameInstances]]:
-        for instances in track_windows(model, require_same_size(frames())):
+        for instances in track_windows(model, require_same_size(frames(), original_size)):
             image, time = waiting.popleft()
             yield image, replace(instances, time=time)
 
@@ -163,7 +162,7 @@ def predict_video(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstance
     Raises:
         InputError: the frames differ in size, or the windows are not valid.
     """
-    frames = require_same_size(frames)
+    frames = require_same_size(frames, original_size)
     if model.inference_config.windows:
         min_score = model.inference_config.build_tracker().min_score
         instances = join_frames(track_windows(model, frames), min_score)
@@ -178,24 +177,10 @@ def output_instances(model: ClipDetector, instances: VideoInstances) -> VideoIns
     return filter_masks(instances, config.drop_empty, config.min_mask_score)
 
 
-def require_same_size(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Yields the frames and checks that each has the size of the first one.
-
-    Raises:
-        InputError: a frame has another size, or there is no frame.
-    """
-    first: tuple[int, ...] = ()
-    for number, frame in enumerate(frames):
-        height, width = frame.meta['ori_shape'][:2]
-        first = first or (height, width)
-        if (height, width) != first:
-            raise InputError(
-                f'frame {number} must be {first[1]}x{first[0]} like the first one, '
-                f'but is {width}x{height}'
-            )
-        yield frame
-    if not first:
-        raise InputError('a video must have at least one frame, but has none')
+def original_size(frame: Frame) -> tuple[int, int]:
+    """Returns the (H, W) of a frame as it was read."""
+    height, width = frame.meta['ori_shape'][:2]
+    return height, width
 
 
 def predict_one_clip(model: ClipDetector, frames: Iterable[Frame]) -> VideoInstances:
@@ -245,14 +230,13 @@ def track_windows(model: ClipDetector, frames: Iterable[Frame]) -> Iterator[Fram
     device = next(model.parameters()).device
     tracker = model.inference_config.build_tracker()
     windows = model.inference_config.streaming_windows()
-    for frame_numbers, window in cut_windows(map(CachedFrame, frames), windows):
-        # No later window covers these frames: they are returned before the model runs.
-        yield from tracker.close(before=frame_numbers.start)
+
+    def predict(window: Sequence[CachedFrame]) -> ClipPrediction:
         with precision(device, model.amp_dtype):
             levels = window_features(model, window, device)
-            prediction = model.predict_clip(levels, [cached.frame.meta for cached in window])
-        tracker.add(frame_numbers, prediction)
-    yield from tracker.close()
+            return model.predict_clip(levels, [cached.frame.meta for cached in window])
+
+    yield from follow_windows(map(CachedFrame, frames), windows, tracker, predict)
 
 
 def window_features(

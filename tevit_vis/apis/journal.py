@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -147,12 +146,3 @@ class ResultsJournal:
         self.discard()
         self.release()
         return len(entries)
-
-
-def file_digest(path: str) -> str:
-    """SHA-256 of a file, as hexadecimal text."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -206,7 +206,7 @@ class DeformEncoderLayer(BaseModule):
         sampled = self.attention(
             fold_frames(features + tokens.position),
             fold_frames(features),
-            references.repeat_interleave(features.shape[1], dim=0),  # [B, ..] -> [B*T, ..]
+            references[:, None].expand(-1, features.shape[1], -1, -1, -1).flatten(0, 1),
             tokens.shapes,
             fold_frames(tokens.padding),
         )

@@ -5,7 +5,14 @@ from .overlaps import OverlapFilter, drop_overlaps
 from .query_linker import QueryLinker
 from .soft_iou_stitcher import SoftIoUStitcher
 from .tracker import Tracker, build_tracker, join_frames
-from .windows import Windows, cut_windows, set_windows, windows_of
+from .windows import (
+    Windows,
+    cut_windows,
+    follow_windows,
+    require_same_size,
+    set_windows,
+    windows_of,
+)
 
 __all__ = [
     'OverlapFilter',
@@ -17,7 +24,9 @@ __all__ = [
     'build_tracker',
     'cut_windows',
     'drop_overlaps',
+    'follow_windows',
     'join_frames',
+    'require_same_size',
     'set_windows',
     'windows_of',
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_whole_number
+
+from .tracker import Tracker
 
 Item = TypeVar('Item')
 WINDOWS_KEY = 'model.test_cfg.windows'
@@ -88,6 +91,53 @@ def cut_windows(frames: Iterable[Item], windows: Windows) -> Iterator[tuple[rang
         yield range(num_frames - len(window_frames), num_frames), list(window_frames)
 
 
+def require_same_size(
+    frames: Iterable[Item], size_of: Callable[[Item], tuple[int, int]]
+) -> Iterator[Item]:
+    """Yields the frames of a video and checks that each has the size of the first one.
+
+    Args:
+        frames: of a video.
+        size_of: returns the (H, W) of a frame.
+
+    Raises:
+        InputError: a frame has another size, or there is no frame.
+    """
+    first: tuple[int, int] | None = None
+    for number, frame in enumerate(frames):
+        height, width = size_of(frame)
+        first = first or (height, width)
+        if (height, width) != first:
+            raise InputError(
+                f'frame {number} must be {first[1]}x{first[0]} like the first one, '
+                f'but is {width}x{height}'
+            )
+        yield frame
+    if first is None:
+        raise InputError('a video must have at least one frame, but has none')
+
+
+def follow_windows(
+    frames: Iterable[Item],
+    windows: Windows,
+    tracker: Tracker,
+    predict: Callable[[list[Item]], ClipPrediction],
+) -> Iterator[FrameInstances]:
+    """Joins the instances of overlapping windows to tracks and yields them frame by frame.
+
+    Args:
+        frames: of the video, one by one.
+        windows: how it is cut.
+        tracker: a new one.
+        predict: called with the frames of each window.
+    """
+    for frame_numbers, window in cut_windows(frames, windows):
+        # No later window covers these frames: they are returned before the model runs.
+        yield from tracker.close(before=frame_numbers.start)
+        tracker.add(frame_numbers, predict(window))
+    yield from tracker.close()
+
+
 def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
     """Changes the windows of a model.
 
@@ -100,20 +150,19 @@ def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
         InputError: the windows are not possible, or the model has none.
 
     Example:
-        >>> from mmcv import ConfigDict
-        >>> test_cfg = ConfigDict(windows=dict(length=5, stride=4))
+        >>> test_cfg = {'windows': {'length': 5, 'stride': 4}}
         >>> set_windows(test_cfg, window=3, stride=None)
-        >>> test_cfg.windows
+        >>> test_cfg['windows']
         {'length': 3, 'stride': 2}
     """
     windows = test_cfg.get('windows')
     if windows is None:
         raise InputError(f'{WINDOWS_KEY}: must be in the config to change windows, but is not')
     if window is not None:
-        windows.length = check_whole_number('window', window, least=1)
+        windows['length'] = check_whole_number('window', window, least=1)
         # If windows have no frame in common, every track ends with its window.
-        windows.stride = max(1, min(windows.stride, windows.length - 1))
-    if windows.length is None:
+        windows['stride'] = max(1, min(windows['stride'], windows['length'] - 1))
+    if windows['length'] is None:
         raise InputError('stride: needs windows: give their length as well, such as 10')
     if stride is not None:
-        windows.stride = check_whole_number('stride', stride, least=1)
+        windows['stride'] = check_whole_number('stride', stride, least=1)

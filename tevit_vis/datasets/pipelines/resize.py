@@ -8,6 +8,8 @@ import numpy as np
 from mmdet.datasets import PIPELINES
 from mmdet.datasets.pipelines import Resize
 
+from tevit_vis.utils.sizes import short_side_size
+
 
 @PIPELINES.register_module()
 class ResizeShortSide(Resize):
@@ -56,28 +58,3 @@ class ResizeShortSide(Resize):
             width, height, short_side, self.max_long_side, self.round_long_side
         )
         results['scale_idx'] = None
-
-
-def short_side_size(
-    width: int,
-    height: int,
-    short_side: int,
-    max_long_side: int | None = None,
-    round_long_side: bool = False,
-) -> tuple[int, int]:
-    """Returns (width, height) after resizing to a short side; see ``ResizeShortSide``.
-
-    Example:
-        >>> short_side_size(1280, 720, short_side=360)
-        (640, 360)
-    """
-    short, long = sorted((width, height))
-    too_long = max_long_side is not None and long / short * short_side > max_long_side
-    if round_long_side:
-        scale = max_long_side / long if too_long else short_side / short
-        short_side, long_side = int(short * scale + 0.5), int(long * scale + 0.5)
-    else:
-        if too_long:
-            short_side = round(max_long_side * short / long)
-        long_side = int(short_side * long / short)
-    return (long_side, short_side) if width >= height else (short_side, long_side)

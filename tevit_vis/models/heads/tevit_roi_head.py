@@ -288,7 +288,7 @@ class TeViTRoIHead(SparseRoIHead):
         frame_levels = [fold_frames(level) for level in levels]
         rois = boxes_to_rois(boxes)
         feats = attn_feats.transpose(1, 2).flatten(0, 2)  # [1,T,N,C] -> [N*T,C]
-        labels = labels.repeat_interleave(boxes.shape[1])  # [N] -> [N*T]
+        labels = labels[:, None].expand(-1, boxes.shape[1]).flatten()  # [N] -> [N*T]
         last_stage = self.num_stages - 1
         logits = []
         for some_rois, some_feats, some_labels in zip(

@@ -1,0 +1,149 @@
+"""Compares an exported model with the model that it was made of, on a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tevit_vis.apis.inference import inference_video
+from tevit_vis.deploy import load_model
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.rle import mask_areas, overlap_fractions
+from tevit_vis.structures import RLE, VideoInstances
+from tevit_vis.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from .exporter import ExportOptions
+
+TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
+MAX_SCORE_DIFFERENCE = 1e-3  # in full precision
+MIN_IOU = 0.99  # mean of the masks, in full precision
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two results of one video agree.
+
+    Args:
+        size: (W, H) of the frames.
+        num_instances: of the model of torch.
+        num_missing: instances that the other one did not find, or found as another class.
+        score_difference: the largest one of a score.
+        mask_iou: mean IoU of masks that are not empty in both.
+    """
+
+    size: tuple[int, int]
+    num_instances: int
+    num_missing: int
+    score_difference: float
+    mask_iou: float
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the two are the same up to rounding."""
+        return (
+            not self.num_missing
+            and self.score_difference <= MAX_SCORE_DIFFERENCE
+            and self.mask_iou >= MIN_IOU
+        )
+
+    def __str__(self) -> str:
+        width, height = self.size
+        return (
+            f'{width}x{height}: {self.num_instances - self.num_missing} of {self.num_instances} '
+            f'instances are the same, scores differ by {self.score_difference:.1e} at most, masks '
+            f'have IoU {self.mask_iou:.4f}'
+        )
+
+
+def check_agreement(
+    model: ClipDetector, folder: str, size: tuple[int, int], options: ExportOptions
+) -> Agreement:
+    """Runs a model and its exported form on a video of moving shapes.
+
+    Args:
+        model: of torch.
+        folder: of the exported one.
+        size: (W, H) of the frames.
+        options: of the export; smaller forms are measured, but need not be the same.
+
+    Raises:
+        InputError: the exported model finds something else.
+    """
+    video = shapes_video(options.num_frames or TRIED_FRAMES, size)
+    expected = inference_video(model, video)
+    found = load_model(folder).inference_video(video)
+    agreement = compare(expected, found, size)
+    if options.form == 'fp32' and not agreement.is_close:
+        raise InputError(
+            f'export: the graphs do not find what the model finds ({agreement}), so nothing was '
+            'written'
+        )
+    return agreement
+
+
+def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns a video [T, H, W, 3] (uint8) of discs that move over a background of noise.
+
+    Example:
+        >>> shapes_video(2, (8, 6)).shape
+        (2, 6, 8, 3)
+    """
+    rng = np.random.default_rng(0)
+    width, height = size
+    video = np.repeat(rng.integers(0, 80, (1, height, width, 3), dtype=np.uint8), num_frames, 0)
+    y, x = np.mgrid[:height, :width]
+    for _ in range(4):
+        centre, step = rng.uniform(0.2, 0.8, 2), rng.uniform(-0.05, 0.05, 2)
+        colour, radius = rng.integers(100, 256, 3), rng.uniform(0.1, 0.25) * height
+        for t in range(num_frames):
+            cy, cx = (centre + t * step) * (height, width)
+            video[t][(y - cy) ** 2 + (x - cx) ** 2 < radius**2] = colour
+    return video
+
+
+def compare(expected: VideoInstances, found: VideoInstances, size: tuple[int, int]) -> Agreement:
+    """Compares instances in the order of their scores; equal ones may change places.
+
+    Args:
+        expected: of the model of torch.
+        found: of the exported one.
+        size: (W, H) of the frames.
+    """
+    free = list(range(len(found)))
+    differences, ious, num_missing = [0.0], [], 0
+    for n in range(len(expected)):
+        same = [m for m in free if found.labels[m] == expected.labels[n]]
+        gaps = [abs(float(found.scores[m]) - float(expected.scores[n])) for m in same]
+        near = [m for m, gap in zip(same, gaps) if gap <= min(gaps) + MAX_SCORE_DIFFERENCE]
+        if not near:
+            num_missing += 1
+            continue
+        pairs = [mask_ious(expected.segmentations[n], found.segmentations[m]) for m in near]
+        best = int(np.argmax([np.mean(pair) if len(pair) else 1.0 for pair in pairs]))
+        free.remove(near[best])
+        differences.append(abs(float(found.scores[near[best]]) - float(expected.scores[n])))
+        ious += pairs[best].tolist()
+    num_missing += len(free)
+    mean_iou = float(np.mean(ious)) if ious else 1.0
+    return Agreement(size, len(expected), num_missing, max(differences), mean_iou)
+
+
+def mask_ious(first: Sequence[RLE | None], second: Sequence[RLE | None]) -> np.ndarray:
+    """Returns the IoU of two tracks in each frame in which one of them has a mask.
+
+    Example:
+        >>> mask_ious([{'size': [2, 2], 'counts': '04'}, None], [None, None]).tolist()
+        [0.0]
+    """
+    areas = np.stack([mask_areas(first), mask_areas(second)], 1)
+    ious = []
+    for a, b, (size_a, size_b) in zip(first, second, areas):
+        if not size_a and not size_b:
+            continue
+        both = overlap_fractions([a], [b])[0, 0] * size_a if a and b and size_a else 0.0
+        ious.append(both / (size_a + size_b - both))
+    return np.array(ious)

@@ -1,0 +1,201 @@
+"""Exports a model, and deletes what does not find what the model finds."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tevit_vis.datasets import FramePipeline
+from tevit_vis.deploy.folder import DESCRIPTION, FORMAT
+from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import unfinished_folder
+from tevit_vis.utils.hashes import file_digest
+from tevit_vis.utils.json_files import write_json
+from tevit_vis.version import __version__
+
+from .agreement import Agreement, check_agreement
+from .graphs import (
+    CLIP_OUTPUTS,
+    EXAMPLE_FRAMES,
+    FRAME_OUTPUTS,
+    OPSET,
+    WITH_OWN_BOXES,
+    ClipGraph,
+    FeatureGraph,
+    FrameGraph,
+    export_graph,
+    looks_at_frames,
+    mask_stride,
+)
+from .reduced import FORMS, reduce_graph
+from .steps import check_steps, preparation_steps
+
+PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+ADDED_KEYS = ('windows', 'tracker', 'drop_empty', 'min_mask_score', 'max_per_img')
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a model is exported.
+
+    Args:
+        sizes: (W, H) of the frames of videos; graphs are made for each.
+        num_frames: of a clip or window; None makes graphs for any number.
+        form: of the weights, one of ``reduced.FORMS``: ``fp32``, ``fp16`` or ``int8``.
+
+    Raises:
+        InputError: a number is not possible.
+    """
+
+    sizes: Sequence[tuple[int, int]] = ((640, 360),)
+    num_frames: int | None = None
+    form: str = 'fp32'
+
+    def __post_init__(self) -> None:
+        if not self.sizes or any(side < 1 for size in self.sizes for side in size):
+            raise InputError(f'--size: must be WIDTHxHEIGHT in pixels, but got {self.sizes}')
+        if self.num_frames is not None and self.num_frames < 1:
+            raise InputError(f'--frames: must be at least 1, but got {self.num_frames}')
+        if self.form not in FORMS:
+            raise InputError(f'form: must be {", ".join(FORMS)}, but got {self.form!r}')
+
+
+@torch.no_grad()
+def export_model(
+    model: ClipDetector,
+    target: str | os.PathLike,
+    options: ExportOptions | None = None,
+    on_step: Callable[[str], object] = lambda _: None,
+) -> list[Agreement]:
+    """Writes a folder that ``tevit_vis.deploy`` runs, if it finds what the model finds.
+
+    Args:
+        model: of ``init_model``, on the CPU.
+        target: folder to write; one that is there is replaced.
+        options: sizes, frames, form.
+        on_step: called with the name of each step.
+
+    Returns:
+        How the exported model agrees with the model, for each size.
+
+    Raises:
+        InputError: a package is missing, the model cannot be exported, or what was exported finds
+            something else; the folder is not written then.
+
+    Example:
+        >>> from tevit_vis.apis import init_model
+        >>> model = init_model('synthetic/ifc_tiny', device='cpu')
+        >>> export_model(model, 'exported', ExportOptions([(160, 96)]))  # doctest: +SKIP
+    """
+    options = options or ExportOptions()
+    check_packages()
+    stride = mask_stride(model)
+    pipeline = model.cfg.data.test.pipeline
+    steps = preparation_steps(pipeline)
+    check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
+    with unfinished_folder(target) as unfinished:
+        root = Path(unfinished)
+        graphs: dict[str, dict[str, Any]] = {}
+        for size in options.sizes:
+            entry = _export_size(model, size, root, options, on_step)
+            graphs[entry['features']] = entry  # sizes that are resized to one have one
+        write_json(
+            {
+                'format': FORMAT,
+                'made_by': f'tevit_vis {__version__}, torch {torch.__version__}',
+                'system': type(model).__name__,
+                'opset': OPSET,
+                'form': options.form,
+                'classes': list(model.CLASSES),
+                'preparation': steps,
+                'test_cfg': exported_test_cfg(model),
+                'masks': {'kind': 'resized' if stride else 'roi', 'stride': stride},
+                'has_frame_predictions': looks_at_frames(model),
+                'frames_are_independent': model.frames_are_independent,
+                'graphs': list(graphs.values()),
+                'files': {file.name: file_digest(file) for file in sorted(root.iterdir())},
+            },
+            str(root / DESCRIPTION),
+        )
+        on_step('compare with torch')
+        return [check_agreement(model, unfinished, size, options) for size in options.sizes]
+
+
+def check_packages() -> None:
+    """Checks that what exports is installed.
+
+    Raises:
+        InputError: something is missing.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f'export: needs {", ".join(missing)}: bash tools/setup_env.sh export, or pip install '
+            f'{" ".join(missing)}'
+        )
+
+
+def _export_size(
+    model: ClipDetector,
+    size: tuple[int, int],
+    root: Path,
+    options: ExportOptions,
+    on_step: Callable[[str], object],
+) -> dict[str, Any]:
+    """Writes the graphs for frames of a size (W, H); returns their entry of ``model.json``."""
+    black = torch.zeros(size[1], size[0], 3, dtype=torch.uint8).numpy()
+    meta = FramePipeline(model.cfg.data.test.pipeline).from_array(black).meta
+    resized, padded = (tuple(meta[key][:2]) for key in ('img_shape', 'pad_shape'))
+    name = f'{padded[1]}x{padded[0]}'
+    if resized != padded:
+        name = f'{resized[1]}x{resized[0]}_in_{name}'
+    files = {part: f'{part}_{name}.onnx' for part in ('features', 'predictions')}
+    is_free = options.num_frames is None
+    frames = torch.randn(options.num_frames or EXAMPLE_FRAMES, 3, *padded)
+    if not (root / files['features']).exists():
+        features = FeatureGraph(model)
+        levels = features(frames)
+        names = [f'level{n}' for n in range(len(levels))]
+        on_step(files['features'])
+        # Features of independent frames are made for as many as are new.
+        free_features = is_free or model.frames_are_independent
+        export_graph(
+            features, [frames], root / files['features'], (['frames'], names), free_features
+        )
+        on_step(files['predictions'])
+        predictions: ClipGraph | FrameGraph
+        if looks_at_frames(model):
+            predictions = FrameGraph(model, resized, padded)
+            levels, outputs, is_free = [level[:1] for level in levels], FRAME_OUTPUTS, False
+        else:
+            predictions = ClipGraph(model, resized, padded)
+            outputs = CLIP_OUTPUTS if isinstance(model, WITH_OWN_BOXES) else CLIP_OUTPUTS[:-1]
+        levels = [level.contiguous() for level in levels]
+        export_graph(predictions, levels, root / files['predictions'], (names, outputs), is_free)
+        for file in files.values():
+            reduce_graph(root / file, options.form)
+    num_frames = None if looks_at_frames(model) else options.num_frames
+    return {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
+
+
+def exported_test_cfg(model: ClipDetector) -> dict[str, Any]:
+    """Returns the ``test_cfg`` that an exported model needs: windows, tracker, numbers."""
+    config = model.test_cfg or {}
+    plain = json.loads(json.dumps({key: config[key] for key in ADDED_KEYS if key in config}))
+    checked = model.inference_config
+    return copy.deepcopy(
+        {
+            **plain,
+            'mask_thr_binary': checked.mask_threshold,
+            'max_per_img': checked.max_instances,
+        }
+    )

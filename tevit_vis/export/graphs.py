@@ -1,0 +1,192 @@
+"""The two graphs of a model: from frames to feature maps, and from these to instances.
+
+Letters: N instances, T frames, Q queries, K classes, C channels, h and w cells of a mask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tevit_vis.geometry import FrameGeometry
+from tevit_vis.layers.exporting import is_exporting
+from tevit_vis.models.detectors import IFC, ClipDetector, Mask2FormerVIS, SeqFormer, TeViT
+from tevit_vis.models.heads import ifc_head, mask2former_head, seqformer_head
+from tevit_vis.models.heads.mask2former_clip_head import Mask2FormerClipHead
+from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import writing_faults
+
+OPSET = 18
+LARGEST_FILE = 1 << 30  # bytes; weights of larger models go to a file of their own
+IR_VERSION = 8  # of the file; onnxruntime 1.17 reads up to 9
+EXAMPLE_FRAMES = 4  # of the clip with which a graph for any number of frames is traced
+CLIP_OUTPUTS = ('queries', 'labels', 'scores', 'class_scores', 'masks', 'embeddings', 'boxes')
+FRAME_OUTPUTS = ('class_logits', 'masks', 'embeddings')
+# Pixels of the network's input along a cell of the masks; 0 for masks that fill their boxes.
+MASK_STRIDES = {
+    TeViT: 0,
+    SeqFormer: seqformer_head.MASK_STRIDE,
+    IFC: ifc_head.FEATURE_STRIDE,
+    Mask2FormerVIS: mask2former_head.MASK_STRIDE,
+}
+WITH_OWN_BOXES = (TeViT, SeqFormer)  # the boxes of others are those around their masks
+
+
+def mask_stride(model: ClipDetector) -> int:
+    """Returns the entry of ``MASK_STRIDES``.
+
+    Raises:
+        InputError: the model is of another system.
+    """
+    for kind, stride in MASK_STRIDES.items():
+        if isinstance(model, kind):
+            return stride
+    known = ', '.join(kind.__name__ for kind in MASK_STRIDES)
+    raise InputError(f'model: must be {known} to be exported, but is {type(model).__name__}')
+
+
+def looks_at_frames(model: ClipDetector) -> bool:
+    """Whether a model predicts each frame by itself and links their queries afterwards (MinVIS)."""
+    if not isinstance(model, Mask2FormerVIS):
+        return False
+    return not isinstance(model.panoptic_head, Mask2FormerClipHead)
+
+
+class FeatureGraph(nn.Module):
+    """Frames [T, 3, H, W] -> feature maps [T, C, H_l, W_l]."""
+
+    def __init__(self, model: ClipDetector) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: torch.Tensor) -> list[torch.Tensor]:
+        """Returns the maps of each level."""
+        return [level[0] for level in self.model.extract_feat(frames[None])]
+
+
+class ClipGraph(nn.Module):
+    """Feature maps of a clip -> its instances, in pixels of the network's input.
+
+    Args:
+        model: of the system.
+        resized: (H, W) of the frames before padding.
+        padded: (H, W) of the network's input.
+    """
+
+    def __init__(
+        self, model: ClipDetector, resized: tuple[int, int], padded: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.meta = {
+            'ori_shape': (*resized, 3),
+            'img_shape': (*resized, 3),
+            'pad_shape': (*padded, 3),
+            'scale_factor': np.ones(4, np.float32),
+        }
+
+    def forward(self, *levels: torch.Tensor) -> list[torch.Tensor]:
+        """Returns ``CLIP_OUTPUTS``; boxes only where they are not those around the masks."""
+        num_frames = 1 if is_exporting() else len(levels[0])
+        metas = [self.meta] * num_frames  # all frames of a clip have the same
+        found = self.model.predict_clip([level[None] for level in levels], metas)
+        assert found.embeddings is not None, 'all systems have embeddings'
+        outputs = [found.queries, found.labels, found.scores, found.class_scores]
+        outputs += [found.masks.logits, found.embeddings]
+        return [*outputs, found.boxes] if isinstance(self.model, WITH_OWN_BOXES) else outputs
+
+
+class FrameGraph(nn.Module):
+    """Feature maps of a frame -> all queries of it, which are linked outside of the graph (MinVIS).
+
+    Args:
+        model: ``Mask2FormerVIS`` whose head looks at frames one by one.
+        resized: (H, W) of the frame before padding.
+        padded: (H, W) of the network's input.
+    """
+
+    def __init__(
+        self, model: Mask2FormerVIS, resized: tuple[int, int], padded: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.head = model.panoptic_head
+        self.geometry = FrameGeometry(resized, resized, padded, (1.0, 1.0))
+
+    def forward(self, *levels: torch.Tensor) -> list[torch.Tensor]:
+        """Returns class logits [Q, K + 1], mask logits [Q, h, w] and queries [Q, C]."""
+        mask_features, *encoded = (level[None] for level in levels)
+        queries = self.head(mask_features, encoded)[-1]
+        features = self.geometry.crop_to_image(mask_features, mask2former_head.MASK_STRIDE)
+        masks = self.head.mask_logits(queries, features)
+        return [self.head.class_logits(queries[0]), masks[0, :, 0], queries[0]]
+
+
+def export_graph(
+    graph: nn.Module,
+    example: Sequence[torch.Tensor],
+    path: Path,
+    names: tuple[Sequence[str], Sequence[str]],
+    is_free: bool,
+) -> None:
+    """Writes a graph.
+
+    Args:
+        graph: one of this file's.
+        example: its inputs.
+        path: of the file; large weights go to a file beside it.
+        names: of inputs and of outputs.
+        is_free: whether the first axis of all inputs, the number of frames, may be any.
+
+    Raises:
+        InputError: torch cannot make a graph of the model, or the file cannot be written.
+    """
+    free = tuple({0: torch.export.Dim.DYNAMIC} if is_free else None for _ in example)
+    # The arguments of a graph that takes any number of levels are one tuple.
+    shapes = (free,) if isinstance(graph, (ClipGraph, FrameGraph)) else free
+    graph.eval()
+    with _quiet(), torch.no_grad():
+        try:
+            program: Any = torch.onnx.export(
+                graph,
+                tuple(example),
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+                dynamic_shapes=shapes if is_free else None,
+                input_names=list(names[0]),
+                output_names=list(names[1]),
+            )
+        except Exception as error:
+            raise InputError(
+                f'{path.name}: torch cannot make a graph of this model: '
+                f'{" ".join(str(error.__cause__ or error).split())[:300]}'
+            ) from error
+    program.model.ir_version = IR_VERSION
+    with writing_faults(path):
+        program.save(str(path), external_data=_num_bytes(graph) > LARGEST_FILE)
+
+
+def _num_bytes(graph: nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in graph.parameters())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what torch and its exporter say about their own work from the user's console."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logging.disable(disabled)
