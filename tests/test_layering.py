@@ -27,11 +27,13 @@ LAYERS = [
     ],
     ['report', 'formats', 'inference_config'],
     ['outputs', 'datasets'],
+    ['deploy'],
     ['models.heads'],
     ['models.detectors'],
     ['converters'],
     ['model_zoo'],
     ['apis', 'data_tools'],
+    ['export'],
 ]
 # Methods that write what a structure holds: they import what does it when they are called.
 AT_CALL_TIME = {

@@ -14,7 +14,7 @@ from tevit_vis.utils.json_files import read_json
 FORMAT = 1  # of ``model.json``
 DESCRIPTION = 'model.json'
 KEYS = (
-    *('format', 'classes', 'preparation', 'test_cfg', 'masks', 'has_frame_predictions'),
+    *('format', 'classes', 'preparation', 'test_cfg', 'masks', 'predictions'),
     *('frames_are_independent', 'graphs', 'files'),
 )
 
@@ -49,7 +49,8 @@ class ModelFolder:
         test_cfg: windows, tracker and numbers of instances, see ``InferenceConfig``.
         mask_kind: ``roi`` (masks fill their boxes) or ``resized`` (maps over the frame).
         mask_stride: pixels of the network's input along a cell of ``resized`` masks.
-        has_frame_predictions: whether ``predictions`` takes one frame and gives all queries.
+        predictions: what the graph gives: ``instances`` of a clip, all ``clip_queries``, or all
+            ``frame_queries`` of one frame.
         frames_are_independent: whether features of a frame may be reused in another window.
         graphs: for each size.
     """
@@ -60,12 +61,19 @@ class ModelFolder:
     test_cfg: dict[str, Any]
     mask_kind: str
     mask_stride: int
-    has_frame_predictions: bool
+    predictions: str
     frames_are_independent: bool
     graphs: Sequence[Graphs]
 
-    def graphs_for(self, resized: tuple[int, int], padded: tuple[int, int]) -> Graphs:
+    def graphs_for(
+        self, resized: tuple[int, int], padded: tuple[int, int], original: tuple[int, int]
+    ) -> Graphs:
         """Returns the graphs for a size of frames.
+
+        Args:
+            resized: (H, W) of frames before padding.
+            padded: (H, W) of the network's input.
+            original: (H, W) of the frames as they were read, for the error.
 
         Raises:
             InputError: there are none.
@@ -76,7 +84,7 @@ class ModelFolder:
         known = ', '.join(f'{w}x{h}' for h, w in (graphs.resized for graphs in self.graphs))
         raise InputError(
             f'{self.path}: has graphs for frames that are {known} after resizing, but these are '
-            f'{resized[1]}x{resized[0]}: export it again with their size, tools/export.py --size'
+            f'{resized[1]}x{resized[0]}: export it with --size {original[1]}x{original[0]} as well'
         )
 
 
@@ -122,7 +130,7 @@ def _parse(path: str, content: Mapping[str, Any]) -> ModelFolder:
         test_cfg=dict(content['test_cfg']),
         mask_kind=str(content['masks']['kind']),
         mask_stride=int(content['masks']['stride']),
-        has_frame_predictions=bool(content['has_frame_predictions']),
+        predictions=str(content['predictions']),
         frames_are_independent=bool(content['frames_are_independent']),
         graphs=[
             Graphs(

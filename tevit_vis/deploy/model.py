@@ -23,7 +23,7 @@ from tevit_vis.utils.prefetch import newest_items, prefetch
 from tevit_vis.video import TimedFrame, VideoInput, open_source
 
 from .folder import Graphs, ModelFolder, read_folder
-from .predictions import clip_prediction, join_frame_outputs
+from .predictions import clip_prediction, join_frame_queries, queries_with_objects
 from .preparation import Preparation, PreparedFrame
 from .sessions import Graph, providers_of
 
@@ -176,7 +176,7 @@ class ExportedModel:
         """
         frame = window[0].frame
         padded = frame.image.shape[1], frame.image.shape[2]
-        graphs = self.folder.graphs_for(frame.resized, padded)
+        graphs = self.folder.graphs_for(frame.resized, padded, frame.original)
         if graphs.num_frames not in (None, len(window)):
             raise InputError(
                 f'{self.folder.path}: takes clips of {graphs.num_frames} frames, but this one has '
@@ -184,9 +184,11 @@ class ExportedModel:
             )
         levels = self._features(window, graphs)
         run, config = self._graph(graphs.predictions), self.inference_config
-        if self.folder.has_frame_predictions:
+        if self.folder.predictions == 'frame_queries':
             frames = [run([level[t : t + 1] for level in levels]) for t in range(len(window))]
-            outputs = join_frame_outputs(frames, config)
+            outputs = join_frame_queries(frames, config)
+        elif self.folder.predictions == 'clip_queries':
+            outputs = queries_with_objects(run(levels))
         else:
             outputs = run(levels)
         scale = frame.resized[1] / frame.original[1], frame.resized[0] / frame.original[0]

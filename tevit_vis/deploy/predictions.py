@@ -6,19 +6,20 @@ Letters: N instances, T frames, Q queries, K classes, C channels, h and w cells 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.inference_config import InferenceConfig
-from tevit_vis.numpy_masks import ArrayMasks, ArrayResizedMasks, ArrayRoIMasks, mask_extents
+from tevit_vis.numpy_masks import ArrayResizedMasks, ArrayRoIMasks, mask_extents
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import align_queries
 from tevit_vis.tracking.arrays import softmax
 
 from .folder import ModelFolder
 
-Outputs = Mapping[str, np.ndarray]
+Outputs = Mapping[str, Any]  # arrays by name
 
 
 def clip_prediction(
@@ -33,7 +34,8 @@ def clip_prediction(
         config: the threshold of masks.
     """
     logits = outputs['masks']
-    masks: ArrayMasks
+    masks: Any
+    boxes: Any
     if folder.mask_kind == 'roi':
         boxes = geometry.boxes_to_frame(outputs['boxes'])
         masks = ArrayRoIMasks(logits, geometry.original, config.mask_threshold, boxes)
@@ -50,12 +52,12 @@ def clip_prediction(
         scores=outputs['scores'],
         class_scores=outputs['class_scores'],
         boxes=boxes,
-        masks=masks,  # type: ignore[arg-type]
+        masks=masks,
         embeddings=outputs['embeddings'],
     )
 
 
-def join_frame_outputs(frames: Sequence[Outputs], config: InferenceConfig) -> Outputs:
+def join_frame_queries(frames: Sequence[Outputs], config: InferenceConfig) -> Outputs:
     """Returns the outputs of a clip from those of its frames, whose queries are linked (MinVIS).
 
     Args:
@@ -75,6 +77,31 @@ def join_frame_outputs(frames: Sequence[Outputs], config: InferenceConfig) -> Ou
         'class_scores': probabilities[chosen],
         'masks': np.stack([frame['masks'][own] for frame, own in zip(frames, places)], 1),
         'embeddings': np.stack([frame['embeddings'][own] for frame, own in zip(frames, places)], 1),
+    }
+
+
+def queries_with_objects(outputs: Outputs) -> Outputs:
+    """Returns the instances of a clip from all of its queries: those that are no background (IFC).
+
+    Args:
+        outputs: ``class_logits`` [Q, K + 1], ``masks`` [Q, T, h, w], ``embeddings`` [Q, C].
+
+    Example:
+        >>> logits = np.array([[9.0, 0.0, 0.0], [0.0, 0.0, 9.0]])
+        >>> outputs = {'class_logits': logits, 'masks': np.ones((2, 1, 1, 1)), 'embeddings': logits}
+        >>> queries_with_objects(outputs)['queries'].tolist()
+        [0]
+    """
+    probabilities = softmax(outputs['class_logits'], 1)
+    queries = np.flatnonzero(probabilities.argmax(1) < probabilities.shape[1] - 1)
+    class_scores = probabilities[queries, :-1]
+    return {
+        'queries': queries,
+        'labels': class_scores.argmax(1),
+        'scores': class_scores.max(1),
+        'class_scores': class_scores,
+        'masks': outputs['masks'][queries],
+        'embeddings': outputs['embeddings'][queries],
     }
 
 

@@ -104,7 +104,7 @@ def _normalize(frame: PreparedFrame, step: Mapping[str, Any]) -> PreparedFrame:
     if step['to_rgb']:
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
     # mmdet keeps these numbers in 32 bits and computes with 64.
-    mean, std = (np.float64(np.float32([step[key]])) for key in ('mean', 'std'))
+    mean, std = (np.array([step[key]], np.float32).astype(np.float64) for key in ('mean', 'std'))
     cv2.subtract(image, mean, image)
     cv2.multiply(image, 1 / std, image)
     return replace(frame, image=image)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import nn
 
 from tevit_vis.apis.inference import inference_video
 from tevit_vis.deploy import load_model
+from tevit_vis.deploy.sessions import Graph
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.rle import mask_areas, overlap_fractions
 from tevit_vis.structures import RLE, VideoInstances
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from .exporter import ExportOptions
 
 TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
+MAX_OUTPUT_DIFFERENCE = 1e-3  # relative to the largest value
 MAX_SCORE_DIFFERENCE = 1e-3  # in full precision
 MIN_IOU = 0.99  # mean of the masks, in full precision
 
@@ -83,6 +89,43 @@ def check_agreement(
             'written'
         )
     return agreement
+
+
+def check_graph(
+    graph: nn.Module, path: Path, inputs: Sequence[torch.Tensor], options: ExportOptions
+) -> float:
+    """Runs a graph in torch and in onnxruntime.
+
+    Args:
+        graph: in torch.
+        path: of the exported one.
+        inputs: of both.
+        options: of the export; smaller forms need not be the same.
+
+    Returns:
+        The largest difference of an output, relative to the largest value where that is above 1;
+        infinite where other instances were chosen.
+
+    Raises:
+        InputError: they differ by more than rounding.
+    """
+    found = Graph(path, 'cpu', None)([tensor.numpy() for tensor in inputs])
+    differences = [0.0]
+    for name, expected in zip(found, graph(*inputs)):
+        other = torch.from_numpy(found[name])
+        if expected.shape != other.shape or not expected.is_floating_point():
+            differences.append(0.0 if torch.equal(expected, other) else math.inf)
+        elif expected.numel():
+            largest = (expected - other).abs().max() / expected.abs().max().clamp(min=1.0)
+            differences.append(float(largest))
+    largest = max(differences)
+    # Instances of nearly equal scores may change places: what they are is checked on a video.
+    if options.form == 'fp32' and math.isfinite(largest) and largest > MAX_OUTPUT_DIFFERENCE:
+        raise InputError(
+            f'export: {path.name} differs from the model by {largest:.1e}, more than by rounding, '
+            'so nothing was written'
+        )
+    return largest
 
 
 def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:

@@ -22,18 +22,15 @@ from tevit_vis.utils.hashes import file_digest
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
-from .agreement import Agreement, check_agreement
+from .agreement import Agreement, check_agreement, check_graph
 from .graphs import (
-    CLIP_OUTPUTS,
     EXAMPLE_FRAMES,
-    FRAME_OUTPUTS,
     OPSET,
-    WITH_OWN_BOXES,
-    ClipGraph,
+    PREDICTION_GRAPHS,
     FeatureGraph,
-    FrameGraph,
+    PredictionGraph,
     export_graph,
-    looks_at_frames,
+    kind_of_predictions,
     mask_stride,
 )
 from .reduced import FORMS, reduce_graph
@@ -119,7 +116,7 @@ def export_model(
                 'preparation': steps,
                 'test_cfg': exported_test_cfg(model),
                 'masks': {'kind': 'resized' if stride else 'roi', 'stride': stride},
-                'has_frame_predictions': looks_at_frames(model),
+                'predictions': kind_of_predictions(model),
                 'frames_are_independent': model.frames_are_independent,
                 'graphs': list(graphs.values()),
                 'files': {file.name: file_digest(file) for file in sorted(root.iterdir())},
@@ -159,32 +156,33 @@ def _export_size(
     if resized != padded:
         name = f'{resized[1]}x{resized[0]}_in_{name}'
     files = {part: f'{part}_{name}.onnx' for part in ('features', 'predictions')}
-    is_free = options.num_frames is None
+    num_frames = None if kind_of_predictions(model) == 'frame_queries' else options.num_frames
+    entry = {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
+    if (root / files['features']).exists():  # of another size that is resized to the same one
+        return entry
     frames = torch.randn(options.num_frames or EXAMPLE_FRAMES, 3, *padded)
-    if not (root / files['features']).exists():
-        features = FeatureGraph(model)
-        levels = features(frames)
-        names = [f'level{n}' for n in range(len(levels))]
-        on_step(files['features'])
-        # Features of independent frames are made for as many as are new.
-        free_features = is_free or model.frames_are_independent
-        export_graph(
-            features, [frames], root / files['features'], (['frames'], names), free_features
-        )
-        on_step(files['predictions'])
-        predictions: ClipGraph | FrameGraph
-        if looks_at_frames(model):
-            predictions = FrameGraph(model, resized, padded)
-            levels, outputs, is_free = [level[:1] for level in levels], FRAME_OUTPUTS, False
-        else:
-            predictions = ClipGraph(model, resized, padded)
-            outputs = CLIP_OUTPUTS if isinstance(model, WITH_OWN_BOXES) else CLIP_OUTPUTS[:-1]
-        levels = [level.contiguous() for level in levels]
-        export_graph(predictions, levels, root / files['predictions'], (names, outputs), is_free)
-        for file in files.values():
-            reduce_graph(root / file, options.form)
-    num_frames = None if looks_at_frames(model) else options.num_frames
-    return {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
+    features = FeatureGraph(model)
+    levels = [level.contiguous() for level in features(frames)]
+    names = [f'level{n}' for n in range(len(levels))]
+    on_step(files['features'])
+    # Features of independent frames are made for as many as are new.
+    any_number = options.num_frames is None or model.frames_are_independent
+    export_graph(features, [frames], root / files['features'], (['frames'], names), any_number)
+    on_step(files['predictions'])
+    kind = kind_of_predictions(model)
+    if kind == 'frame_queries':
+        levels = [level[:1] for level in levels]
+    graph: PredictionGraph = PREDICTION_GRAPHS[kind](model, resized, padded)
+    any_number = options.num_frames is None and kind != 'frame_queries'
+    export_graph(graph, levels, root / files['predictions'], (names, graph.outputs), any_number)
+    for file in files.values():
+        reduce_graph(root / file, options.form)
+    # Other frames than those it was traced with, and another number of them where that is free.
+    num_tried = options.num_frames or EXAMPLE_FRAMES + 1
+    check_graph(features, root / files['features'], [torch.randn(num_tried, 3, *padded)], options)
+    tried = [torch.randn(num_tried if any_number else len(x), *x.shape[1:]) for x in levels]
+    check_graph(graph, root / files['predictions'], tried, options)
+    return entry
 
 
 def exported_test_cfg(model: ClipDetector) -> dict[str, Any]:

@@ -9,15 +9,16 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import torch
 from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
+from tevit_vis.layers.clip_ops import ClipPadding
 from tevit_vis.layers.exporting import is_exporting
 from tevit_vis.models.detectors import IFC, ClipDetector, Mask2FormerVIS, SeqFormer, TeViT
 from tevit_vis.models.heads import ifc_head, mask2former_head, seqformer_head
@@ -30,7 +31,7 @@ LARGEST_FILE = 1 << 30  # bytes; weights of larger models go to a file of their 
 IR_VERSION = 8  # of the file; onnxruntime 1.17 reads up to 9
 EXAMPLE_FRAMES = 4  # of the clip with which a graph for any number of frames is traced
 CLIP_OUTPUTS = ('queries', 'labels', 'scores', 'class_scores', 'masks', 'embeddings', 'boxes')
-FRAME_OUTPUTS = ('class_logits', 'masks', 'embeddings')
+QUERY_OUTPUTS = ('class_logits', 'masks', 'embeddings')
 # Pixels of the network's input along a cell of the masks; 0 for masks that fill their boxes.
 MASK_STRIDES = {
     TeViT: 0,
@@ -54,11 +55,20 @@ def mask_stride(model: ClipDetector) -> int:
     raise InputError(f'model: must be {known} to be exported, but is {type(model).__name__}')
 
 
-def looks_at_frames(model: ClipDetector) -> bool:
-    """Whether a model predicts each frame by itself and links their queries afterwards (MinVIS)."""
-    if not isinstance(model, Mask2FormerVIS):
-        return False
-    return not isinstance(model.panoptic_head, Mask2FormerClipHead)
+def kind_of_predictions(model: ClipDetector) -> str:
+    """Returns what the graph of predictions gives, see docs/deployment.md.
+
+    ``instances`` are those of a clip that are output. ``clip_queries`` are all queries of a clip,
+    where their number is free (IFC); ``frame_queries`` all queries of one frame, where they are
+    linked afterwards (MinVIS).
+    """
+    if isinstance(model, IFC):
+        return 'clip_queries'
+    if isinstance(model, Mask2FormerVIS) and not isinstance(
+        model.panoptic_head, Mask2FormerClipHead
+    ):
+        return 'frame_queries'
+    return 'instances'
 
 
 class FeatureGraph(nn.Module):
@@ -87,6 +97,8 @@ class ClipGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
+        has_own_boxes = isinstance(model, WITH_OWN_BOXES)
+        self.outputs = CLIP_OUTPUTS if has_own_boxes else CLIP_OUTPUTS[:-1]
         self.meta = {
             'ori_shape': (*resized, 3),
             'img_shape': (*resized, 3),
@@ -102,7 +114,41 @@ class ClipGraph(nn.Module):
         assert found.embeddings is not None, 'all systems have embeddings'
         outputs = [found.queries, found.labels, found.scores, found.class_scores]
         outputs += [found.masks.logits, found.embeddings]
-        return [*outputs, found.boxes] if isinstance(self.model, WITH_OWN_BOXES) else outputs
+        return [*outputs, found.boxes][: len(self.outputs)]
+
+
+class QueryGraph(nn.Module):
+    """Feature maps of a clip -> all of its queries; those with an object are chosen outside.
+
+    Args:
+        model: ``IFC``.
+        resized: (H, W) of the frames before padding.
+        padded: (H, W) of the network's input.
+    """
+
+    outputs = QUERY_OUTPUTS
+
+    def __init__(self, model: IFC, resized: tuple[int, int], padded: tuple[int, int]) -> None:
+        super().__init__()
+        self.head = model.bbox_head
+        self.geometry = FrameGeometry(resized, resized, padded, (1.0, 1.0))
+
+    def forward(self, *levels: torch.Tensor) -> list[torch.Tensor]:
+        """Returns class logits [Q, K + 1], mask logits [Q, T, h, w] and queries [Q, C]."""
+        clip = [level[None] for level in levels]
+        _, num_frames, _, height, width = clip[-1].shape
+        padding = ClipPadding.of_clip(
+            self.geometry.resized,
+            num_frames,
+            (height, width),
+            ifc_head.ENCODER_STRIDE,
+            clip[0].device,
+        )
+        outputs = self.head(clip, padding)
+        features = self.geometry.crop_to_image(outputs.features, ifc_head.FEATURE_STRIDE)
+        queries = outputs.queries[-1]
+        masks = self.head.mask_logits(features, queries)[0]
+        return [outputs.cls_scores[-1][0], masks, queries[0]]
 
 
 class FrameGraph(nn.Module):
@@ -113,6 +159,8 @@ class FrameGraph(nn.Module):
         resized: (H, W) of the frame before padding.
         padded: (H, W) of the network's input.
     """
+
+    outputs = QUERY_OUTPUTS
 
     def __init__(
         self, model: Mask2FormerVIS, resized: tuple[int, int], padded: tuple[int, int]
@@ -130,12 +178,20 @@ class FrameGraph(nn.Module):
         return [self.head.class_logits(queries[0]), masks[0, :, 0], queries[0]]
 
 
+PredictionGraph = Union[ClipGraph, QueryGraph, FrameGraph]
+PREDICTION_GRAPHS: dict[str, Callable[..., PredictionGraph]] = {
+    'instances': ClipGraph,
+    'clip_queries': QueryGraph,
+    'frame_queries': FrameGraph,
+}
+
+
 def export_graph(
     graph: nn.Module,
     example: Sequence[torch.Tensor],
     path: Path,
     names: tuple[Sequence[str], Sequence[str]],
-    is_free: bool,
+    any_number: bool,
 ) -> None:
     """Writes a graph.
 
@@ -144,14 +200,14 @@ def export_graph(
         example: its inputs.
         path: of the file; large weights go to a file beside it.
         names: of inputs and of outputs.
-        is_free: whether the first axis of all inputs, the number of frames, may be any.
+        any_number: whether the first axis of all inputs, the number of frames, may be any.
 
     Raises:
         InputError: torch cannot make a graph of the model, or the file cannot be written.
     """
-    free = tuple({0: torch.export.Dim.DYNAMIC} if is_free else None for _ in example)
+    free = tuple({0: torch.export.Dim.DYNAMIC} if any_number else None for _ in example)
     # The arguments of a graph that takes any number of levels are one tuple.
-    shapes = (free,) if isinstance(graph, (ClipGraph, FrameGraph)) else free
+    shapes = free if isinstance(graph, FeatureGraph) else (free,)
     graph.eval()
     with _quiet(), torch.no_grad():
         try:
@@ -161,7 +217,7 @@ def export_graph(
                 dynamo=True,
                 opset_version=OPSET,
                 verbose=False,
-                dynamic_shapes=shapes if is_free else None,
+                dynamic_shapes=shapes if any_number else None,
                 input_names=list(names[0]),
                 output_names=list(names[1]),
             )
