@@ -39,5 +39,7 @@ setup(
     # torch, mmcv-full and mmdet are left to tools/setup_env.sh: pip cannot build mmcv-full for the
     # torch that is there. The version gate says what is missing.
     install_requires=read_requirements('runtime'),
-    extras_require={name: read_requirements(name) for name in ('formats', 'tests')},
+    extras_require={
+        name: read_requirements(name) for name in ('deploy', 'export', 'formats', 'tests')
+    },
 )

@@ -1,0 +1,281 @@
+"""An exported model finds what the model finds, and says what is wrong with it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip('onnx')
+
+from conftest import SIZE, seeded_model  # noqa: E402
+
+from tevit_vis.apis import TorchVideoModel, inference_video, stream_video  # noqa: E402
+from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
+from tevit_vis.export import ExportOptions, export_model, exporter  # noqa: E402
+from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
+from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
+from tevit_vis.outputs import VideoModel  # noqa: E402
+from tevit_vis.structures import VideoInstances  # noqa: E402
+from tevit_vis.utils.errors import InputError  # noqa: E402
+from tevit_vis.video import open_source  # noqa: E402
+
+NEWER_THAN_17 = {'GroupNormalization', 'Gelu', 'ConstantOfShape21', 'GridSample'}
+WITHOUT_TORCH = """
+import runpy, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in ('torch', 'mmcv', 'mmdet'):
+            raise ImportError(f'{name} is blocked')
+
+sys.meta_path.insert(0, Blocker())
+import tevit_vis.deploy
+assert not {'torch', 'mmcv', 'mmdet'} & set(sys.modules)
+runpy.run_module('tevit_vis.deploy', run_name='__main__')
+"""
+
+
+def assert_same(expected, found, at_least=1):
+    assert len(expected) >= at_least
+    agreement = compare(expected, found, SIZE)
+    assert agreement.is_close, str(agreement)
+    assert np.abs(expected.boxes.sum() - found.boxes.sum()) < 1e-2 * max(1, expected.boxes.max())
+
+
+def test_graphs_have_standard_operators_only(exported):
+    for file in exported.glob('*.onnx'):
+        model = onnx.load(str(file))
+        onnx.checker.check_model(model)
+        assert [(opset.domain, opset.version) for opset in model.opset_import] == [('', 18)]
+        assert model.ir_version <= 9  # what onnxruntime 1.17 reads
+        assert {node.domain for node in model.graph.node} == {''}
+        assert not {node.op_type for node in model.graph.node} & NEWER_THAN_17
+
+
+@pytest.mark.parametrize('num_frames', [1, 3, 4, 9])
+def test_windows_find_the_same_tracks(ifc, exported, num_frames):
+    video = shapes_video(num_frames, SIZE)
+    model = load_model(exported)
+    expected = inference_video(ifc, video)
+    assert_same(expected, model.inference_video(video))
+    frames = list(stream_video(ifc, video))
+    found = list(model.stream_video(video))
+    assert [instances.frame for _, instances in found] == list(range(num_frames))
+    for (image, own), (other_image, other) in zip(frames, found):
+        assert (image == other_image).all()
+        assert own.tracks == other.tracks
+        np.testing.assert_allclose(own.class_scores, other.class_scores, atol=1e-4)
+
+
+def test_a_whole_video_as_one_clip(ifc, exported, monkeypatch):
+    model = load_model(exported)
+    model.test_cfg['windows'] = None
+    monkeypatch.setitem(ifc.test_cfg, 'windows', None)
+    video = shapes_video(5, SIZE)
+    assert_same(inference_video(ifc, video), model.inference_video(video))
+
+
+def test_frames_of_another_size_that_are_resized_to_the_same(ifc, exported):
+    video = shapes_video(4, (320, 192))
+    found = load_model(exported).inference_video(video)
+    assert found.size == (192, 320)
+    assert_same(inference_video(ifc, video), found)
+
+
+def test_both_are_models_of_videos(ifc, exported):
+    def takes(model: VideoModel):
+        return list(model.CLASSES), model.inference_config.windows
+
+    assert takes(TorchVideoModel(ifc)) == takes(load_model(exported))
+
+
+def test_it_runs_without_torch(ifc, exported, tmp_path):
+    """The module as a program, in a Python that cannot import torch, mmcv and mmdet."""
+    from PIL import Image
+
+    frames = tmp_path / 'frames'
+    frames.mkdir()
+    for t, image in enumerate(shapes_video(6, SIZE)):
+        Image.fromarray(image[..., ::-1]).save(frames / f'{t}.png')
+    program, out = tmp_path / 'program.py', tmp_path / 'found.json'
+    program.write_text(WITHOUT_TORCH)
+    options = ['--no-video', '--json', str(out), '--max-overlap', '1', '--score-thr', '0']
+    done = subprocess.run(
+        [sys.executable, str(program), str(exported), str(frames), *options],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    expected = inference_video(ifc, open_source(str(frames)))
+    instances = VideoInstances(
+        labels=np.array([ifc.CLASSES.index(each['category']) for each in found['instances']]),
+        scores=np.array([each['score'] for each in found['instances']]),
+        boxes=np.array([each['boxes'] for each in found['instances']]),
+        segmentations=[each['segmentations'] for each in found['instances']],
+        size=(found['height'], found['width']),
+    )
+    assert_same(expected, instances, at_least=10)
+
+
+def altered(exported, tmp_path, **changes):
+    folder = tmp_path / 'altered'
+    shutil.copytree(exported, folder)
+    description = json.loads((folder / 'model.json').read_text())
+    description.update(changes)
+    (folder / 'model.json').write_text(json.dumps(description))
+    return folder
+
+
+def test_folders_that_are_not_whole(exported, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r'must be a folder of tools/export.py'):
+        load_model(tmp_path)
+    with pytest.raises(InputError, match=r'"format" must be 1, but is 2: it is of another version'):
+        load_model(altered(exported, tmp_path, format=2))
+    shutil.rmtree(tmp_path / 'altered')
+    with pytest.raises(InputError, match='was altered'):
+        load_model(altered(exported, tmp_path, graphs=[{}]))
+    shutil.rmtree(tmp_path / 'altered')
+    with pytest.raises(InputError, match='must lie in the folder'):
+        load_model(altered(exported, tmp_path, files={'../x': '', **digests(exported)}))
+    shutil.rmtree(tmp_path / 'altered')
+    folder = altered(exported, tmp_path)
+    graph = next(folder.glob('predictions*'))
+    graph.write_bytes(graph.read_bytes()[:-9])
+    with pytest.raises(InputError, match='was altered or is not whole'):
+        load_model(folder)
+    graph.unlink()
+    with pytest.raises(InputError, match='must be there, but is not'):
+        load_model(folder)
+    with pytest.raises(InputError, match='cuda needs CUDAExecutionProvider, but this onnxruntime'):
+        load_model(exported, device='cuda')
+    monkeypatch.setattr(sessions, 'LOWEST_VERSION', '99.0')
+    with pytest.raises(InputError, match=r'onnxruntime: must be 99.0 or later'):
+        load_model(exported)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(InputError, match='must be installed to run an exported model'):
+        load_model(exported)
+
+
+def digests(folder):
+    return json.loads((Path(folder) / 'model.json').read_text())['files']
+
+
+def test_frames_that_the_graphs_do_not_take(exported):
+    model = load_model(exported)
+    with pytest.raises(InputError, match='export it with --size 200x150 as well'):
+        model.inference_video(shapes_video(2, (200, 150)))
+    model.test_cfg['windows'] = None
+    with pytest.raises(InputError, match='to stream a video'):
+        list(model.stream_video(shapes_video(2, SIZE)))
+
+
+def test_what_does_not_agree_is_not_written(ifc, tmp_path, monkeypatch):
+    def spoil(path, form):
+        graph = onnx.load(str(path))
+        for weight in graph.graph.initializer:
+            if weight.data_type == onnx.TensorProto.FLOAT and len(weight.raw_data) > 1000:
+                weight.raw_data = bytes(np.frombuffer(weight.raw_data, np.float32) * 1.1)
+        onnx.save(graph, str(path))
+
+    monkeypatch.setattr(exporter, 'reduce_graph', spoil)
+    with pytest.raises(InputError, match='differs from the model by .* so nothing was written'):
+        export_model(ifc, tmp_path / 'out', ExportOptions([SIZE]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_pipelines():
+    with pytest.raises(InputError, match='the step PhotoMetricDistortion cannot be exported'):
+        preparation_steps([dict(type='LoadImageFromFile'), dict(type='PhotoMetricDistortion')])
+    with pytest.raises(InputError, match='"preparation" must have steps of'):
+        Preparation([dict(step='turn')])
+    norm = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+    ends = [dict(type='DefaultFormatBundle'), dict(type='Collect', keys=['img'])]
+    for middle in (
+        [dict(type='Resize', img_scale=(160, 96)), dict(type='Normalize', **norm),
+         dict(type='Pad', size_divisor=32)],
+        [dict(type='Resize', img_scale=(90, 50), keep_ratio=False), dict(type='Normalize', **norm)],
+        [dict(type='ResizeShortSide', short_sides=[60]), dict(type='RandomFlip', flip_ratio=0.0),
+         dict(type='Pad', size_divisor=32, pad_val=dict(img=(128, 128, 128))),
+         dict(type='Normalize', **norm)],
+        [dict(type='ResizeShortSide', short_sides=[60], max_long_side=70, round_long_side=True),
+         dict(type='Normalize', mean=[1.5, 2.0, 3.0], std=[1.0] * 3, to_rgb=False)],
+    ):  # fmt: skip
+        flip = [] if any(step['type'] == 'RandomFlip' for step in middle) else [
+            dict(type='RandomFlip', flip_ratio=0.0)
+        ]  # fmt: skip
+        pipeline = [dict(type='LoadImageFromFile'), *middle[:1], *flip, *middle[1:], *ends]
+        steps = preparation_steps(pipeline)
+        check_steps(steps, pipeline, [(96, 160), (75, 133), (200, 90)])
+    steps[-1]['mean'] = [1.0, 2.0, 3.0]
+    with pytest.raises(InputError, match='its frames of 160x96 are not those of the exported'):
+        check_steps(steps, pipeline, [(96, 160)])
+
+
+def test_differences_are_seen():
+    mask, empty = {'size': [2, 2], 'counts': '04'}, {'size': [2, 2], 'counts': '4'}
+    one = VideoInstances(np.array([1]), np.array([0.5]), np.zeros((1, 1, 4)), [[mask]], (2, 2))
+    none = one.select(np.zeros(0, int))
+    other = VideoInstances(np.array([2]), np.array([0.5]), np.zeros((1, 1, 4)), [[mask]], (2, 2))
+    assert compare(one, one, (2, 2)).is_close
+    assert not any(compare(a, b, (2, 2)).is_close for a, b in ((one, none), (none, one)))
+    assert not compare(one, other, (2, 2)).is_close
+    assert mask_ious([mask, empty, None], [mask, mask, None]).tolist() == [1.0, 0.0]
+
+
+def test_the_command(call, call_fails, tmp_path):
+    out = tmp_path / 'out'
+    arguments = ('export.py', 'synthetic/tevit_tiny', 'configs/synthetic/tevit_tiny.pth')
+    line = call_fails(*arguments, '--out', out, '--size', '640')
+    assert line == 'error: --size: must be WIDTHxHEIGHT in pixels, such as 640x360, but got 640'
+    out.mkdir()
+    (out / 'mine.txt').write_text('')
+    assert '--overwrite replaces it' in call_fails(*arguments, '--out', out)
+    assert 'is not replaced' in call_fails(*arguments, '--out', out, '--overwrite')
+    assert (out / 'mine.txt').exists()
+
+
+SYSTEMS = ['tevit_tiny', 'seqformer_tiny', 'ms_sts_tiny', 'mask2former_tiny', 'tevit_tiny_images']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SYSTEMS)
+def test_every_system(name, tmp_path):
+    """Whole and in windows, with padding on one side."""
+    model = seeded_model(name)
+    size = (160, 90)
+    (agreement,) = export_model(model, tmp_path / 'out', ExportOptions([size]))
+    assert agreement.is_close
+    exported = load_model(tmp_path / 'out')
+    for num_frames, windows in ((5, None), (7, dict(length=3, stride=2))):
+        video = shapes_video(num_frames, size)
+        tracker = dict(type='SoftIoUStitcher', min_iou=0.01, min_score=0.05)
+        for test_cfg in (model.test_cfg, exported.test_cfg):
+            test_cfg['windows'] = windows
+            test_cfg['tracker'] = test_cfg.get('tracker') or tracker
+        expected = inference_video(model, video)
+        agreement = compare(expected, exported.inference_video(video), size)
+        assert agreement.is_close, str(agreement)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('form', ['fp16', 'int8'])
+def test_smaller_forms(ifc, exported, tmp_path, form):
+    (agreement,) = export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], form=form))
+    assert agreement.num_instances > 10
+    sizes = [sum(f.stat().st_size for f in d.glob('*.onnx')) for d in (tmp_path / 'out', exported)]
+    assert sizes[0] < 0.9 * sizes[1]
+    load_model(tmp_path / 'out').inference_video(shapes_video(3, SIZE))
+
+
+@pytest.mark.slow
+def test_a_fixed_number_of_frames(ifc, tmp_path):
+    export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], num_frames=4))
+    model = load_model(tmp_path / 'out')
+    video = shapes_video(9, SIZE)
+    assert_same(inference_video(ifc, video), model.inference_video(video))
+    with pytest.raises(InputError, match='takes clips of 4 frames, but this one has 3'):
+        model.inference_video(video[:3])
