@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 FORMS = ('fp32', 'fp16', 'int8')
-IN_FULL_PRECISION = ['RoiAlign', 'TopK', 'Resize', 'Range', 'CumSum', 'NonZero']
+# Beside those that onnxruntime's converter leaves: they have no half precision, or lose too much.
+IN_FULL_PRECISION = ('IsInf', 'IsNaN', 'RoiAlign', 'TopK', 'Resize', 'Range', 'CumSum', 'NonZero')
 
 
 def reduce_graph(path: Path, form: str) -> None:
@@ -19,10 +20,15 @@ def reduce_graph(path: Path, form: str) -> None:
     """
     if form == 'fp16':
         import onnx
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.float16 import (
+            DEFAULT_OP_BLOCK_LIST,
+            convert_float_to_float16,
+        )
 
         graph = convert_float_to_float16(
-            onnx.load(str(path)), keep_io_types=True, op_block_list=IN_FULL_PRECISION
+            onnx.load(str(path)),
+            keep_io_types=True,
+            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_FULL_PRECISION],
         )
         onnx.save(graph, str(path))
     elif form == 'int8':
