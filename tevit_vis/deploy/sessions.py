@@ -59,7 +59,7 @@ def import_runtime() -> Any:
     except ImportError:
         raise InputError(
             'onnxruntime: must be installed to run an exported model: '
-            'pip install "tevit-vis[deploy]"'
+            'pip install onnxruntime, or ".[deploy]" of tevit_vis'
         ) from None
     if version_tuple(onnxruntime.__version__) < version_tuple(LOWEST_VERSION):
         raise InputError(
