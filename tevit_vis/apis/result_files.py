@@ -9,8 +9,9 @@ from tevit_vis.annotated_videos import file_categories
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.results import parse_results
 from tevit_vis.evaluation.tubes import MaskTube, instances_of
-from tevit_vis.outputs import Outputs, check_outputs, write_instances
+from tevit_vis.outputs import Outputs, write_instances
 from tevit_vis.outputs.arguments import SUFFIXES
+from tevit_vis.outputs.predict_all import check_outputs
 from tevit_vis.video import open_source
 
 

@@ -96,6 +96,11 @@ def read_folder(path: str) -> ModelFolder:
 
     Raises:
         InputError: it is no such folder, is of another version, lacks a file, or was altered.
+
+    Example:
+        >>> read_folder('absent')  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        tevit_vis.utils.errors.InputError: absent: must be a folder of tools/export.py, ...
     """
     root = Path(path)
     if not (root / DESCRIPTION).is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +58,25 @@ def write_video(
     selection: Selection | None = None,
     on_frame: Callable[[], object] = lambda: None,
 ) -> PredictionSummary:
-    """Finds the instances of a video and writes them to files: see ``apis.predict_to_files``."""
+    """Finds the instances of a video and writes them to files, see ``apis.predict_to_files``.
+
+    Args:
+        model: an exported one, or ``apis.TorchVideoModel`` of one of torch.
+        source: of ``open_source``.
+        outputs: files to write.
+        selection: which instances are written, the same for all files.
+        on_frame: called for each frame that was processed.
+
+    Raises:
+        InputError: the video cannot be read, or a file cannot be written.
+
+    Example:
+        >>> from tevit_vis.deploy import load_model
+        >>> from tevit_vis.video import open_source
+        >>> model, source = load_model('exported'), open_source('a.mp4')  # doctest: +SKIP
+        >>> print(write_video(model, source, Outputs('found.mp4')))  # doctest: +SKIP
+        36 frames, 2 tracks: 2 cats
+    """
     selection = selection or Selection()
     selection.check(model.CLASSES)
     if model.inference_config.windows is None:
@@ -111,7 +130,7 @@ def write_instances(
         writers = _open_writers(outputs, class_names, 0.0, stack)
         if not writers:
             return
-        frames = iter(lambda: no_image, None) if images is None else images
+        frames = repeat(no_image) if images is None else images
         for index, image in zip(range(instances.num_frames), frames):
             found = instances.to_frame_instances(index, len(class_names))
             for write in writers:

@@ -102,6 +102,10 @@ def require_same_size(
 
     Raises:
         InputError: a frame has another size, or there is no frame.
+
+    Example:
+        >>> list(require_same_size(['one', 'two'], size_of=lambda frame: (1, len(frame))))
+        ['one', 'two']
     """
     first: tuple[int, int] | None = None
     for number, frame in enumerate(frames):
@@ -130,6 +134,11 @@ def follow_windows(
         windows: how it is cut.
         tracker: a new one.
         predict: called with the frames of each window.
+
+    Example:
+        >>> frames = follow_windows(video, Windows(5, 1), tracker, model.predict)  # doctest: +SKIP
+        >>> next(frames)  # doctest: +SKIP
+        FrameInstances(frame 0, 2 tracks [0, 1] in 640x360)
     """
     for frame_numbers, window in cut_windows(frames, windows):
         # No later window covers these frames: they are returned before the model runs.
