@@ -15,7 +15,7 @@ from conftest import SIZE, seeded_model  # noqa: E402
 
 from tevit_vis.apis import TorchVideoModel, inference_video, stream_video  # noqa: E402
 from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
-from tevit_vis.export import ExportOptions, export_model, exporter  # noqa: E402
+from tevit_vis.export import ExportOptions, export_model, exporter, graphs  # noqa: E402
 from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
 from tevit_vis.outputs import VideoModel  # noqa: E402
@@ -174,14 +174,16 @@ def test_frames_that_the_graphs_do_not_take(exported):
 
 
 def test_what_does_not_agree_is_not_written(ifc, tmp_path, monkeypatch):
-    def spoil(path, form):
-        graph = onnx.load(str(path))
-        for weight in graph.graph.initializer:
+    def spoiled(graph, example, path, names, any_number):
+        export_graph(graph, example, path, names, any_number)
+        model = onnx.load(str(path))
+        for weight in model.graph.initializer:
             if weight.data_type == onnx.TensorProto.FLOAT and len(weight.raw_data) > 1000:
                 weight.raw_data = bytes(np.frombuffer(weight.raw_data, np.float32) * 1.1)
-        onnx.save(graph, str(path))
+        onnx.save(model, str(path))
 
-    monkeypatch.setattr(exporter, 'reduce_graph', spoil)
+    export_graph = exporter.export_graph
+    monkeypatch.setattr(exporter, 'export_graph', spoiled)
     with pytest.raises(InputError, match='differs from the model by .* so nothing was written'):
         export_model(ifc, tmp_path / 'out', ExportOptions([SIZE]))
     assert not list(tmp_path.iterdir())
@@ -262,13 +264,21 @@ def test_every_system(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('form', ['fp16', 'int8'])
-def test_smaller_forms(ifc, exported, tmp_path, form):
+@pytest.mark.parametrize('form', ['fp32', 'fp16', 'int8'])
+def test_smaller_forms_and_weights_in_files_of_their_own(
+    ifc, exported, tmp_path, form, monkeypatch
+):
+    monkeypatch.setattr(graphs, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
     (agreement,) = export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], form=form))
     assert agreement.num_instances > 10
-    sizes = [sum(f.stat().st_size for f in d.glob('*.onnx')) for d in (tmp_path / 'out', exported)]
-    assert sizes[0] < 0.9 * sizes[1]
-    load_model(tmp_path / 'out').inference_video(shapes_video(3, SIZE))
+    sizes = [sum(f.stat().st_size for f in d.iterdir()) for d in (tmp_path / 'out', exported)]
+    assert sizes[0] < {'fp32': 1.1, 'fp16': 0.7, 'int8': 0.9}[form] * sizes[1]
+    model = load_model(tmp_path / 'out')
+    model.inference_video(shapes_video(3, SIZE))
+    weights = next((tmp_path / 'out').glob('*.data'))
+    weights.unlink()
+    with pytest.raises(InputError, match='must be there, but is not'):
+        load_model(tmp_path / 'out')
 
 
 @pytest.mark.slow

@@ -33,9 +33,9 @@ from .graphs import (
     kind_of_predictions,
     mask_stride,
 )
-from .reduced import FORMS, reduce_graph
 from .steps import check_steps, preparation_steps
 
+FORMS = ('fp32', 'fp16', 'int8')
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 ADDED_KEYS = ('windows', 'tracker', 'drop_empty', 'min_mask_score', 'max_per_img')
 
@@ -47,7 +47,7 @@ class ExportOptions:
     Args:
         sizes: (W, H) of the frames of videos; graphs are made for each.
         num_frames: of a clip or window; None makes graphs for any number.
-        form: of the weights, one of ``reduced.FORMS``: ``fp32``, ``fp16`` or ``int8``.
+        form: of the weights, one of ``FORMS``: ``fp32``, ``fp16`` or ``int8``.
 
     Raises:
         InputError: a number is not possible.
@@ -175,8 +175,11 @@ def _export_size(
     graph: PredictionGraph = PREDICTION_GRAPHS[kind](model, resized, padded)
     any_number = options.num_frames is None and kind != 'frame_queries'
     export_graph(graph, levels, root / files['predictions'], (names, graph.outputs), any_number)
-    for file in files.values():
-        reduce_graph(root / file, options.form)
+    if options.form != 'fp32':
+        from .reduced import reduce_graph  # needs onnx, which is known to be there by now
+
+        for file in files.values():
+            reduce_graph(root / file, options.form)
     # Other frames than those it was traced with, and another number of them where that is free.
     num_tried = options.num_frames or EXAMPLE_FRAMES + 1
     check_graph(features, root / files['features'], [torch.randn(num_tried, 3, *padded)], options)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FORMS = ('fp32', 'fp16', 'int8')
+import onnx
+
+from tevit_vis.utils.files import writing_faults
+
 # Beside those that onnxruntime's converter leaves: they have no half precision, or lose too much.
 IN_FULL_PRECISION = ('IsInf', 'IsNaN', 'RoiAlign', 'TopK', 'Resize', 'Range', 'CumSum', 'NonZero')
 
@@ -14,12 +17,11 @@ def reduce_graph(path: Path, form: str) -> None:
 
     Args:
         path: of the file.
-        form: ``fp32`` leaves it as it is; with ``fp16`` it computes in half precision, inputs and
+        form: with ``fp16`` it computes in half precision, inputs and
             outputs stay; with ``int8`` the weights of matrix products are 8 bits and their inputs
             are quantised as they come.
     """
     if form == 'fp16':
-        import onnx
         from onnxruntime.transformers.float16 import (
             DEFAULT_OP_BLOCK_LIST,
             convert_float_to_float16,
@@ -30,10 +32,32 @@ def reduce_graph(path: Path, form: str) -> None:
             keep_io_types=True,
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_FULL_PRECISION],
         )
-        onnx.save(graph, str(path))
+        _save(graph, path)
     elif form == 'int8':
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+        whole = path.with_suffix('.int8')
         quantize_dynamic(
-            str(path), str(path), weight_type=QuantType.QInt8, op_types_to_quantize=['MatMul']
+            str(path),
+            str(whole),
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=['MatMul'],
+            use_external_data_format=weights_file(path).exists(),
         )
+        _save(onnx.load(str(whole)), path)
+        for file in (whole, weights_file(whole)):
+            file.unlink(missing_ok=True)
+
+
+def weights_file(path: Path) -> Path:
+    """Returns the file beside a graph that has its weights where they are large."""
+    return path.with_name(f'{path.name}.data')
+
+
+def _save(graph: onnx.ModelProto, path: Path) -> None:
+    """Writes a graph in place of the one it was made of, with its weights where those were."""
+    weights = weights_file(path)
+    is_large = weights.exists()
+    weights.unlink(missing_ok=True)
+    with writing_faults(path):
+        onnx.save(graph, str(path), save_as_external_data=is_large, location=weights.name)
