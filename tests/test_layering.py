@@ -10,11 +10,11 @@ import tevit_vis
 PACKAGE = Path(tevit_vis.__file__).parent
 # Each layer may import itself and those before it.
 LAYERS = [
-    ['utils', 'structures', 'ground_truth', 'geometry', 'version', 'mask_checks'],
+    ['utils', 'arrays', 'structures', 'ground_truth', 'geometry', 'version', 'mask_checks'],
     ['rle', 'video', 'layers'],
     ['mask_pasting'],
-    ['masks', 'mask_filters', 'annotated_videos'],
     ['numpy_masks'],
+    ['masks', 'mask_filters', 'annotated_videos'],
     ['annotations'],
     [
         'tracking',
@@ -38,6 +38,7 @@ LAYERS = [
 # Methods that write what a structure holds: they import what does it when they are called.
 AT_CALL_TIME = {
     'structures.instances': {'rle', 'evaluation.submission', 'outputs', 'formats'},
+    'numpy_masks': {'masks'},
 }
 FORBIDDEN = [('models', 'datasets'), ('datasets', 'models')]
 

@@ -6,11 +6,11 @@ import torch
 
 from tevit_vis import masks as torch_masks
 from tevit_vis import numpy_masks
+from tevit_vis.arrays import softmax
 from tevit_vis.mask_pasting import paste_masks
 from tevit_vis.rle import encode_masks
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import align_queries, build_tracker, join_frames
-from tevit_vis.tracking.arrays import softmax
 
 
 def random_maps(seed, *shape):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from tevit_vis.numpy_masks import HALF, MAP_STRIDE, MIN_PROBABILITY
 from tevit_vis.rle import encode_masks, encode_runs, find_runs
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_outputs_finite
 
@@ -20,9 +21,6 @@ from .mask_pasting import (
     num_masks_at_once,
     paste_masks,
 )
-
-MAP_STRIDE = 4  # pixels along a cell of the maps that ``RoIMasks.maps`` makes
-MIN_PROBABILITY = 1e-4  # the maximum is 1 minus this, where probabilities become logits
 
 
 @dataclass(frozen=True)
@@ -163,9 +161,6 @@ def mask_extents(
         ends = (last * pixels / count).clamp(max=pixels) * occupied.any(2)
         boxes += [first * pixels / count, ends]
     return torch.stack([boxes[0], boxes[2], boxes[1], boxes[3]], -1)
-
-
-HALF = 0.5  # probability above which a pixel belongs to a mask; its logit is 0
 
 
 def encode_maps(

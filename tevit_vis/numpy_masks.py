@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tevit_vis.arrays import sigmoid
 from tevit_vis.rle import encode_masks
 from tevit_vis.structures import RLE, ClipPrediction, VideoInstances, check_outputs_finite
 
@@ -66,7 +67,7 @@ class ArrayRoIMasks(ArrayMasks):
 
     def frame(self, index: int) -> Any:
         """Binary masks [N, H, W] (bool) of one frame."""
-        probabilities = _sigmoid(self.logits[:, index])
+        probabilities = sigmoid(self.logits[:, index])
         return paste_masks(probabilities, self.boxes[:, index], self.size) >= self.threshold
 
     def maps(self) -> Any:
@@ -75,7 +76,7 @@ class ArrayRoIMasks(ArrayMasks):
         map_size = -(-height // MAP_STRIDE), -(-width // MAP_STRIDE)
         scale = np.float32([map_size[1] / width, map_size[0] / height] * 2)
         maps = [
-            paste_masks(_sigmoid(self.logits[:, t]), self.boxes[:, t] * scale, map_size)
+            paste_masks(sigmoid(self.logits[:, t]), self.boxes[:, t] * scale, map_size)
             for t in range(self.num_frames)
         ]
         inside = np.stack(maps, 1).clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
@@ -199,8 +200,8 @@ def encode_maps(maps: Sequence[Any], size: tuple[int, int], cells: Cells | None)
 def encode_clip(prediction: ClipPrediction) -> VideoInstances:
     """Returns the instances of a clip with RLE masks; one frame is at full size at a time."""
     masks: Any = prediction.masks
+    check_outputs_finite(masks=masks.logits, boxes=prediction.boxes)
     frames = [encode_masks(masks.frame(t)) for t in range(masks.num_frames)]
-    check_outputs_finite(masks=masks.logits)
     scores: Any = prediction.scores
     labels: Any = prediction.labels
     boxes: Any = prediction.boxes
@@ -211,7 +212,3 @@ def encode_clip(prediction: ClipPrediction) -> VideoInstances:
         segmentations=[list(track) for track in zip(*frames)],
         size=masks.size,
     )
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits.clip(-80, 80)))

@@ -15,6 +15,7 @@ from conftest import SIZE, seeded_model  # noqa: E402
 
 from tevit_vis.apis import TorchVideoModel, inference_video, stream_video  # noqa: E402
 from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
+from tevit_vis.deploy.folder import content_digest  # noqa: E402
 from tevit_vis.export import ExportOptions, export_model, exporter, graphs  # noqa: E402
 from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
@@ -41,7 +42,7 @@ runpy.run_module('tevit_vis.deploy', run_name='__main__')
 
 def assert_same(expected, found, at_least=1):
     assert len(expected) >= at_least
-    agreement = compare(expected, found, SIZE)
+    agreement = compare(expected, found)
     assert agreement.is_close, str(agreement)
     assert np.abs(expected.boxes.sum() - found.boxes.sum()) < 1e-2 * max(1, expected.boxes.max())
 
@@ -136,11 +137,18 @@ def test_folders_that_are_not_whole(exported, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r'"format" must be 1, but is 2: it is of another version'):
         load_model(altered(exported, tmp_path, format=2))
     shutil.rmtree(tmp_path / 'altered')
-    with pytest.raises(InputError, match='was altered'):
-        load_model(altered(exported, tmp_path, graphs=[{}]))
-    shutil.rmtree(tmp_path / 'altered')
-    with pytest.raises(InputError, match='must lie in the folder'):
-        load_model(altered(exported, tmp_path, files={'../x': '', **digests(exported)}))
+    with pytest.raises(InputError, match=r'model.json: was altered: copy the folder'):
+        load_model(altered(exported, tmp_path, classes=['one']))
+    for changes, message in (
+        (dict(graphs=[{}]), 'cannot be read'),
+        (dict(files={'../x': '', **files_of(exported)}), 'must lie in the folder'),
+        (dict(files={}), '"files" must list'),
+    ):
+        shutil.rmtree(tmp_path / 'altered')
+        content = json.loads((exported / 'model.json').read_text())
+        digest = content_digest({**content, **changes})
+        with pytest.raises(InputError, match=message):
+            load_model(altered(exported, tmp_path, **changes, digest=digest))
     shutil.rmtree(tmp_path / 'altered')
     folder = altered(exported, tmp_path)
     graph = next(folder.glob('predictions*'))
@@ -160,7 +168,7 @@ def test_folders_that_are_not_whole(exported, tmp_path, monkeypatch):
         load_model(exported)
 
 
-def digests(folder):
+def files_of(folder):
     return json.loads((Path(folder) / 'model.json').read_text())['files']
 
 
@@ -222,9 +230,11 @@ def test_differences_are_seen():
     one = VideoInstances(np.array([1]), np.array([0.5]), np.zeros((1, 1, 4)), [[mask]], (2, 2))
     none = one.select(np.zeros(0, int))
     other = VideoInstances(np.array([2]), np.array([0.5]), np.zeros((1, 1, 4)), [[mask]], (2, 2))
-    assert compare(one, one, (2, 2)).is_close
-    assert not any(compare(a, b, (2, 2)).is_close for a, b in ((one, none), (none, one)))
-    assert not compare(one, other, (2, 2)).is_close
+    assert compare(one, one).is_close
+    assert not any(compare(a, b).is_near for a, b in ((one, none), (one, other)))
+    assert not any(compare(a, b).is_close for a, b in ((none, one), (one, none), (one, other)))
+    assert 'nothing was found' in str(compare(none, none))
+    assert '0 of 0 instances are the same, 1 more were found' in str(compare(none, one))
     assert mask_ious([mask, empty, None], [mask, mask, None]).tolist() == [1.0, 0.0]
 
 
@@ -249,8 +259,9 @@ def test_every_system(name, tmp_path):
     """Whole and in windows, with padding on one side."""
     model = seeded_model(name)
     size = (160, 90)
-    (agreement,) = export_model(model, tmp_path / 'out', ExportOptions([size]))
-    assert agreement.is_close
+    agreements = export_model(model, tmp_path / 'out', ExportOptions([size]))
+    assert all(agreement.is_close for agreement in agreements)
+    assert sum(agreement.num_expected for agreement in agreements)
     exported = load_model(tmp_path / 'out')
     for num_frames, windows in ((5, None), (7, dict(length=3, stride=2))):
         video = shapes_video(num_frames, size)
@@ -259,7 +270,7 @@ def test_every_system(name, tmp_path):
             test_cfg['windows'] = windows
             test_cfg['tracker'] = test_cfg.get('tracker') or tracker
         expected = inference_video(model, video)
-        agreement = compare(expected, exported.inference_video(video), size)
+        agreement = compare(expected, exported.inference_video(video))
         assert agreement.is_close, str(agreement)
 
 
@@ -269,8 +280,8 @@ def test_smaller_forms_and_weights_in_files_of_their_own(
     ifc, exported, tmp_path, form, monkeypatch
 ):
     monkeypatch.setattr(graphs, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
-    (agreement,) = export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], form=form))
-    assert agreement.num_instances > 10
+    agreements = export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], form=form))
+    assert all(agreement.num_expected > 10 for agreement in agreements)
     sizes = [sum(f.stat().st_size for f in d.iterdir()) for d in (tmp_path / 'out', exported)]
     assert sizes[0] < {'fp32': 1.1, 'fp16': 0.7, 'int8': 0.9}[form] * sizes[1]
     model = load_model(tmp_path / 'out')
@@ -285,7 +296,45 @@ def test_smaller_forms_and_weights_in_files_of_their_own(
 def test_a_fixed_number_of_frames(ifc, tmp_path):
     export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], num_frames=4))
     model = load_model(tmp_path / 'out')
+    assert model.test_cfg['windows'] == dict(length=4, stride=2)
     video = shapes_video(9, SIZE)
     assert_same(inference_video(ifc, video), model.inference_video(video))
-    with pytest.raises(InputError, match='takes clips of 4 frames, but this one has 3'):
-        model.inference_video(video[:3])
+    # A shorter video goes on with its last frame.
+    still = np.concatenate([video[:3], video[2:3]])
+    found, longer = (model.inference_video(frames) for frames in (video[:3], still))
+    assert found.num_frames == 3
+    assert found.scores.tolist() == longer.scores.tolist()
+    model.change_windows(5, 1)
+    with pytest.raises(InputError, match='takes clips of 4 frames, but this one has 5'):
+        model.inference_video(video)
+
+
+class OneProvider:
+    """A session that onnxruntime gave another provider than was asked for."""
+
+    def __init__(self, *_):
+        pass
+
+    def get_providers(self):
+        return ['CPUExecutionProvider']
+
+
+def test_a_device_that_only_seems_to_be_there(exported, monkeypatch):
+    import onnxruntime
+
+    names = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: names)
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', OneProvider)
+    with pytest.raises(InputError, match='cuda cannot be used: onnxruntime took CPUExecution'):
+        load_model(exported, device='cuda')
+
+
+@pytest.mark.parametrize('threads', ['', '2,1', 'x'])
+def test_threads_of_the_environment(exported, monkeypatch, threads):
+    monkeypatch.setenv('OMP_NUM_THREADS', threads)
+    load_model(exported)
+
+
+def test_frames_too_narrow(exported):
+    with pytest.raises(InputError, match='frames of 2000x1 would be 160x0 after resizing'):
+        load_model(exported).inference_video(np.zeros((1, 1, 2000, 3), np.uint8))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import ClipPrediction, FrameInstances, VideoInstances
 from tevit_vis.tracking import follow_windows, join_frames, require_same_size, set_windows
 from tevit_vis.utils.devices import has_pinned_memory, how_many_fit, precision
-from tevit_vis.utils.prefetch import newest_items, prefetch
+from tevit_vis.utils.prefetch import log_dropped, newest_items, prefetch
 from tevit_vis.video import FrameSource, TimedFrame, VideoInput, open_source
 
 FRAMES_AHEAD = 64  # most frames that are prepared before the model asks for them
@@ -25,7 +24,6 @@ FRAME_BYTES = 20 << 20  # memory of a prepared frame and its image, at 1080p
 AHEAD_PART = 0.1  # part of the free memory that prepared frames may take
 NO_IMAGE = torch.empty(0)  # replaces the image of a frame whose features are computed
 LIVE_FRAMES_HELD = 2  # frames of a camera or stream that may wait; more would add to the delay
-LOGGER = logging.getLogger('tevit_vis')
 
 
 def inference_video(
@@ -130,17 +128,10 @@ def prepared_frames(model: ClipDetector, source: FrameSource) -> Iterator[tuple[
     """Yields the frames of a source with the model's input for each, prepared by threads."""
     pipeline = FramePipeline(model.cfg.data.test.pipeline)
 
-    def report_dropped(num_dropped: int, num_frames: int) -> None:
-        if num_dropped:
-            LOGGER.warning(
-                '%d of %d frames were left out: they came faster than the model is',
-                *(num_dropped, num_frames),
-            )
-
     frames = source.timed_frames()
     return prefetch(
         lambda frame: (frame, pipeline.from_array(frame.image)),
-        newest_items(frames, LIVE_FRAMES_HELD, report_dropped) if source.is_live else frames,
+        newest_items(frames, LIVE_FRAMES_HELD, log_dropped) if source.is_live else frames,
         num_workers=2,
         ahead=1 if source.is_live else frames_ahead(),
     )

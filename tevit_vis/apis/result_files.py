@@ -27,17 +27,19 @@ def result_files(
     Args:
         dataset: of the videos.
         forms: {a form of ``outputs.arguments.FORMS``: folder}; a video has a file, or a folder, of
-            its name there.
+            its name there; a second one of a name gets its id behind it.
         mask_form: of ``visualization.mask_files.MASK_FORMS``.
         score_thr: least score of the instances that are written.
         inputs: files that must stay.
 
     Raises:
-        InputError: a file cannot be written, or two videos have one name.
+        InputError: a file cannot be written.
     """
-    all_outputs = []
+    all_outputs, used = [], set()
     for video in dataset.videos:
         name = video.name.replace('/', '_')
+        name = f'{name}_{video.id}' if name in used else name
+        used.add(name)
         paths = {
             kind: str(Path(folder, name + SUFFIXES.get(kind, ''))) for kind, folder in forms.items()
         }

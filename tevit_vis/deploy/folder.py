@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +51,8 @@ class ModelFolder:
         test_cfg: windows, tracker and numbers of instances, see ``InferenceConfig``.
         mask_kind: ``roi`` (masks fill their boxes) or ``resized`` (maps over the frame).
         mask_stride: pixels of the network's input along a cell of ``resized`` masks.
-        predictions: what the graph gives: ``instances`` of a clip, all ``clip_queries``, or all
-            ``frame_queries`` of one frame.
+        predictions: what the graph gives: ``best_queries`` of a clip, all ``clip_queries``, or
+            all ``frame_queries`` of one frame.
         frames_are_independent: whether features of a frame may be reused in another window.
         graphs: for each size.
     """
@@ -118,13 +120,26 @@ def read_folder(path: str) -> ModelFolder:
     missing = [key for key in KEYS if key not in content]
     if missing:
         raise InputError(f'{where}: must have "{missing[0]}", but has not: export the model again')
+    if content_digest(content) != content.get('digest'):
+        raise InputError(f'{where}: was altered: copy the folder or export the model again')
     try:
         folder = _parse(path, content)
         files = dict(content['files'])
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise InputError(f'{where}: was altered ({error!r}): export the model again') from None
+        raise InputError(f'{where}: cannot be read ({error!r}): export the model again') from None
     check_files(root, files, [n for g in folder.graphs for n in (g.features, g.predictions)])
     return folder
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of what ``model.json`` says, without ``digest`` itself.
+
+    Example:
+        >>> content_digest({'format': 1, 'digest': 'x'}) == content_digest({'format': 1})
+        True
+    """
+    rest = {key: value for key, value in content.items() if key != 'digest'}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _parse(path: str, content: Mapping[str, Any]) -> ModelFolder:

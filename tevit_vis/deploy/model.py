@@ -19,11 +19,17 @@ from tevit_vis.outputs.selection import FramesWithTracks
 from tevit_vis.structures import ClipPrediction, FrameInstances, VideoInstances
 from tevit_vis.tracking import follow_windows, join_frames, require_same_size, set_windows
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.prefetch import newest_items, prefetch
+from tevit_vis.utils.prefetch import log_dropped, newest_items, prefetch
 from tevit_vis.video import TimedFrame, VideoInput, open_source
 
 from .folder import Graphs, ModelFolder, read_folder
-from .predictions import clip_prediction, join_frame_queries, queries_with_objects
+from .predictions import (
+    best_instances,
+    clip_prediction,
+    first_frames,
+    join_frame_queries,
+    queries_with_objects,
+)
 from .preparation import Preparation, PreparedFrame
 from .sessions import Graph, providers_of
 
@@ -60,7 +66,9 @@ def load_model(
         VideoInstances(3 instances in 36 frames of 640x360, scores [0.98, 0.91, 0.40])
     """
     providers_of(device)
-    return ExportedModel(read_folder(os.fspath(folder)), device, threads)
+    model = ExportedModel(read_folder(os.fspath(folder)), device, threads)
+    model.load()
+    return model
 
 
 class ExportedModel:
@@ -88,6 +96,15 @@ class ExportedModel:
     def inference_config(self) -> InferenceConfig:
         """The checked ``test_cfg``."""
         return InferenceConfig.of(self.test_cfg)
+
+    def load(self) -> None:
+        """Loads the graphs of the first size, so that what is wrong is said at once.
+
+        Raises:
+            InputError: onnxruntime cannot load them, or cannot use the device.
+        """
+        self._graph(self.folder.graphs[0].features)
+        self._graph(self.folder.graphs[0].predictions)
 
     def change_windows(self, window: int | None, stride: int | None) -> None:
         """Changes the windows over a video; None keeps what there is.
@@ -129,7 +146,7 @@ class ExportedModel:
         return instances if None in times else replace(instances, times=np.array(times))
 
     def stream_video(self, video: VideoInput) -> FramesWithTracks:
-        """Yields the frames of a video with their tracks while it runs, see ``apis.stream_video``.
+        """Returns the frames of a video with their tracks as they come, see ``apis.stream_video``.
 
         Raises:
             InputError: the model has no windows, the video cannot be read, or the graphs do not
@@ -143,9 +160,12 @@ class ExportedModel:
                 waiting.append(timed)
                 yield frame
 
-        for instances in self._tracked(frames()):
-            image, time = waiting.popleft()
-            yield image, replace(instances, time=time)
+        def tracked() -> FramesWithTracks:
+            for instances in self._tracked(frames()):
+                image, time = waiting.popleft()
+                yield image, replace(instances, time=time)
+
+        return tracked()
 
     def _prepared(self, video: VideoInput) -> Iterator[tuple[TimedFrame, PreparedFrame]]:
         """Yields the frames of a video as they are and as the network takes them."""
@@ -153,7 +173,7 @@ class ExportedModel:
         frames = source.timed_frames()
         return prefetch(
             lambda frame: (frame, self.prepare(frame.image)),
-            newest_items(frames, LIVE_FRAMES_HELD, lambda *_: None) if source.is_live else frames,
+            newest_items(frames, LIVE_FRAMES_HELD, log_dropped) if source.is_live else frames,
             num_workers=1,
             ahead=1 if source.is_live else FRAMES_AHEAD,
         )
@@ -177,11 +197,14 @@ class ExportedModel:
         frame = window[0].frame
         padded = frame.image.shape[1], frame.image.shape[2]
         graphs = self.folder.graphs_for(frame.resized, padded, frame.original)
-        if graphs.num_frames not in (None, len(window)):
+        num_frames = len(window)
+        if graphs.num_frames is not None and num_frames > graphs.num_frames:
             raise InputError(
                 f'{self.folder.path}: takes clips of {graphs.num_frames} frames, but this one has '
-                f'{len(window)}: change the windows, or export it without --frames'
+                f'{num_frames}: set windows of at most so many, or export it without --frames'
             )
+        # A shorter clip goes on with its last frame, whose results are cut off again.
+        window = [*window, *[window[-1]] * ((graphs.num_frames or 0) - num_frames)]
         levels = self._features(window, graphs)
         run, config = self._graph(graphs.predictions), self.inference_config
         if self.folder.predictions == 'frame_queries':
@@ -190,7 +213,9 @@ class ExportedModel:
         elif self.folder.predictions == 'clip_queries':
             outputs = queries_with_objects(run(levels))
         else:
-            outputs = run(levels)
+            outputs = best_instances(run(levels), config)
+        if len(window) > num_frames:
+            outputs = first_frames(outputs, num_frames)
         scale = frame.resized[1] / frame.original[1], frame.resized[0] / frame.original[0]
         geometry = FrameGeometry(frame.original, frame.resized, padded, scale)
         return clip_prediction(outputs, self.folder, geometry, config)

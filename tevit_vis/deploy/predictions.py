@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tevit_vis.arrays import softmax
 from tevit_vis.geometry import FrameGeometry
 from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.numpy_masks import ArrayResizedMasks, ArrayRoIMasks, mask_extents
 from tevit_vis.structures import ClipPrediction
 from tevit_vis.tracking import align_queries
-from tevit_vis.tracking.arrays import softmax
 
 from .folder import ModelFolder
 
@@ -105,6 +105,18 @@ def queries_with_objects(outputs: Outputs) -> Outputs:
     }
 
 
+def best_instances(outputs: Outputs, config: InferenceConfig) -> Outputs:
+    """Returns the instances of a clip from its best queries: their best (query, class) pairs.
+
+    Args:
+        outputs: ``queries`` [N], ``class_scores`` [N, K] and others of N queries.
+        config: how many pairs, and whether a query has one class only.
+    """
+    scores, places, labels = best_pairs(outputs['class_scores'], config)
+    chosen = {name: array[places] for name, array in outputs.items()}
+    return {**chosen, 'scores': scores, 'labels': labels}
+
+
 def best_pairs(
     probabilities: np.ndarray, config: InferenceConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -130,3 +142,17 @@ def best_pairs(
         return best[queries], queries, labels[queries]
     pairs = np.argsort(-probabilities.ravel(), kind='stable')[: config.max_instances]
     return probabilities.ravel()[pairs], pairs // num_classes, pairs % num_classes
+
+
+def first_frames(outputs: Outputs, num_frames: int) -> Outputs:
+    """Returns the outputs of a clip [N, T, ...] for its first frames.
+
+    Args:
+        outputs: ``masks``, ``boxes``, ``embeddings`` and those that have no frames.
+        num_frames: that are kept.
+    """
+    cut = {name: outputs[name][:, :num_frames] for name in ('masks', 'boxes') if name in outputs}
+    embeddings = outputs['embeddings']
+    if embeddings.ndim == 3:
+        cut['embeddings'] = embeddings[:, :num_frames]
+    return {**outputs, **cut}

@@ -92,6 +92,12 @@ def _resize_short_side(frame: PreparedFrame, step: Mapping[str, Any]) -> Prepare
 
 def _resized(frame: PreparedFrame, size: Size, step: Mapping[str, Any]) -> PreparedFrame:
     """Returns a frame resized to (width, height)."""
+    if min(size) < 1:
+        height, width = frame.image.shape[:2]
+        raise InputError(
+            f'frames of {width}x{height} would be {size[0]}x{size[1]} after resizing: they are too '
+            'narrow for this model'
+        )
     if step.get('backend', 'cv2') == 'pillow':
         resized = Image.fromarray(frame.image).resize(size, Image.Resampling.BILINEAR)
         return replace(frame, image=np.array(resized), resized=size[::-1])

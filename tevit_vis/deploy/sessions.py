@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.versions import installed_version, version_tuple
+from tevit_vis.utils.versions import version_tuple
 
 LOWEST_VERSION = '1.17'  # of onnxruntime
 PROVIDERS = {
@@ -85,7 +85,7 @@ class Graph:
         runtime = import_runtime()
         options = runtime.SessionOptions()
         options.log_severity_level = WARNINGS_FROM
-        options.intra_op_num_threads = threads or int(os.environ.get('OMP_NUM_THREADS', 0))
+        options.intra_op_num_threads = threads or _threads_of_environment()
         self.path = path
         try:
             self.session = runtime.InferenceSession(str(path), options, providers_of(device))
@@ -93,6 +93,12 @@ class Graph:
             if isinstance(error, InputError):
                 raise
             raise InputError(f'{path}: cannot be loaded: {" ".join(str(error).split())}') from None
+        if PROVIDERS[device] not in self.session.get_providers():
+            raise InputError(
+                f'device: {device} cannot be used: onnxruntime took '
+                f'{", ".join(self.session.get_providers())} instead: install the CUDA, cuDNN or '
+                'TensorRT that it was built for, or take cpu'
+            )
         self.inputs = [each.name for each in self.session.get_inputs()]
         self.outputs = [each.name for each in self.session.get_outputs()]
 
@@ -113,7 +119,7 @@ class Graph:
             raise InputError(f'{self.path}: cannot be run: {reason[:300]}') from error
 
 
-def describe_installation() -> Mapping[str, str | None]:
-    """Returns the versions of what exported models need."""
-    names = ('onnxruntime', 'numpy', 'opencv-python-headless', 'av', 'pycocotools', 'scipy')
-    return {name: installed_version(name) for name in names}
+def _threads_of_environment() -> int:
+    """Returns the first number of ``OMP_NUM_THREADS``, which may have several; 0 without one."""
+    first = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0].strip()
+    return int(first) if first.isdecimal() else 0

@@ -14,22 +14,27 @@ import torch
 from torch import nn
 
 from tevit_vis.apis.inference import inference_video
-from tevit_vis.deploy import load_model
+from tevit_vis.deploy import ExportedModel, load_model
 from tevit_vis.deploy.sessions import Graph
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.rle import mask_areas, overlap_fractions
 from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 
+from .graphs import with_windows
+
 if TYPE_CHECKING:
     from .exporter import ExportOptions
 
 TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
+TRIED_WINDOWS = 4, 2  # length and stride
 MAX_OUTPUT_DIFFERENCE = 1e-3  # relative to the largest value
-MAX_SCORE_DIFFERENCE = 1e-3  # in full precision
+MAX_SCORE_DIFFERENCE = 1e-4  # in full precision
 ROUNDING = 1e-6  # relative change of features that graphs have, too
 MOST_COMPARED = 100  # instances, the best
 MIN_IOU = 0.99  # mean of the masks, in full precision
+NEAR_IOU = 0.5  # mean of the masks, of smaller forms
+NOTHING = '; nothing was found, so instances were not compared'
 UNSTABLE = (
     '; the model itself finds something else where its features change by a millionth: are its '
     'weights random, or did they diverge?'
@@ -42,19 +47,23 @@ class Agreement:
 
     Args:
         size: (W, H) of the frames.
-        num_instances: of the model of torch, of which the best 100 are compared.
-        num_missing: instances that the other one did not find, or found as another class.
+        num_expected: instances of the model of torch, of which the best 100 are compared.
+        num_missing: of these, how many the other one did not find, or found as another class.
+        num_extra: instances that only the other one found.
         score_difference: the largest one of a score.
         mask_iou: mean IoU of masks that are not empty in both.
+        how: the video was taken, such as ``in windows of 4 frames``.
         is_unstable: whether the model itself finds something else where its features change by
             rounding, as with random weights; then the two cannot be the same.
     """
 
     size: tuple[int, int]
-    num_instances: int
+    num_expected: int
     num_missing: int
+    num_extra: int
     score_difference: float
     mask_iou: float
+    how: str = ''
     is_unstable: bool = False
 
     @property
@@ -62,41 +71,74 @@ class Agreement:
         """Whether the two are the same up to rounding."""
         return (
             not self.num_missing
+            and not self.num_extra
             and self.score_difference <= MAX_SCORE_DIFFERENCE
             and self.mask_iou >= MIN_IOU
         )
 
+    @property
+    def is_near(self) -> bool:
+        """Whether most is the same, as must hold for smaller forms."""
+        num_found = self.num_expected - self.num_missing
+        return num_found >= self.num_expected / 2 and self.mask_iou >= NEAR_IOU
+
     def __str__(self) -> str:
         width, height = self.size
+        extra = f', {self.num_extra} more were found' if self.num_extra else ''
         return (
-            f'{width}x{height}: {self.num_instances - self.num_missing} of {self.num_instances} '
-            f'instances are the same, scores differ by {self.score_difference:.1e} at most, masks '
-            f'have IoU {self.mask_iou:.4f}' + (UNSTABLE if self.is_unstable else '')
+            f'{width}x{height}{self.how}: {self.num_expected - self.num_missing} of '
+            f'{self.num_expected} instances are the same{extra}, scores differ by '
+            f'{self.score_difference:.1e} at most, masks have IoU {self.mask_iou:.4f}'
+            + (UNSTABLE if self.is_unstable else '')
+            + (NOTHING if not self.num_expected else '')
         )
 
 
 def check_agreement(
     model: ClipDetector, folder: str, size: tuple[int, int], options: ExportOptions
-) -> Agreement:
-    """Runs a model and its exported form on a video of moving shapes.
+) -> list[Agreement]:
+    """Runs a model and its exported form on videos of moving shapes, also in windows.
 
     Args:
         model: of torch.
         folder: of the exported one.
         size: (W, H) of the frames.
-        options: of the export; smaller forms are measured, but need not be the same.
+        options: of the export.
 
     Raises:
-        InputError: the exported model finds something else.
+        InputError: the exported model finds something else, or a smaller form something far off.
     """
-    video = shapes_video(options.num_frames or TRIED_FRAMES, size)
+    exported = load_model(folder)
+    agreements = []
+    if options.num_frames is None:
+        agreements.append(_agreement(model, exported, shapes_video(TRIED_FRAMES, size), options))
+        windows = TRIED_WINDOWS
+    else:
+        own = exported.test_cfg['windows']
+        windows = own['length'], own['stride']
+    exported.change_windows(*windows)
+    video = shapes_video(windows[0] + 2 * windows[1] - 1, size)
+    with with_windows(model, *windows):
+        agreement = _agreement(model, exported, video, options)
+    how = f' in windows of {windows[0]} frame{"s" if windows[0] > 1 else ""}'
+    return [*agreements, replace(agreement, how=how)]
+
+
+def _agreement(
+    model: ClipDetector, exported: ExportedModel, video: np.ndarray, options: ExportOptions
+) -> Agreement:
+    """Compares on one video.
+
+    Raises:
+        InputError: see ``check_agreement``.
+    """
     expected = inference_video(model, video)
-    found = load_model(folder).inference_video(video)
-    agreement = compare(expected, found, size)
-    if options.form != 'fp32' or agreement.is_close:
+    agreement = compare(expected, exported.inference_video(video))
+    is_enough = agreement.is_close if options.form == 'fp32' else agreement.is_near
+    if is_enough:
         return agreement
     with rounded_features(model):
-        own = compare(expected, inference_video(model, video), size)
+        own = compare(expected, inference_video(model, video))
     if own.is_close:
         raise InputError(
             f'export: the graphs do not find what the model finds ({agreement}), so nothing was '
@@ -146,7 +188,12 @@ def check_graph(
     differences = [0.0]
     for name, expected in zip(found, graph(*inputs)):
         other = torch.from_numpy(found[name])
-        if expected.shape != other.shape or not expected.is_floating_point():
+        if not other.isfinite().all() or expected.shape != other.shape:
+            raise InputError(
+                f'export: {path.name} gives {name} that are not finite, or of another shape: '
+                'nothing was written'
+            )
+        if not expected.is_floating_point():
             differences.append(0.0 if torch.equal(expected, other) else math.inf)
         elif expected.numel():
             largest = (expected - other).abs().max() / expected.abs().max().clamp(min=1.0)
@@ -181,13 +228,12 @@ def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:
     return video
 
 
-def compare(expected: VideoInstances, found: VideoInstances, size: tuple[int, int]) -> Agreement:
+def compare(expected: VideoInstances, found: VideoInstances) -> Agreement:
     """Compares the best instances in the order of their scores; equal ones may change places.
 
     Args:
         expected: of the model of torch.
         found: of the exported one.
-        size: (W, H) of the frames.
     """
     expected = expected.select(np.argsort(-expected.scores, kind='stable')[:MOST_COMPARED])
     least = float(expected.scores.min()) if len(expected) == MOST_COMPARED else 0.0
@@ -207,9 +253,14 @@ def compare(expected: VideoInstances, found: VideoInstances, size: tuple[int, in
         free.remove(near[best])
         differences.append(abs(float(found.scores[near[best]]) - float(expected.scores[n])))
         ious += pairs[best].tolist()
-    num_missing += sum(found.scores[m] > least + MAX_SCORE_DIFFERENCE for m in free)
-    mean_iou = float(np.mean(ious)) if ious else 1.0
-    return Agreement(size, len(expected), num_missing, max(differences), mean_iou)
+    return Agreement(
+        size=found.size[::-1],
+        num_expected=len(expected),
+        num_missing=num_missing,
+        num_extra=sum(bool(found.scores[m] > least + MAX_SCORE_DIFFERENCE) for m in free),
+        score_difference=max(differences),
+        mask_iou=float(np.mean(ious)) if ious else 1.0,
+    )
 
 
 def mask_ious(first: Sequence[RLE | None], second: Sequence[RLE | None]) -> np.ndarray:

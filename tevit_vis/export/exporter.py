@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from tevit_vis.datasets import FramePipeline
-from tevit_vis.deploy.folder import DESCRIPTION, FORMAT
+from tevit_vis.deploy import Preparation
+from tevit_vis.deploy.folder import DESCRIPTION, FORMAT, content_digest
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import unfinished_folder
@@ -24,6 +25,7 @@ from tevit_vis.version import __version__
 
 from .agreement import Agreement, check_agreement, check_graph
 from .graphs import (
+    DEFAULT_TRACKER,
     EXAMPLE_FRAMES,
     OPSET,
     PREDICTION_GRAPHS,
@@ -32,6 +34,7 @@ from .graphs import (
     export_graph,
     kind_of_predictions,
     mask_stride,
+    with_windows,
 )
 from .steps import check_steps, preparation_steps
 
@@ -82,7 +85,7 @@ def export_model(
         on_step: called with the name of each step.
 
     Returns:
-        How the exported model agrees with the model, for each size.
+        How the exported model agrees with the model, for each size, also in windows.
 
     Raises:
         InputError: a package is missing, the model cannot be exported, or what was exported finds
@@ -98,6 +101,8 @@ def export_model(
     stride = mask_stride(model)
     pipeline = model.cfg.data.test.pipeline
     steps = preparation_steps(pipeline)
+    for width, height in options.sizes:
+        Preparation(steps).sizes(height, width)  # raises where nothing would be left
     check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
     with unfinished_folder(target) as unfinished:
         root = Path(unfinished)
@@ -105,26 +110,29 @@ def export_model(
         for size in options.sizes:
             entry = _export_size(model, size, root, options, on_step)
             graphs[entry['features']] = entry  # sizes that are resized to one have one
-        write_json(
-            {
-                'format': FORMAT,
-                'made_by': f'tevit_vis {__version__}, torch {torch.__version__}',
-                'system': type(model).__name__,
-                'opset': OPSET,
-                'form': options.form,
-                'classes': list(model.CLASSES),
-                'preparation': steps,
-                'test_cfg': exported_test_cfg(model),
-                'masks': {'kind': 'resized' if stride else 'roi', 'stride': stride},
-                'predictions': kind_of_predictions(model),
-                'frames_are_independent': model.frames_are_independent,
-                'graphs': list(graphs.values()),
-                'files': {file.name: file_digest(file) for file in sorted(root.iterdir())},
-            },
-            str(root / DESCRIPTION),
-        )
+        content: dict[str, Any] = {
+            'format': FORMAT,
+            'made_by': f'tevit_vis {__version__}, torch {torch.__version__}',
+            'system': type(model).__name__,
+            'opset': OPSET,
+            'form': options.form,
+            'classes': list(model.CLASSES),
+            'preparation': steps,
+            'test_cfg': exported_test_cfg(model, options.num_frames),
+            'masks': {'kind': 'resized' if stride else 'roi', 'stride': stride},
+            'predictions': kind_of_predictions(model),
+            'frames_are_independent': model.frames_are_independent,
+            'graphs': list(graphs.values()),
+            'files': {file.name: file_digest(file) for file in sorted(root.iterdir())},
+        }
+        content = json.loads(json.dumps(content))
+        write_json({**content, 'digest': content_digest(content)}, str(root / DESCRIPTION))
         on_step('compare with torch')
-        return [check_agreement(model, unfinished, size, options) for size in options.sizes]
+        return [
+            agreement
+            for size in options.sizes
+            for agreement in check_agreement(model, unfinished, size, options)
+        ]
 
 
 def check_packages() -> None:
@@ -174,7 +182,9 @@ def _export_size(
         levels = [level[:1] for level in levels]
     graph: PredictionGraph = PREDICTION_GRAPHS[kind](model, resized, padded)
     any_number = options.num_frames is None and kind != 'frame_queries'
-    export_graph(graph, levels, root / files['predictions'], (names, graph.outputs), any_number)
+    path = root / files['predictions']
+    with with_windows(model, 1, 1):
+        export_graph(graph, levels, path, (names, graph.outputs), any_number)
     if options.form != 'fp32':
         from .reduced import reduce_graph  # needs onnx, which is known to be there by now
 
@@ -184,13 +194,25 @@ def _export_size(
     num_tried = options.num_frames or EXAMPLE_FRAMES + 1
     check_graph(features, root / files['features'], [torch.randn(num_tried, 3, *padded)], options)
     tried = [torch.randn(num_tried if any_number else len(x), *x.shape[1:]) for x in levels]
-    check_graph(graph, root / files['predictions'], tried, options)
+    with with_windows(model, 1, 1):
+        check_graph(graph, path, tried, options)
     return entry
 
 
-def exported_test_cfg(model: ClipDetector) -> dict[str, Any]:
-    """Returns the ``test_cfg`` that an exported model needs: windows, tracker, numbers."""
-    config = model.test_cfg or {}
+def exported_test_cfg(model: ClipDetector, num_frames: int | None) -> dict[str, Any]:
+    """Returns the ``test_cfg`` that an exported model needs: windows, tracker, numbers.
+
+    Args:
+        model: that is exported.
+        num_frames: of its clips; None for any number. Windows get this length.
+    """
+    config = dict(model.test_cfg or {})
+    config['tracker'] = config.get('tracker') or DEFAULT_TRACKER  # for those who set windows
+    config.setdefault('windows', {'length': None, 'stride': 1})
+    if num_frames is not None:
+        windows = model.inference_config.windows
+        stride = windows.stride if windows is not None else num_frames
+        config['windows'] = {'length': num_frames, 'stride': max(1, min(stride, num_frames - 1))}
     plain = json.loads(json.dumps({key: config[key] for key in ADDED_KEYS if key in config}))
     checked = model.inference_config
     return copy.deepcopy(

@@ -15,6 +15,7 @@ from typing import Any, Union
 
 import numpy as np
 import torch
+from mmcv import ConfigDict
 from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
@@ -30,7 +31,7 @@ OPSET = 18
 LARGEST_FILE = 1 << 30  # bytes; weights of larger models go to a file of their own
 IR_VERSION = 8  # of the file; onnxruntime 1.17 reads up to 9
 EXAMPLE_FRAMES = 4  # of the clip with which a graph for any number of frames is traced
-CLIP_OUTPUTS = ('queries', 'labels', 'scores', 'class_scores', 'masks', 'embeddings', 'boxes')
+CLIP_OUTPUTS = ('queries', 'class_scores', 'masks', 'embeddings', 'boxes')
 QUERY_OUTPUTS = ('class_logits', 'masks', 'embeddings')
 # Pixels of the network's input along a cell of the masks; 0 for masks that fill their boxes.
 MASK_STRIDES = {
@@ -39,7 +40,21 @@ MASK_STRIDES = {
     IFC: ifc_head.FEATURE_STRIDE,
     Mask2FormerVIS: mask2former_head.MASK_STRIDE,
 }
+DEFAULT_TRACKER = {'type': 'SoftIoUStitcher', 'min_iou': 0.05, 'min_score': 0.01}
 WITH_OWN_BOXES = (TeViT, SeqFormer)  # the boxes of others are those around their masks
+
+
+@contextlib.contextmanager
+def with_windows(model: ClipDetector, length: int, stride: int) -> Iterator[None]:
+    """Gives a model windows for a while."""
+    test_cfg = model.test_cfg
+    windows = {'length': length, 'stride': stride}
+    tracker = (test_cfg or {}).get('tracker') or DEFAULT_TRACKER
+    model.test_cfg = ConfigDict({**(test_cfg or {}), 'windows': windows, 'tracker': tracker})
+    try:
+        yield
+    finally:
+        model.test_cfg = test_cfg
 
 
 def mask_stride(model: ClipDetector) -> int:
@@ -58,9 +73,9 @@ def mask_stride(model: ClipDetector) -> int:
 def kind_of_predictions(model: ClipDetector) -> str:
     """Returns what the graph of predictions gives, see docs/deployment.md.
 
-    ``instances`` are those of a clip that are output. ``clip_queries`` are all queries of a clip,
-    where their number is free (IFC); ``frame_queries`` all queries of one frame, where they are
-    linked afterwards (MinVIS).
+    ``best_queries`` are as many of a clip as instances are output. ``clip_queries`` are all queries
+    of a clip, where their number is free (IFC); ``frame_queries`` all queries of one frame, where
+    they are linked afterwards (MinVIS).
     """
     if isinstance(model, IFC):
         return 'clip_queries'
@@ -68,7 +83,7 @@ def kind_of_predictions(model: ClipDetector) -> str:
         model.panoptic_head, Mask2FormerClipHead
     ):
         return 'frame_queries'
-    return 'instances'
+    return 'best_queries'
 
 
 class FeatureGraph(nn.Module):
@@ -84,7 +99,10 @@ class FeatureGraph(nn.Module):
 
 
 class ClipGraph(nn.Module):
-    """Feature maps of a clip -> its instances, in pixels of the network's input.
+    """Feature maps of a clip -> its best queries, in pixels of the network's input.
+
+    To be run inside of ``with_windows``, so that each query comes once. Those whose best classes
+    are best hold all of the best (query, class) pairs, which are chosen outside.
 
     Args:
         model: of the system.
@@ -112,8 +130,7 @@ class ClipGraph(nn.Module):
         metas = [self.meta] * num_frames  # all frames of a clip have the same
         found = self.model.predict_clip([level[None] for level in levels], metas)
         assert found.embeddings is not None, 'all systems have embeddings'
-        outputs = [found.queries, found.labels, found.scores, found.class_scores]
-        outputs += [found.masks.logits, found.embeddings]
+        outputs = [found.queries, found.class_scores, found.masks.logits, found.embeddings]
         return [*outputs, found.boxes][: len(self.outputs)]
 
 
@@ -180,7 +197,7 @@ class FrameGraph(nn.Module):
 
 PredictionGraph = Union[ClipGraph, QueryGraph, FrameGraph]
 PREDICTION_GRAPHS: dict[str, Callable[..., PredictionGraph]] = {
-    'instances': ClipGraph,
+    'best_queries': ClipGraph,
     'clip_queries': QueryGraph,
     'frame_queries': FrameGraph,
 }

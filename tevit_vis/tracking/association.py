@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from tevit_vis.arrays import Array, inner_products, softmax, to_numpy, unit
 from tevit_vis.structures import check_outputs_finite
-
-from .arrays import Array, inner_products, softmax, to_numpy, unit
 
 EPSILON = 1e-6  # keeps the IoU of two empty masks at 0
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tevit_vis.arrays import Array, as_float, to_numpy, where
 from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction, check_whole_number, did_you_mean, is_number
 
-from .arrays import Array, as_float, to_numpy, where
 from .association import assign, assign_greedily, bi_softmax, cosine, soft_iou
 from .track_store import TrackStore, instance_embeddings
 from .tracker import TRACKER_KEY, Tracker

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from tevit_vis.arrays import Array, as_float, sigmoid, to_numpy, zeros
 from tevit_vis.structures import ClipPrediction, FrameInstances
 from tevit_vis.utils.registry import TRACKERS
 from tevit_vis.utils.values import check_fraction, check_whole_number
 
-from .arrays import Array, as_float, sigmoid, to_numpy, zeros
 from .association import assign, cosine, soft_iou
 from .track_store import TrackStore, instance_embeddings
 from .tracker import TRACKER_KEY, Tracker

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tevit_vis.arrays import Array, append, as_float, stack, to_numpy
 from tevit_vis.numpy_masks import encode_maps
 from tevit_vis.structures import ClipPrediction, FrameInstances, check_outputs_finite
 from tevit_vis.utils.errors import InputError
 
-from .arrays import Array, append, as_float, stack, to_numpy
 from .association import cosine
 from .tracker import TRACKER_KEY
 

@@ -107,6 +107,8 @@ def _silent_assertion(error: BaseException) -> str:
 
 def _nearest_type(error: BaseException) -> str:
     """Returns a hint with the registered names nearest to an unknown type, else an empty text."""
+    if 'mmcv' not in sys.modules:  # where an exported model runs
+        return ''
     from tevit_vis.utils.config_keys import nearest_registered
 
     match = re.search(r'(\S+) is not in the (.+) registry', str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from threading import Condition, Event, Semaphore, Thread
 from typing import TypeVar
 
 CLOSE_TIMEOUT = 2.0  # seconds that the thread of a source gets to end
+LOGGER = logging.getLogger('tevit_vis')
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -124,3 +126,12 @@ def newest_items(
         on_end(num_read - num_taken, num_read)
     if errors:
         raise errors[0]
+
+
+def log_dropped(num_dropped: int, num_frames: int) -> None:
+    """Says how many frames of a live source were left out, for ``newest_items``."""
+    if num_dropped:
+        LOGGER.warning(
+            '%d of %d frames were left out: they came faster than the model is',
+            *(num_dropped, num_frames),
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from importlib import metadata
 
@@ -12,22 +11,6 @@ SUPPORTED_VERSIONS = {
     'mmcv-full': ('1.7.0', '1.8.0'),
     'mmdet': ('2.28.0', '3.0.0'),
 }
-
-
-MODULES = ('torch', 'mmcv', 'mmdet')  # that these distributions bring
-
-
-def has_training_stack() -> bool:
-    """Returns whether torch, mmcv and mmdet are there; without them exported models still run.
-
-    Example:
-        >>> has_training_stack()
-        True
-    """
-    try:
-        return all(importlib.util.find_spec(name) is not None for name in MODULES)
-    except (ImportError, ValueError):  # someone keeps them from being imported
-        return False
 
 
 def version_tuple(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What trackers do with tensors of torch and, for exported models, with arrays of numpy.
+"""What trackers and masks do with tensors of torch and, in exported models, with arrays of numpy.
 
 Every function takes either and returns its kind; torch is imported only where a tensor is given.
 """
