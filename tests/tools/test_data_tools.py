@@ -6,6 +6,7 @@ import logging
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from builders import annotation, moving_square
 from manifest import override
 
+from tevit_vis.apis.result_files import result_files
 from tevit_vis.rle import mask_areas
 from tevit_vis.utils.checkpoints import latest_checkpoint, read_checkpoint
 from tevit_vis.utils.files import PathLock
@@ -480,3 +482,13 @@ def test_an_older_sets_annotations_do_not_stand_beside_new_images(call, tmp_path
     with pytest.raises(SystemExit):
         call('data/make_synthetic.py', out, *size, '--seed', '1')
     assert not (out / 'annotations.json').exists()
+
+
+def test_videos_of_one_name_have_files_of_their_own(monkeypatch, tmp_path):
+    """Folders become one part of a name, so that two videos may come to one."""
+    monkeypatch.chdir(tmp_path)
+    videos = [SimpleNamespace(id=n, name=name) for n, name in enumerate(('a/b', 'a_b'), start=1)]
+    for form in ('masks', 'csv'):
+        files = result_files(SimpleNamespace(videos=videos), {form: 'out'})
+        paths = [each.masks or each.tables['csv'] for each in files]
+        assert [Path(path).stem for path in paths] == ['a_b', 'a_b_2']
