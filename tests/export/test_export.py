@@ -181,6 +181,7 @@ def test_frames_that_the_graphs_do_not_take(exported):
         list(model.stream_video(shapes_video(2, SIZE)))
 
 
+@pytest.mark.slow
 def test_what_does_not_agree_is_not_written(ifc, tmp_path, monkeypatch):
     def spoiled(graph, example, path, names, any_number):
         export_graph(graph, example, path, names, any_number)

@@ -79,6 +79,7 @@ def predict_to_files(
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> from tevit_vis.apis import init_model
         >>> from tevit_vis.video import open_source
         >>> model = init_model('synthetic/tevit_tiny', device='cpu')  # its weights are random
