@@ -15,12 +15,10 @@ Examples:
 
 import argparse
 
-from tevit_vis.apis import Selection, TorchVideoModel, init_model
-from tevit_vis.outputs.arguments import add_video_arguments, outputs_of
-from tevit_vis.outputs.predict_all import check_outputs, predict_all
+from tevit_vis.apis import TorchVideoModel, init_model
+from tevit_vis.outputs.arguments import add_video_arguments, predict_from_arguments
 from tevit_vis.utils.cli import add_model_arguments, run_tool, tool_parser
 from tevit_vis.utils.config import find_config
-from tevit_vis.video import expand_inputs, open_source
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,13 +30,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    selection = Selection(args.classes, args.max_overlap)
-    inputs = expand_inputs(args.inputs)
-    all_outputs = outputs_of(inputs, args)
-    check_outputs(all_outputs, [*map(str, inputs), args.checkpoint, str(find_config(args.config))])
-    first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
-    model = TorchVideoModel(
-        init_model(
+
+    def load() -> TorchVideoModel:
+        model = init_model(
             args.config,
             args.checkpoint,
             args.device,
@@ -47,10 +41,9 @@ def main() -> None:
             amp=args.amp,
             compile=args.compile,
         )
-    )
-    if args.window or args.stride:
-        model.change_windows(args.window, args.stride)
-    predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
+        return TorchVideoModel(model)
+
+    predict_from_arguments(args, load, [args.checkpoint, str(find_config(args.config))])
 
 
 if __name__ == '__main__':

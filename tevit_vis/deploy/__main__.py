@@ -14,11 +14,8 @@ import argparse
 
 from tevit_vis.deploy import load_model
 from tevit_vis.deploy.sessions import PROVIDERS
-from tevit_vis.outputs import Selection
-from tevit_vis.outputs.arguments import add_video_arguments, outputs_of
-from tevit_vis.outputs.predict_all import check_outputs, predict_all
+from tevit_vis.outputs.arguments import add_video_arguments, predict_from_arguments
 from tevit_vis.utils.cli import positive, run_tool, tool_parser
-from tevit_vis.video import expand_inputs, open_source
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,15 +33,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    selection = Selection(args.classes, args.max_overlap)
-    inputs = expand_inputs(args.inputs)
-    all_outputs = outputs_of(inputs, args)
-    check_outputs(all_outputs, [*map(str, inputs), args.folder])
-    first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
-    model = load_model(args.folder, args.device, args.threads)
-    if args.window or args.stride:
-        model.change_windows(args.window, args.stride)
-    predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
+    predict_from_arguments(
+        args, lambda: load_model(args.folder, args.device, args.threads), [args.folder]
+    )
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ def _export_size(
     entry = {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
     if (root / files['features']).exists():  # of another size that is resized to the same one
         return entry
-    frames = torch.randn(options.num_frames or EXAMPLE_FRAMES, 3, *padded)
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    frames = draw(options.num_frames or EXAMPLE_FRAMES, 3, *padded)
     features = FeatureGraph(model)
     levels = [level.contiguous() for level in features(frames)]
     names = [f'level{n}' for n in range(len(levels))]
@@ -192,8 +194,8 @@ def _export_size(
             reduce_graph(root / file, options.form)
     # Other frames than those it was traced with, and another number of them where that is free.
     num_tried = options.num_frames or EXAMPLE_FRAMES + 1
-    check_graph(features, root / files['features'], [torch.randn(num_tried, 3, *padded)], options)
-    tried = [torch.randn(num_tried if any_number else len(x), *x.shape[1:]) for x in levels]
+    check_graph(features, root / files['features'], [draw(num_tried, 3, *padded)], options)
+    tried = [draw(num_tried if any_number else len(x), *x.shape[1:]) for x in levels]
     with with_windows(model, 1, 1):
         check_graph(graph, path, tried, options)
     return entry

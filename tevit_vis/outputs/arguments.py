@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tevit_vis.utils.cli import add_selection_arguments, positive
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction
-from tevit_vis.video import VideoEncoding
+from tevit_vis.video import VideoEncoding, expand_inputs, open_source
 from tevit_vis.video.formats import CODECS, QUALITIES, SPEEDS, check_rate
 from tevit_vis.video.source import ON_DAMAGE
 from tevit_vis.visualization.draw import DEFAULT_PARTS, PARTS, DrawStyle
@@ -17,7 +17,9 @@ from tevit_vis.visualization.mask_files import MASK_FORMS
 from tevit_vis.visualization.track_files import TABLES
 
 from .files import Outputs
-from .predict_all import LIVE_WINDOW, file_stems
+from .predict_all import LIVE_WINDOW, check_outputs, file_stems, predict_all
+from .selection import Selection
+from .writing import VideoModel
 
 SUFFIXES = {'csv': '.csv', 'counts': '.csv', 'mot': '.txt', 'mots': '.txt', 'cvat': '.xml'}
 FORMS = {
@@ -210,3 +212,27 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
             )
         )
     return outputs
+
+
+def predict_from_arguments(
+    args: argparse.Namespace, load: Callable[[], VideoModel], kept: Sequence[str]
+) -> None:
+    """Finds the instances of the videos that arguments name, and writes their files.
+
+    Args:
+        args: of ``add_video_arguments``.
+        load: loads the model, after what is asked for was checked.
+        kept: files that must stay, beside the videos.
+
+    Raises:
+        InputError: see ``outputs_of`` and ``predict_all``.
+    """
+    selection = Selection(args.classes, args.max_overlap)
+    inputs = expand_inputs(args.inputs)
+    all_outputs = outputs_of(inputs, args)
+    check_outputs(all_outputs, [*map(str, inputs), *kept])
+    first = open_source(inputs[0], args.on_damage) if len(inputs) == 1 else None
+    model = load()
+    if args.window or args.stride:
+        model.change_windows(args.window, args.stride)
+    predict_all(model, inputs, all_outputs, selection, args.max_frames, args.on_damage, first)
