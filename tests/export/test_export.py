@@ -13,7 +13,12 @@ onnx = pytest.importorskip('onnx')
 
 from conftest import SIZE, seeded_model  # noqa: E402
 
-from tevit_vis.apis import TorchVideoModel, inference_video, stream_video  # noqa: E402
+from tevit_vis.apis import (  # noqa: E402
+    TorchVideoModel,
+    inference_video,
+    init_model,
+    stream_video,
+)
 from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
 from tevit_vis.deploy.folder import content_digest  # noqa: E402
 from tevit_vis.export import ExportOptions, export_model, exporter, graphs  # noqa: E402
@@ -273,6 +278,15 @@ def test_every_system(name, tmp_path):
         expected = inference_video(model, video)
         agreement = compare(expected, exported.inference_video(video))
         assert agreement.is_close, str(agreement)
+
+
+@pytest.mark.slow
+def test_a_trained_model(tmp_path):
+    """One whose queries have several classes, each with masks of its own."""
+    model = init_model('synthetic/tevit_tiny', 'configs/synthetic/tevit_tiny.pth', device='cpu')
+    agreements = export_model(model, tmp_path / 'out', ExportOptions([SIZE]))
+    assert all(agreement.is_close for agreement in agreements)
+    assert [agreement.num_expected > 5 for agreement in agreements] == [True, True]
 
 
 @pytest.mark.slow

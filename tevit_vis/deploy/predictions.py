@@ -109,11 +109,14 @@ def best_instances(outputs: Outputs, config: InferenceConfig) -> Outputs:
     """Returns the instances of a clip from its best queries: their best (query, class) pairs.
 
     Args:
-        outputs: ``queries`` [N], ``class_scores`` [N, K] and others of N queries.
+        outputs: ``queries`` [N], ``class_scores`` [N, K] and others of N queries; ``masks`` are
+            [N, T, h, w], or [N, K, T, h, w] where each class has its own.
         config: how many pairs, and whether a query has one class only.
     """
     scores, places, labels = best_pairs(outputs['class_scores'], config)
     chosen = {name: array[places] for name, array in outputs.items()}
+    if outputs['masks'].ndim == 5:
+        chosen['masks'] = outputs['masks'][places, labels]
     return {**chosen, 'scores': scores, 'labels': labels}
 
 

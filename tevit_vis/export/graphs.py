@@ -19,11 +19,13 @@ from mmcv import ConfigDict
 from torch import nn
 
 from tevit_vis.geometry import FrameGeometry
-from tevit_vis.layers.clip_ops import ClipPadding
+from tevit_vis.layers.clip_ops import ClipPadding, fold_frames
 from tevit_vis.layers.exporting import is_exporting
+from tevit_vis.layers.roi_align import boxes_to_rois
 from tevit_vis.models.detectors import IFC, ClipDetector, Mask2FormerVIS, SeqFormer, TeViT
 from tevit_vis.models.heads import ifc_head, mask2former_head, seqformer_head
 from tevit_vis.models.heads.mask2former_clip_head import Mask2FormerClipHead
+from tevit_vis.models.heads.selection import best_pairs
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 
@@ -128,10 +130,36 @@ class ClipGraph(nn.Module):
         """Returns ``CLIP_OUTPUTS``; boxes only where they are not those around the masks."""
         num_frames = 1 if is_exporting() else len(levels[0])
         metas = [self.meta] * num_frames  # all frames of a clip have the same
-        found = self.model.predict_clip([level[None] for level in levels], metas)
+        clip = [level[None] for level in levels]
+        if isinstance(self.model, TeViT):
+            return self._outputs_of_rois(self.model, clip, metas)
+        found = self.model.predict_clip(clip, metas)
         assert found.embeddings is not None, 'all systems have embeddings'
         outputs = [found.queries, found.class_scores, found.masks.logits, found.embeddings]
         return [*outputs, found.boxes][: len(self.outputs)]
+
+    def _outputs_of_rois(
+        self, model: TeViT, clip: list[torch.Tensor], metas: list[dict]
+    ) -> list[torch.Tensor]:
+        """Returns the same with the masks of all classes [N, K, T, h, w], which differ in TeViT."""
+        *_, last = model.stages(clip, metas)
+        head = model.roi_head
+        class_scores = head.bbox_head[-1].class_probabilities(last.cls_score[0]).mean(0)
+        _, queries, _ = best_pairs(class_scores, model.inference_config)
+        boxes = last.boxes[:, :, queries]
+        masks = head._mask_forward(
+            head.num_stages - 1,
+            [fold_frames(level) for level in clip],
+            boxes_to_rois(boxes),
+            last.attn_feats[:, :, queries].transpose(1, 2).flatten(0, 2),
+        )['mask_pred']  # [N * T, K, h, w]
+        return [
+            queries,
+            class_scores[queries],
+            masks.unflatten(0, (queries.shape[0], -1)).transpose(1, 2),
+            last.object_feats[0][:, queries].transpose(0, 1),
+            boxes[0].transpose(0, 1),
+        ]
 
 
 class QueryGraph(nn.Module):
