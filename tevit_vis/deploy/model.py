@@ -35,7 +35,7 @@ from .sessions import Graph, providers_of
 
 original_size = attrgetter('original')
 FRAMES_AHEAD = 8  # frames that are prepared before the model asks for them
-FRAMES_PER_PASS = 4  # of whole videos, through the graph of features
+CPU_FRAMES_PER_PASS, GPU_FRAMES_PER_PASS = 1, 4  # through the graph of features; memory grows
 LIVE_FRAMES_HELD = 2  # frames of a camera or stream that may wait; more would add to the delay
 
 
@@ -227,8 +227,9 @@ class ExportedModel:
             images = np.stack([cached.frame.image for cached in window])
             return list(run([images]).values())
         new = [cached for cached in window if cached.levels is None]
-        for start in range(0, len(new), FRAMES_PER_PASS):
-            part = new[start : start + FRAMES_PER_PASS]
+        at_once = CPU_FRAMES_PER_PASS if self.device == 'cpu' else GPU_FRAMES_PER_PASS
+        for start in range(0, len(new), at_once):
+            part = new[start : start + at_once]
             maps = list(run([np.stack([cached.frame.image for cached in part])]).values())
             for n, cached in enumerate(part):
                 cached.levels = [level[n : n + 1].copy() for level in maps]
