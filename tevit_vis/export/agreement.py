@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +21,7 @@ from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 
 from .graphs import with_windows
-
-if TYPE_CHECKING:
-    from .exporter import ExportOptions
+from .options import ExportOptions
 
 TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
 TRIED_WINDOWS = 4, 2  # length and stride

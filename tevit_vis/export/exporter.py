@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,37 +35,11 @@ from .graphs import (
     mask_stride,
     with_windows,
 )
+from .options import ExportOptions
 from .steps import check_steps, preparation_steps
 
-FORMS = ('fp32', 'fp16', 'int8')
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 ADDED_KEYS = ('windows', 'tracker', 'drop_empty', 'min_mask_score', 'max_per_img')
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """How a model is exported.
-
-    Args:
-        sizes: (W, H) of the frames of videos; graphs are made for each.
-        num_frames: of a clip or window; None makes graphs for any number.
-        form: of the weights, one of ``FORMS``: ``fp32``, ``fp16`` or ``int8``.
-
-    Raises:
-        InputError: a number is not possible.
-    """
-
-    sizes: Sequence[tuple[int, int]] = ((640, 360),)
-    num_frames: int | None = None
-    form: str = 'fp32'
-
-    def __post_init__(self) -> None:
-        if not self.sizes or any(side < 1 for size in self.sizes for side in size):
-            raise InputError(f'--size: must be WIDTHxHEIGHT in pixels, but got {self.sizes}')
-        if self.num_frames is not None and self.num_frames < 1:
-            raise InputError(f'--frames: must be at least 1, but got {self.num_frames}')
-        if self.form not in FORMS:
-            raise InputError(f'form: must be {", ".join(FORMS)}, but got {self.form!r}')
 
 
 @torch.no_grad()
@@ -217,10 +189,8 @@ def exported_test_cfg(model: ClipDetector, num_frames: int | None) -> dict[str, 
         config['windows'] = {'length': num_frames, 'stride': max(1, min(stride, num_frames - 1))}
     plain = json.loads(json.dumps({key: config[key] for key in ADDED_KEYS if key in config}))
     checked = model.inference_config
-    return copy.deepcopy(
-        {
-            **plain,
-            'mask_thr_binary': checked.mask_threshold,
-            'max_per_img': checked.max_instances,
-        }
-    )
+    return {
+        **plain,
+        'mask_thr_binary': checked.mask_threshold,
+        'max_per_img': checked.max_instances,
+    }

@@ -17,9 +17,9 @@ def reduce_graph(path: Path, form: str) -> None:
 
     Args:
         path: of the file.
-        form: with ``fp16`` it computes in half precision, inputs and
-            outputs stay; with ``int8`` the weights of matrix products are 8 bits and their inputs
-            are quantised as they come.
+        form: with ``fp16`` it computes in half precision, but inputs and outputs stay; with
+            ``int8`` the weights of matrix products are 8 bits, and their inputs are quantised as
+            they come.
     """
     if form == 'fp16':
         from onnxruntime.transformers.float16 import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -160,18 +160,7 @@ class MotsImages(Format):
         Raises:
             InputError: an image is damaged, or of another size than the others of its video.
         """
-        builder = ContentBuilder(options.categories, options.log)
-        for name, files in image_videos(path):
-            video, tracks = read_video(builder, name, files, options)
-            for number, masks in sorted(tracks.items()):
-                category = number // MOTS_CLASS
-                where = f'{name}: object {number}'
-                if category == MOTS_IGNORED:
-                    options.log.drop('regions to be ignored (10000)', where)
-                    continue
-                builder.add_track(video, numbered_class(category, options), masks, where)
-            options.on_video()
-        return builder.content()
+        return _read_numbered(path, options, _mots_class)
 
     def write(self, content: Mapping[str, Any], path: str, log: ConversionLog) -> None:
         """Writes the images; where objects overlap, the one that is first in the file counts."""
@@ -201,18 +190,43 @@ class VIPSegImages(Format):
         Raises:
             InputError: an image is damaged, or of another size than the others of its video.
         """
-        builder = ContentBuilder(options.categories, options.log)
-        for name, files in image_videos(path):
-            video, tracks = read_video(builder, name, files, options)
-            for number, masks in sorted(tracks.items()):
-                where = f'{name}: region {number}'
-                if number <= VIPSEG_STUFF:
-                    options.log.drop('regions of stuff, which are no objects', where)
-                    continue
-                label = numbered_class(number // VIPSEG_CLASS - 1, options)
-                builder.add_track(video, label, masks, where)
-            options.on_video()
-        return builder.content()
+        return _read_numbered(path, options, _vipseg_class)
+
+
+def _mots_class(number: int) -> int | str:
+    """Returns the class of a number of MOTS, or why it is left out."""
+    category = number // MOTS_CLASS
+    return 'regions to be ignored (10000)' if category == MOTS_IGNORED else category
+
+
+def _vipseg_class(number: int) -> int | str:
+    """Returns the class of a number of VIPSeg, or why it is left out."""
+    if number <= VIPSEG_STUFF:
+        return 'regions of stuff, which are no objects'
+    return number // VIPSEG_CLASS - 1
+
+
+def _read_numbered(
+    path: str, options: ReadOptions, class_of: Callable[[int], int | str]
+) -> dict[str, Any]:
+    """Returns the objects of images whose numbers tell their classes.
+
+    Args:
+        path: of the folder.
+        options: of the conversion.
+        class_of: returns the class of a number, or why it is left out.
+    """
+    builder = ContentBuilder(options.categories, options.log)
+    for name, files in image_videos(path):
+        video, tracks = read_video(builder, name, files, options)
+        for number, masks in sorted(tracks.items()):
+            category, where = class_of(number), f'{name}: object {number}'
+            if isinstance(category, str):
+                options.log.drop(category, where)
+            else:
+                builder.add_track(video, numbered_class(category, options), masks, where)
+        options.on_video()
+    return builder.content()
 
 
 def _has_stuff(file: Path) -> bool:
