@@ -10,7 +10,13 @@ import pytest
 from PIL import Image
 from test_round_trips import canonical, random_content
 
-from tevit_vis.formats import ReadOptions, detect_format, find_format, to_supervision
+from tevit_vis.formats import (
+    ConversionLog,
+    ReadOptions,
+    detect_format,
+    find_format,
+    to_supervision,
+)
 from tevit_vis.rle import decode_rle, encode_array
 from tevit_vis.structures import FrameInstances
 from tevit_vis.utils.errors import InputError
@@ -427,3 +433,26 @@ def test_tao_has_boxes_and_frames_out_of_order(asked, tmp_path):
     assert found['videos'][0]['file_names'] == ['30.jpg', '60.jpg']
     assert [entry['areas'] for entry in found['annotations']] == ([[None, 6]] if asked else [])
     assert asked or any('(--boxes-as-masks draws its box)' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('<size>1</size>', '<size>99999999999</size>', 'must have at most 1000000 frames'),
+        ('<width>6</width>', '<width>99999999</width>', '<original_size>: "size" must be'),
+        ('encoding="utf-8"', 'encoding="ut7-8"', 'must be whole XML, but: unknown encoding'),
+    ],
+)
+def test_impossible_numbers_and_encodings_of_cvat(old, new, message, tmp_path):
+    content = dict(
+        videos=[dict(id=1, name='v', width=6, height=4, file_names=['v/0.jpg'])],
+        categories=[dict(id=1, name='cat')],
+        annotations=[],
+    )
+    path = tmp_path / 'a.xml'
+    find_format('cvat').write(content, str(path), ConversionLog())
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read('cvat', path)
