@@ -1,10 +1,11 @@
-"""Packaging: the library, and its configs inside it."""
+"""Packaging: the library, and its configs and small checkpoint inside it (see pyproject.toml)."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+EXTRAS = ('train', 'deploy', 'export', 'formats', 'quickstart', 'docs', 'tests')
 
 
 def read_requirements(name: str) -> list:
@@ -14,32 +15,15 @@ def read_requirements(name: str) -> list:
     return [line for line in lines if line and not line.startswith('-')]
 
 
-def read_version() -> str:
-    """``__version__``, without importing the package."""
-    scope: dict = {}
-    exec((ROOT / 'tevit_vis' / 'version.py').read_text(), scope)
-    return scope['__version__']
-
-
 setup(
-    name='tevit-vis',
-    version=read_version(),
-    description='Video instance segmentation on MMDetection: find, mask, name and follow objects',
-    long_description=(ROOT / 'README.md').read_text(),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    python_requires='>=3.9,<3.13',
     packages=[*find_packages(include=['tevit_vis', 'tevit_vis.*']), 'tevit_vis.configs'],
     # Configs stand beside the package in a checkout and travel inside it when installed.
     package_dir={'tevit_vis.configs': 'configs'},
     package_data={
-        'tevit_vis.configs': ['**/*.py', '**/*.md'],
+        'tevit_vis': ['py.typed'],
+        'tevit_vis.configs': ['**/*.py', '**/*.md', 'synthetic/tevit_tiny.pth'],
         'tevit_vis.report': ['templates/*.html', 'assets/*'],
+        'tevit_vis.demo': ['*.html'],
     },
-    # torch, mmcv-full and mmdet are left to tools/setup_env.sh: pip cannot build mmcv-full for the
-    # torch that is there. The version gate says what is missing.
-    install_requires=read_requirements('runtime'),
-    extras_require={
-        name: read_requirements(name) for name in ('deploy', 'export', 'formats', 'tests')
-    },
+    extras_require={name: read_requirements(name) for name in EXTRAS},
 )

@@ -29,16 +29,24 @@ LAYERS = [
     ['outputs', 'datasets'],
     ['deploy'],
     ['models.heads'],
-    ['models.detectors'],
+    ['models.detectors', 'models'],
     ['converters'],
     ['model_zoo'],
     ['apis', 'data_tools'],
     ['export'],
+    ['demo'],
+    ['jobs'],
+    ['commands'],
+    ['cli', '__main__'],
 ]
 # Methods that write what a structure holds: they import what does it when they are called.
 AT_CALL_TIME = {
     'structures.instances': {'rle', 'evaluation.submission', 'outputs', 'formats'},
     'numpy_masks': {'masks'},
+    # On import of mmcv or mmdet, when this library is imported.
+    'utils.compat': {'utils.config'},
+    # A command in a package of its own.
+    'deploy.__main__': {'cli'},
 }
 FORBIDDEN = [('models', 'datasets'), ('datasets', 'models')]
 

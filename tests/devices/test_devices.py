@@ -1,20 +1,18 @@
 """Devices by name, their precision and memory, and their faults in words."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from tevit_vis.apis import training
+from tevit_vis.jobs import quickstart
 from tevit_vis.layers import cuda_ops
 from tevit_vis.utils import devices
 from tevit_vis.utils.devices import check_amp, check_device, device_fault, how_many_fit
 from tevit_vis.utils.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 CUDA = torch.device('cuda', 0)
 
 
@@ -152,18 +150,7 @@ def test_tools_end_on_a_line_or_with_the_traceback(raised, options, line, traceb
     assert ('Traceback' in done.stderr) == traceback
 
 
-@pytest.mark.parametrize('tool', sorted(p.relative_to(ROOT) for p in ROOT.glob('tools/**/*.py')))
-def test_every_tool_has_debug_and_an_example(tool):
-    text = (ROOT / tool).read_text()
-    assert '\nExamples:\n' in text
-    assert 'tool_parser(' in text
-    assert 'run_tool(main)' in text
-
-
 def test_the_quickstart_takes_the_cpu_where_mmcv_has_no_cuda_ops(two_gpus, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')
-    quickstart = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(quickstart)
     monkeypatch.setattr(cuda_ops, 'get_compiling_cuda_version', lambda: 'not available')
     assert quickstart.choose_device(None) == torch.device('cpu')
     assert 'built without CUDA ops' in capsys.readouterr().out

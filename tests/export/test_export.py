@@ -137,7 +137,7 @@ def altered(exported, tmp_path, **changes):
 
 
 def test_folders_that_are_not_whole(exported, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r'must be a folder of tools/export.py'):
+    with pytest.raises(InputError, match=r'must be a folder of tevit-vis export'):
         load_model(tmp_path)
     with pytest.raises(InputError, match=r'"format" must be 1, but is 2: it is of another version'):
         load_model(altered(exported, tmp_path, format=2))

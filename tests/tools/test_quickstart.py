@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 from builders import noise_frames, write_frames
 
 from tevit_vis.apis import init_model
+from tevit_vis.cli import run_words
+from tevit_vis.jobs import quickstart
 from tevit_vis.model_zoo import ZOO
 
 ROOT = Path(__file__).parents[2]
@@ -29,13 +30,10 @@ CHECKPOINT = ROOT / 'configs' / 'synthetic' / 'tevit_tiny.pth'
     ],
 )
 def test_quickstart_makes_trains_scores_and_draws(system, tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location('quickstart', ROOT / 'tools' / 'quickstart.py')
-    quickstart = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(quickstart)
-    quickstart.NUM_TRAIN_VIDEOS, quickstart.NUM_VAL_VIDEOS = 2, 1
+    monkeypatch.setattr(quickstart, 'NUM_TRAIN_VIDEOS', 2)
+    monkeypatch.setattr(quickstart, 'NUM_VAL_VIDEOS', 1)
     arguments = [system, '--out', str(tmp_path), '--iters', '2', '--device', 'cpu']
-    monkeypatch.setattr(sys, 'argv', ['quickstart.py', *arguments])
-    quickstart.main()
+    run_words(['quickstart', *arguments])
     printed = capsys.readouterr().out
     assert 'before' in printed
     assert 'after' in printed
@@ -60,7 +58,7 @@ def test_day_one_writes_a_video_lines_and_masks(tmp_path, run_here, monkeypatch)
         assert len(list((tmp_path / 'out' / f'{name}_masks').glob('*.png'))) == 3
     # Without weights it says what to fetch, and where to put it.
     done = run_here(ROOT / 'tools' / 'day_one.py', *arguments[:2], '--weights', 'zoo:nothing')
-    assert 'tools/download.py --list' in done.stderr
+    assert 'tevit-vis download --list' in done.stderr
     entry = ZOO['mask2former/mask2former_r50_coco']
     local = replace(entry, address=entry.address.replace('download.openmmlab.com', '127.0.0.1:9'))
     monkeypatch.setitem(ZOO, entry.name, local)

@@ -121,7 +121,7 @@ def test_safetensors_are_read_or_named(model, tmp_path):
 @pytest.mark.parametrize(
     ('key', 'words'),
     [
-        ('detr.controller.layers.0.weight', 'official SeqFormer .*convert_checkpoint.py seqformer'),
+        ('detr.controller.layers.0.weight', 'official SeqFormer .*convert-checkpoint seqformer'),
         ('roi_head.bbox_head.0.fc_cls.weight', 'TeViT or QueryInst'),
         ('bbox_head.encoder.layers.0.mixer.reduction.weight', 'MS-STS'),
         ('backbone.bottom_up.stem.conv1.weight', 'detectron2'),

@@ -1,9 +1,10 @@
 """The functions and classes that users call."""
 
 import tevit_vis.utils.training_stack  # noqa: F401  (says what is missing)
+from tevit_vis import datasets, layers, models  # they register the types that configs name
 from tevit_vis.outputs import Outputs, Selection
 
-from . import hooks, runner  # importing them registers the types that configs name
+from . import hooks, runner  # and so do they
 from .build import init_model
 from .inference import inference_video, stream_video
 from .options import TrainOptions

@@ -50,7 +50,7 @@ def init_model(
     Args:
         config: a file, a name such as ``tevit/tevit_msgshift``, or a loaded config.
         checkpoint: a file with exactly the keys of the model; ``'zoo'`` for the weights that are
-            known for the config, or ``'zoo:NAME'`` (``tools/download.py --list``), which are
+            known for the config, or ``'zoo:NAME'`` (``tevit-vis download --list``), which are
             fetched at first; None gives random weights.
         device: ``cpu``, ``cuda`` or ``cuda:N``; the default is a GPU if there is one.
         cfg_options: dotted config keys and their values.
@@ -227,7 +227,7 @@ def build_model(
         file = init['checkpoint']
         remedy = 'put it there'
         if file in model_zoo.ZOO:
-            remedy = f'python tools/download.py {file} fetches it'
+            remedy = f'tevit-vis download {file} fetches it'
         raise InputError(
             f'model.backbone.init_cfg: {file} must be a file with the weights to start from, but '
             f'there is none: {remedy}, or name a checkpoint with '

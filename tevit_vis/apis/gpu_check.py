@@ -1,4 +1,4 @@
-"""Compares the outputs of a device with the CPU's, for tools/gpu_check.py.
+"""Compares the outputs of a device with the CPU's, for tevit-vis gpu-check.
 
 Models have random weights and videos show noise, so outputs are compared, not scores.
 """

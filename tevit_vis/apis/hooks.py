@@ -86,7 +86,7 @@ class ClipOptimizerHook(GradientCumulativeOptimizerHook):
         if not self.scaler.is_enabled() and not math.isfinite(loss_value):
             raise InputError(
                 f'iteration {runner.iter + 1}: the loss must be finite, but is {loss_value}: '
-                'lower optimizer.lr, or look at the data with tools/data/browse_dataset.py'
+                'lower optimizer.lr, or look at the data with tevit-vis data browse'
             )
         loss = runner.outputs['loss'] / self._get_loss_factor(runner)
         self.scaler.scale(loss).backward()

@@ -1,4 +1,4 @@
-"""Measures the speed and the memory of a system on a device, for tools/gpu_check.py.
+"""Measures the speed and the memory of a system on a device, for tevit-vis gpu-check.
 
 Models have random weights, and videos show noise.
 """

@@ -31,8 +31,8 @@ class Thresholds:
         InputError: they are not from 0 to 1, or in the wrong order.
     """
 
-    sure: float = 0.6
-    unsure: float = 0.2
+    sure: float
+    unsure: float
 
     def __post_init__(self) -> None:
         check_fraction('--sure', self.sure)

@@ -108,7 +108,7 @@ class YouTubeVISDataset:
         if not os.path.isfile(path):
             raise InputError(
                 f'{self.ann_file}: video {video.id}: frame {index} must be an image in '
-                f'{self.img_prefix}, but {path} is not there (tools/data/check_dataset.py lists '
+                f'{self.img_prefix}, but {path} is not there (tevit-vis data check lists '
                 'all that is missing)'
             )
 

@@ -102,12 +102,12 @@ def read_folder(path: str) -> ModelFolder:
     Example:
         >>> read_folder('absent')  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        tevit_vis.utils.errors.InputError: absent: must be a folder of tools/export.py, ...
+        tevit_vis.utils.errors.InputError: absent: must be a folder of tevit-vis export, ...
     """
     root = Path(path)
     if not (root / DESCRIPTION).is_file():
         raise InputError(
-            f'{path}: must be a folder of tools/export.py, with a {DESCRIPTION}, but has none'
+            f'{path}: must be a folder of tevit-vis export, with a {DESCRIPTION}, but has none'
         )
     content = read_json(str(root / DESCRIPTION), 'description of the model')
     where = f'{root / DESCRIPTION}'

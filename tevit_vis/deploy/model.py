@@ -53,7 +53,7 @@ def load_model(
     """Loads an exported model.
 
     Args:
-        folder: of ``tools/export.py``.
+        folder: of ``tevit-vis export``.
         device: ``cpu``, ``cuda`` or ``tensorrt``.
         threads: of the CPU; None takes ``OMP_NUM_THREADS``, else all cores.
 

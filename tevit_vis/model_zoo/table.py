@@ -45,7 +45,7 @@ class Weights:
         licence: of the weights.
         what: what they were trained on, and the published score.
         digest: algorithm and beginning of the file's hash, ``sha256:8e96e88b``; empty if unknown.
-        converter: system of ``tools/convert_checkpoint.py``; empty if they load as they are.
+        converter: system of ``tevit-vis convert-checkpoint``; empty if they load as they are.
         filename: of the file, where the address does not end in it.
         mmcv_name: mmcv's name for the address, ``torchvision://resnet50``; empty if it has none.
 
@@ -270,7 +270,7 @@ def find_weights(name: str) -> Weights:
     """
     if name not in ZOO:
         raise InputError(
-            f'{name}: no weights have this name (tools/download.py --list prints those that are '
+            f'{name}: no weights have this name (tevit-vis download --list prints those that are '
             f'known){did_you_mean(name, list(ZOO), quoted=False)}'
         )
     return ZOO[name]

@@ -46,7 +46,7 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
         if not known:
             raise InputError(
                 f'zoo: no weights are known for {config or "this config"}: name some with '
-                f'{ZOO_PREFIX}NAME (tools/download.py --list)'
+                f'{ZOO_PREFIX}NAME (tevit-vis download --list)'
             )
         name = known[0].name
     return str(zoo_file(find_weights(name), trust))

@@ -21,7 +21,8 @@ from .selection import Selection
 from .writing import VideoModel, write_video
 
 MOST_NAMES = 10  # classes that are printed
-LIVE_WINDOW = 10  # frames, for cameras and live streams where the config has no windows
+# Frames, for cameras and live streams where the config has no windows.
+LIVE_WINDOW, LIVE_STRIDE = 10, 5
 
 
 def check_outputs(all_outputs: Sequence[Outputs], inputs: Sequence[str]) -> None:

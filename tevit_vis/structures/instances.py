@@ -112,7 +112,7 @@ class VideoInstances:
         return masks
 
     def to_json(self, class_names: Sequence[str]) -> dict:
-        """Returns the content of a JSON file, as ``video_demo.py --json`` writes it."""
+        """Returns the content of a JSON file, as ``tevit-vis predict --json`` writes it."""
         from tevit_vis.evaluation.submission import instances_to_json
 
         return instances_to_json(self, class_names)
@@ -123,7 +123,7 @@ class VideoInstances:
         images: Iterable[np.ndarray] | None = None,
         **files: Any,
     ) -> None:
-        """Writes masks, tables and labels, as ``video_demo.py`` does.
+        """Writes masks, tables and labels, as ``tevit-vis predict`` does.
 
         Args:
             class_names: name of each label.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tevit_vis.arrays import Array, inner_products, softmax, to_numpy, unit
 from tevit_vis.structures import check_outputs_finite
@@ -78,6 +77,8 @@ def align_queries(queries: Array) -> np.ndarray:
         >>> align_queries(np.array([[left, right], [right, left]])).tolist()
         [[0, 1], [1, 0]]
     """
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
     num_frames, num_queries = queries.shape[:2]
     order = np.tile(np.arange(num_queries), (num_frames, 1))
     if num_frames > 1:
@@ -103,6 +104,8 @@ def assign(similarity: np.ndarray, minimum: float) -> list[int]:
         >>> assign(np.array([[0.9, 0.8], [0.8, 0.1]]), minimum=0.3)
         [1, 0]
     """
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
     allowed = np.where(similarity > minimum, similarity - minimum, 0)
     rows, columns = linear_sum_assignment(allowed, maximize=True)
     track_of = [-1] * similarity.shape[1]

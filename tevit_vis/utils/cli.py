@@ -8,9 +8,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.values import did_you_mean
+from tevit_vis.utils.versions import missing_package
 
 
 def positive(text: str) -> int:
@@ -39,13 +41,29 @@ def frame_size(text: str) -> tuple[int, int]:
     return positive(parts[0]), positive(parts[1])
 
 
-def tool_parser(docstring: str) -> argparse.ArgumentParser:
-    """Returns a parser with ``--debug`` whose help shows a tool's docstring as it is written.
+class ToolParser(argparse.ArgumentParser):
+    """A parser whose errors are one line that names the nearest option."""
 
-    The docstring ends with a section ``Examples:`` of commands, which stands below the options.
+    def error(self, message: str) -> NoReturn:
+        unknown, _, words = message.partition(': ')
+        if unknown == 'unrecognized arguments':
+            word = words.split()[0].partition('=')[0]
+            hint = did_you_mean(word, self._option_string_actions, quoted=False)
+            message = f'{word}: no such {"option" if word.startswith("-") else "argument"}{hint}'
+        self.exit(2, f'error: {message} ("{self.prog} --help" shows all options)\n')
+
+
+def tool_parser(docstring: str, prog: str | None = None) -> argparse.ArgumentParser:
+    """Returns a parser with ``--debug`` whose help shows a command's docstring as it is written.
+
+    Args:
+        docstring: ends with a section ``Examples:`` of command lines, which stands below the
+            options.
+        prog: the command as it is typed; None for the name of the running file.
     """
     description, heading, examples = docstring.partition('Examples:\n')
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
+        prog=prog,
         description=description,
         epilog=heading + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,8 +77,9 @@ def tool_parser(docstring: str) -> argparse.ArgumentParser:
 def run_tool(main: Callable[[], None]) -> None:
     """Runs the ``main`` of a tool and shows errors of its user in one line.
 
-    An ``InputError``, a fault of the device, Ctrl-C or SIGTERM ends the tool with one line on
-    stderr and exit code 1. Any other error, and every error under ``--debug``, shows its traceback.
+    An ``InputError``, a package that is missing, a fault of the device, Ctrl-C or SIGTERM ends the
+    tool with one line on stderr and exit code 1. Any other error, and every error under
+    ``--debug``, shows its traceback.
     """
     sys.stderr.reconfigure(errors='backslashreplace')  # type: ignore[attr-defined]
     # One of several distributed processes must end at once on SIGTERM: it may be inside of a
@@ -73,8 +92,8 @@ def run_tool(main: Callable[[], None]) -> None:
         main()
     except KeyboardInterrupt:
         sys.exit('interrupted')
-    except (InputError, RuntimeError) as error:
-        line = str(error) if isinstance(error, InputError) else _device_fault(error)
+    except (InputError, RuntimeError, ImportError) as error:
+        line = _line_of(error)
         if line is None or '--debug' in sys.argv[1:]:
             raise
         sys.exit(f'error: {line}')
@@ -83,8 +102,12 @@ def run_tool(main: Callable[[], None]) -> None:
             signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _device_fault(error: RuntimeError) -> str | None:
-    """Returns what a fault of the device means; None for another error."""
+def _line_of(error: Exception) -> str | None:
+    """Returns the line that tells the user of an error; None for one that is a bug."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return missing_package(error)
     if 'torch' not in sys.modules:
         return None
     from tevit_vis.utils.devices import device_fault
@@ -100,9 +123,14 @@ def _end_like_ctrl_c(number: int, frame: object) -> None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``CONFIG`` and ``--cfg-options``."""
+    parser.add_argument('config', help='config file, or its name below configs/')
+    add_cfg_options(parser)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``."""
     from tevit_vis.utils.option_action import OptionAction
 
-    parser.add_argument('config', help='config file, or its name below configs/')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -119,8 +147,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'checkpoint',
         help='checkpoint file; zoo for the published weights of the config, or zoo:NAME '
-        '(tools/download.py --list)',
+        '(tevit-vis download --list)',
     )
+    add_loading_arguments(parser)
+
+
+def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of how to load and run a model."""
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
     add_precision_arguments(parser)
     add_trust_argument(parser)

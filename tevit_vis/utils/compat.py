@@ -1,7 +1,7 @@
 """Patches that let mmcv-full 1.7 and mmdet 2.28 run on a current Python stack.
 
-``tevit_vis/__init__.py`` imports this module before mmcv. Every patch says why and from which
-version on it is needed, and does nothing where it is not.
+``import_hooks.py`` applies them when mmcv and mmdet are imported. Every patch says why and from
+which version on it is needed, and does nothing where it is not.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ def _find_bases_by_name() -> None:
     """
     from mmcv import Config
 
-    from tevit_vis.utils.config import find_base
-
     read_config, folders = Config._file2dict, []  # folders of the configs in work
 
     def read_with_bases(file, *args, **kwargs):
+        from tevit_vis.utils.config import find_base  # which itself imports mmcv
+
         if folders:
             # mmcv has put the folder of the config before the name of its base: take it off again.
             file = find_base(folders[-1], file[len(os.path.join(folders[-1], '')) :])
@@ -127,8 +127,12 @@ def apply_before_mmcv() -> None:
     _allow_numpy_in_checkpoints()
 
 
-def apply_after_mmcv() -> None:
-    """Applies the patches of mmcv and mmdet themselves."""
+def apply_to_mmcv() -> None:
+    """Applies the patches of mmcv itself."""
     _patch_mmcv_parallel()
     _find_bases_by_name()
+
+
+def apply_to_mmdet() -> None:
+    """Applies the patches of mmdet itself."""
     _point_to_inference_video()

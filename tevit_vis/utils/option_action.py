@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
-
-from mmcv import DictAction
 
 from tevit_vis.utils.values import shorten
 
 
-class OptionAction(DictAction):
+class OptionAction(argparse.Action):
     """Reads ``KEY=VALUE ...`` as mmcv's ``DictAction`` does, with plain messages for errors.
 
     Values may also be written as in a config file, such as ``[dict(type='TextLoggerHook')]``.
     """
-
-    @staticmethod
-    def _parse_iterable(val: str) -> object:
-        try:
-            return literal(ast.parse(val.strip(), mode='eval').body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            is_open = val.startswith(('[', '(')) and not val.endswith((']', ')'))
-            assert not is_open, 'mmcv would take it for a text'
-            return DictAction._parse_iterable(val)
 
     def __call__(self, parser, namespace, values, option_string=None):
         options = dict(getattr(namespace, self.dest))
@@ -31,10 +21,31 @@ class OptionAction(DictAction):
             if not equals:
                 parser.error(f'{option_string}: must be KEY=VALUE, but got {shorten(option)}')
             try:
-                options[key] = self._parse_iterable(value)
+                options[key] = option_value(value)
             except (AssertionError, RecursionError):
                 parser.error(f'{option_string}: brackets must be closed, but got {shorten(option)}')
         setattr(namespace, self.dest, options)
+
+
+def option_value(text: str) -> object:
+    """Returns the value of an option.
+
+    Raises:
+        AssertionError: a bracket is not closed.
+        RecursionError: there are too many brackets.
+
+    Example:
+        >>> option_value('[1,(2,x)]'), option_value("dict(type='A')"), option_value('true')
+        ([1, (2, 'x')], {'type': 'A'}, True)
+    """
+    try:
+        return literal(ast.parse(text.strip(), mode='eval').body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        from mmcv import DictAction  # brings torch, which the help of a command does not need
+
+        is_open = text.startswith(('[', '(')) and not text.endswith((']', ')'))
+        assert not is_open, 'mmcv would take it for a text'
+        return DictAction._parse_iterable(text)
 
 
 def literal(node: ast.expr) -> object:

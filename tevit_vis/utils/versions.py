@@ -13,6 +13,14 @@ SUPPORTED_VERSIONS = {
 }
 
 
+# packages that are imported by another name than they are installed by
+DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'PIL': 'pillow', 'skimage': 'scikit-image'}
+
+
+class UnfitStackError(ImportError):
+    """torch, mmcv or mmdet is missing or of another version; the message is for users."""
+
+
 def version_tuple(version: str) -> tuple[int, ...]:
     """Returns up to three leading numbers of a version.
 
@@ -35,7 +43,7 @@ def check_versions() -> None:
     """Checks that the installed versions are in the ranges of ``SUPPORTED_VERSIONS``.
 
     Raises:
-        ImportError: one line per package that is missing or out of range.
+        UnfitStackError: one line per package that is missing or out of range.
     """
     faults = []
     for name, (lowest, beyond) in SUPPORTED_VERSIONS.items():
@@ -46,6 +54,25 @@ def check_versions() -> None:
         elif not version_tuple(lowest) <= version_tuple(installed) < version_tuple(beyond):
             faults.append(f'{requirement} is wanted, but {installed} is installed')
     if faults:
-        raise ImportError(
-            'tevit_vis: ' + '; '.join(faults) + '. "bash tools/setup_env.sh" installs what fits.'
+        raise UnfitStackError(
+            'tevit_vis: ' + '; '.join(faults) + '. In a checkout, "bash tools/setup_env.sh" '
+            'installs what fits; else see docs/install.md.'
         )
+
+
+def missing_package(error: ImportError) -> str | None:
+    """Returns the line that says which package a failed import wants, and how to install it.
+
+    Returns:
+        None where the import failed for another reason.
+
+    Example:
+        >>> missing_package(ModuleNotFoundError("No module named 'cv2'", name='cv2'))
+        'cv2: the package is missing: pip install opencv-python-headless'
+    """
+    if isinstance(error, UnfitStackError):
+        return str(error)
+    name = (error.name or '').partition('.')[0]
+    if not isinstance(error, ModuleNotFoundError) or name in ('', 'tevit_vis'):
+        return None
+    return f'{name}: the package is missing: pip install {DISTRIBUTIONS.get(name, name)}'

@@ -12,13 +12,13 @@ QUERIES = re.compile(r'init_proposal_|query_feat|query_embed|decoder\.queries|qu
 PANOPTIC_ROWS = 134  # of COCO's panoptic class layer: 80 things, 53 kinds of stuff, no object
 # Kinds of checkpoints, each with a pattern of weight names that no other kind has.
 SIGNATURES = {
-    'an official SeqFormer checkpoint: tools/convert_checkpoint.py seqformer': re.compile(
+    'an official SeqFormer checkpoint: tevit-vis convert-checkpoint seqformer': re.compile(
         r'^detr\.(controller|mask_head|class_embed\.0\.)'
     ),
-    'an official IFC checkpoint: tools/convert_checkpoint.py ifc': re.compile(
+    'an official IFC checkpoint: tevit-vis convert-checkpoint ifc': re.compile(
         r'^detr\.(transformer\.encoder\.memory_bus|mask_head|class_embed\.layers)|memory_bus'
     ),
-    'an official Mask2Former or MinVIS checkpoint: tools/convert_checkpoint.py mask2former': (
+    'an official Mask2Former or MinVIS checkpoint: tevit-vis convert-checkpoint mask2former': (
         re.compile(r'^sem_seg_head\.')
     ),
     'a TeViT or QueryInst checkpoint (configs/tevit)': re.compile(r'^roi_head\.bbox_head\.0\.'),
@@ -26,7 +26,7 @@ SIGNATURES = {
     'a SeqFormer checkpoint (configs/seqformer)': re.compile(r'^bbox_head\.controller\.'),
     'an IFC checkpoint (configs/ifc)': re.compile(r'^bbox_head\.encoder\.bus_layers\.'),
     'a Mask2Former checkpoint (configs/mask2former)': re.compile(r'^panoptic_head\.'),
-    'a detectron2 checkpoint: tools/convert_checkpoint.py reads those of SeqFormer, IFC and '
+    'a detectron2 checkpoint: tevit-vis convert-checkpoint reads those of SeqFormer, IFC and '
     'Mask2Former': re.compile(r'^(backbone\.bottom_up|proposal_generator|roi_heads)\.'),
     'weights of a backbone alone: name them with model.backbone.init_cfg or load_from': re.compile(
         r'^(conv1\.weight|patch_embed|layer1\.|stem\.)'
@@ -57,7 +57,7 @@ def fit_hint(weights: Mapping, model_weights: Mapping, faults: Mapping[str, Sequ
     if any(f'[{PANOPTIC_ROWS}' in key for key in classes):
         hints.append(
             'it is a panoptic checkpoint, of 80 things and 53 kinds of stuff: take the instance '
-            'checkpoint of the same backbone (tools/download.py --list), or let '
+            'checkpoint of the same backbone (tevit-vis download --list), or let '
             'model.panoptic_head.num_classes=133 find stuff as well'
         )
     kinds = [kind_of(each) for each in (weights, model_weights)]

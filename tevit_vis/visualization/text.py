@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 FONT_VARIABLE = 'TEVIT_VIS_FONT'
@@ -102,6 +101,8 @@ def font_for(characters: str) -> str:
 @lru_cache(maxsize=1)
 def system_fonts() -> list[str]:
     """Returns the fonts of this machine, those with many scripts first."""
+    from matplotlib import font_manager  # takes half a second to import
+
     paths = font_manager.findSystemFonts() + [font_manager.findfont('DejaVu Sans')]
 
     def rank(path: str) -> tuple:

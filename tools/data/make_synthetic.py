@@ -1,56 +1,6 @@
-"""Make a synthetic data set in YouTube-VIS layout: cut-outs of photographs that move and cross.
+"""The command ``tevit-vis data synthetic``, for a checkout."""
 
-Writes OUT/annotations.json and OUT/JPEGImages/. The same arguments give the same files; with more
---videos, the first ones stay the same.
-
-Examples:
-    python tools/data/make_synthetic.py data/synthetic/train --videos 1500 --seed 0
-    python tools/data/make_synthetic.py data/synthetic/val --videos 40 --seed 1000
-    python tools/data/make_synthetic.py data/synthetic/hard --videos 30 --frames 80 --absence 5 40
-"""
-
-import argparse
-from pathlib import Path
-
-from tevit_vis.data_tools.synthetic_files import make_synthetic
-from tevit_vis.data_tools.synthetic_world import SyntheticWorld
-from tevit_vis.utils.cli import frame_size, positive, run_tool, seed_number, tool_parser
-from tevit_vis.utils.files import check_writable
-
-
-def parse_args() -> argparse.Namespace:
-    parser = tool_parser(__doc__)
-    parser.add_argument('out', type=Path, metavar='OUT', help='folder to write')
-    parser.add_argument(
-        '--videos', type=positive, default=100, help='number of videos (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--frames', type=positive, default=20, help='frames per video (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--size', type=frame_size, default=(160, 96), help='of the frames (default: 160x96)'
-    )
-    parser.add_argument(
-        '--absence',
-        type=positive,
-        nargs=2,
-        metavar=('FEWEST', 'MOST'),
-        help='frames for which each object is out of sight once; two of a kind in every video',
-    )
-    parser.add_argument(
-        '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    check_writable(args.out / 'annotations.json')
-    absence = tuple(args.absence) if args.absence else None
-    world = SyntheticWorld(args.size, args.frames, absence)
-    annotations, images = make_synthetic(args.out, args.videos, args.seed, world)
-    print(f'{annotations}: {args.videos} videos of {args.frames} frames; images in {images}')
-
+from tevit_vis.cli import run_command
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_command('data synthetic')

@@ -1,53 +1,6 @@
-"""Take a part of a data set in YouTube-VIS layout: by category, by length, some videos at random.
+"""The command ``tevit-vis data subset``, for a checkout."""
 
-Examples:
-    python tools/data/subset.py train.json --categories person,dog --out people_and_dogs.json
-    python tools/data/subset.py train.json --lengths 10 100 --videos 50 --seed 1 --out small.json
-"""
-
-import argparse
-
-from tevit_vis.data_tools.editing import subset
-from tevit_vis.formats import ReadOptions, find_format
-from tevit_vis.utils.cli import positive, run_tool, seed_number, tool_parser
-from tevit_vis.utils.files import check_writable
-from tevit_vis.utils.json_files import write_json
-
-
-def parse_args() -> argparse.Namespace:
-    parser = tool_parser(__doc__)
-    parser.add_argument('annotations', metavar='ANN.json', help='annotation file')
-    parser.add_argument('--out', required=True, help='file to write')
-    parser.add_argument(
-        '--categories',
-        type=lambda text: [name.strip() for name in text.split(',')],
-        metavar='NAME,NAME',
-        help='keep these; videos without any of them are left out (default: all)',
-    )
-    parser.add_argument(
-        '--lengths',
-        nargs=2,
-        type=positive,
-        metavar=('LEAST', 'MOST'),
-        help='keep videos of so many frames (default: all)',
-    )
-    parser.add_argument('--videos', type=positive, help='keep so many videos (default: all)')
-    parser.add_argument(
-        '--seed', type=seed_number, default=0, help='of the draw of videos (default: %(default)s)'
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    check_writable(args.out, not_over=[args.annotations])
-    content = find_format('ytvis').read(args.annotations, ReadOptions())
-    lengths = tuple(args.lengths) if args.lengths else None
-    part = subset(content, args.categories, lengths, args.videos, args.seed)
-    write_json(part, args.out)
-    for name in ('videos', 'annotations', 'categories'):
-        print(f'{name}: {len(part[name])} of {len(content[name])}')
-
+from tevit_vis.cli import run_command
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_command('data subset')

@@ -98,7 +98,7 @@ class ClipDetector(BaseDetector):
         )
 
     def timed_parts(self) -> dict[str, list[torch.nn.Module]]:
-        """Returns the modules that ``tools/benchmark.py`` measures, by the name of their part."""
+        """Returns the modules that ``tevit-vis benchmark`` measures, by the name of their part."""
         return {'backbone': [self.backbone], 'neck': [self.neck]}
 
     def compiled_parts(self) -> list[torch.nn.Module]:

@@ -1,0 +1,1 @@
+"""The subcommands of ``tevit-vis``, a module each: what can be typed. See ``tevit_vis/cli.py``."""

@@ -1,0 +1,170 @@
+"""Train a small model on synthetic videos, and show what it finds and what it gets wrong."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from tqdm import tqdm
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+from tevit_vis.annotations import read_annotation_file
+from tevit_vis.apis import (
+    TrainOptions,
+    inference_video,
+    init_model,
+    train,
+    write_submission,
+)
+from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.data_tools.synthetic_files import make_synthetic
+from tevit_vis.data_tools.synthetic_world import SyntheticWorld
+from tevit_vis.datasets import build_dataset
+from tevit_vis.evaluation.submission import read_results
+from tevit_vis.layers.cuda_ops import has_cuda_ops
+from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
+from tevit_vis.utils.config import load_config
+from tevit_vis.utils.devices import check_device
+from tevit_vis.utils.json_files import read_json_lines
+from tevit_vis.video import open_source
+from tevit_vis.visualization.draw import DrawStyle
+from tevit_vis.visualization.video import draw_video
+
+NUM_TRAIN_VIDEOS, TRAIN_SEED = 60, 2000
+NUM_VAL_VIDEOS, VAL_SEED = 30, 3000
+MIN_DRAWN_SCORE = 0.3
+MIN_NUM_DRAWN = 3  # instances that are drawn even if their scores are lower
+NUM_AVERAGED = 8  # losses in each point of the smoothed curve
+PRINTED_METRICS = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Returns the device with this name; for None, a GPU that can train, else the CPU."""
+    if name is not None:
+        return check_device(name)
+    device = check_device(None)
+    if device.type == 'cuda' and not has_cuda_ops(device):
+        print(
+            'there is a GPU, but mmcv-full was built without CUDA ops, which training needs: '
+            'the quickstart runs on the CPU (see README, "When the build fails")'
+        )
+        return torch.device('cpu')
+    return device
+
+
+def test(config, checkpoint: str | None, out: Path, device: str | None) -> None:
+    """Tests a model on the held-out videos and writes the submission."""
+    model = init_model(config, checkpoint, device)
+    journal = ResultsJournal(str(out), identity={})
+    journal.discard()
+    write_submission(model, build_dataset(config.data.test), journal)
+
+
+def report(config, results: dict[str, Path], out: Path) -> dict[str, dict[str, float]]:
+    """Writes the pages that compare submissions; returns the scores of each.
+
+    Args:
+        results: {when the submission was made: its file}.
+        out: folder to write.
+    """
+    annotations = config.data.test.ann_file
+    data_set = DataSet.parse(read_annotation_file(annotations), annotations)
+    runs = [
+        read_run(data_set, read_results(path), str(path), when) for when, path in results.items()
+    ]
+    options = ReportOptions(frames_root=config.data.test.img_prefix, overwrite=True)
+    write_report(data_set, runs, str(out), options)
+    print('after training:', *runs[-1].analysis.sentences(), sep='\n  ')
+    return {run.name: run.analysis.evaluation.stats for run in runs}
+
+
+def draw_curve(log: Path, scores: dict, out: Path) -> None:
+    """Draws the training loss; the title gives the scores before and after."""
+    lines = [line for line in read_json_lines(log) if line.get('mode') == 'train']
+    figure, axes = plt.subplots(figsize=(7, 4))
+    iterations, losses = zip(*((line['iter'], line['loss']) for line in lines))
+    means = [np.mean(losses[max(0, i - NUM_AVERAGED + 1) : i + 1]) for i in range(len(losses))]
+    axes.plot(iterations, losses, alpha=0.3, label='loss')
+    axes.plot(iterations, means, label=f'mean of the last {NUM_AVERAGED}')
+    axes.legend()
+    title = f'loss {means[0]:.1f} to {means[-1]:.1f}, ' + ', '.join(
+        f'AP50 {stats["AP50"]:.3f} {when}' for when, stats in scores.items()
+    )
+    axes.set(xlabel='iteration', ylabel='loss', title=title)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+
+
+def print_scores(scores: dict) -> None:
+    print(f'\n{"held-out videos":22}' + ''.join(f'{name:>8}' for name in PRINTED_METRICS))
+    for when, stats in scores.items():
+        print(f'{when:22}' + ''.join(f'{stats[name]:8.3f}' for name in PRINTED_METRICS))
+
+
+def draw_held_out(model, config, out: Path) -> None:
+    """Draws the instances that the model finds in the first held-out video."""
+    dataset = build_dataset(config.data.test)
+    video = dataset.videos[0]
+    source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])
+    predictions = inference_video(model, source).filter_by_score(0.0)  # sorted by score
+    num_confident = int((predictions.scores >= MIN_DRAWN_SCORE).sum())
+    num_drawn = min(len(predictions), max(num_confident, MIN_NUM_DRAWN))
+    best = predictions.select(np.arange(num_drawn))
+    with tqdm(total=video.num_frames, unit='frame', desc='draw') as bar:
+        draw_video(source, best, model.CLASSES, str(out), 5, DrawStyle(zoom=4), bar.update)
+
+
+def run_quickstart(args: argparse.Namespace) -> None:
+    device = str(choose_device(args.device))
+    suffix = '' if args.system == 'tevit' else f'_{args.system}'
+    out = Path(args.out or f'outputs/quickstart{suffix}')
+    print(f'1/5 making videos: {NUM_TRAIN_VIDEOS} to train on, {NUM_VAL_VIDEOS} to test on')
+    world = SyntheticWorld()
+    training = make_synthetic(out / 'data' / 'train', NUM_TRAIN_VIDEOS, TRAIN_SEED, world)
+    held_out = make_synthetic(out / 'data' / 'val', NUM_VAL_VIDEOS, VAL_SEED, world)
+
+    config = load_config(
+        'synthetic/tevit_tiny_finetune'
+        if args.system == 'tevit'
+        else f'synthetic/{args.system}_tiny_brief'
+    )
+    for part, (ann_file, images) in (('train', training), ('test', held_out)):
+        config.data[part].update(ann_file=str(ann_file), img_prefix=str(images))
+    config.data.test.test_mode = True
+    config.runner.max_iters = args.iters or config.runner.max_iters
+    config.log_config.interval = min(config.log_config.interval, config.runner.max_iters)
+    config.custom_hooks = [dict(type='ProgressBarHook')]
+
+    # TeViT goes on with the shipped checkpoint; the others take its backbone or nothing.
+    checkpoint = config.load_from if args.system == 'tevit' else None
+    start = 'the checkpoint that ships with the project' if checkpoint else 'random weights'
+    print(f'2/5 testing {start}')
+    results = {'before': out / 'results_before.json', 'after': out / 'results.json'}
+    test(config, checkpoint, results['before'], device)
+
+    print(f'3/5 training for {config.runner.max_iters} iterations')
+    logger = logging.getLogger('quickstart')
+    options = TrainOptions(str(out), validate=False, device=device, timestamp='train')
+    (out / 'train.log.json').unlink(missing_ok=True)
+    train(config, options, logger)
+
+    print('4/5 testing again')
+    test(config, str(out / 'latest.pth'), results['after'], device)
+
+    print('5/5 drawing')
+    scores = report(config, results, out / 'report')
+    draw_curve(out / 'train.log.json', scores, out / 'curve.png')
+    model = init_model(config, str(out / 'latest.pth'), device)
+    draw_held_out(model, config, out / 'overlay.mp4')
+
+    print_scores(scores)
+    for name in ('results.json', 'overlay.mp4', 'curve.png', 'report/index.html'):
+        print(out / name)
