@@ -19,13 +19,11 @@ from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.versions import UnfitStackError, missing_package
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-HEAVY = {'torch', 'mmcv', 'mmdet', 'matplotlib', 'scipy.optimize'}
+HEAVY = {'torch', 'mmcv', 'mmdet'}
 # Prints what a process imports for the help of all commands.
 HELP_OF_ALL = """
 import contextlib, io, sys
 from tevit_vis import cli
-from tevit_vis.commands import convert_checkpoint
-from tevit_vis.converters import TABLES
 for name in cli.COMMANDS:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         cli.run_words([*name.split(), '--help'])

@@ -113,7 +113,8 @@ def to_rle(mask: object, height: int, width: int) -> RLE:
 
     Args:
         mask: an RLE, compressed or not, or polygons [[x, y, x, y, ...], ...].
-        height, width: of the frame.
+        height: of the frame.
+        width: of the frame.
 
     Raises:
         ValueError: the mask is neither, or has impossible numbers. Whether its runs add up is not

@@ -53,6 +53,26 @@ def test_rows_of_class_layers_are_taken_by_name():
     assert moved['neck.conv.weight'].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize('names', [('owl', 'fox', 'cat', 'ant'), ('fox', 'owl')])
+def test_rows_are_taken_by_name_where_the_number_of_classes_changes(names):
+    weights = {
+        'head.fc_cls.weight': torch.arange(6.0).view(3, 2),
+        'head.class_branch.bias': torch.tensor([0.0, 1, 2, 9]),  # the last: no object
+        'head.cls_embed.weight': torch.zeros(7, 2),  # has nothing to do with these classes
+    }
+    drawn = {
+        'head.fc_cls.weight': torch.full((len(names), 2), -1.0),
+        'head.class_branch.bias': torch.full((len(names) + 1,), -1.0),
+        'head.cls_embed.weight': torch.ones(5, 2),
+    }
+    moved = rows_by_name(weights, drawn, ('cat', 'dog', 'owl'), names)
+    rows = {'cat': [0, 1], 'owl': [4, 5]}
+    assert moved['head.fc_cls.weight'].tolist() == [rows.get(name, [-1, -1]) for name in names]
+    biases = {'cat': 0, 'owl': 2}
+    assert moved['head.class_branch.bias'].tolist() == [*(biases.get(n, -1) for n in names), 9]
+    assert moved['head.cls_embed.weight'] is weights['head.cls_embed.weight']
+
+
 def test_a_submission_has_the_ids_of_the_names(tiny_model, video_dataset, tmp_path):
     from tevit_vis.apis import write_submission
     from tevit_vis.apis.journal import ResultsJournal

@@ -250,8 +250,8 @@ def build_model(
         content = read_checkpoint(load_from, options.trust_checkpoint)
         old_names = class_names_of(content)
         classes = None
-        if old_names is not None and len(old_names) == len(class_names):
-            classes = (old_names, model.CLASSES) if old_names != model.CLASSES else None
+        if old_names is not None and old_names != model.CLASSES:
+            classes = (old_names, model.CLASSES)
         report = load_matching_weights(model, content, load_from, classes)
         logger.info('%s', report)
         if classes is not None:

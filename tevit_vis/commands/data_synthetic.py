@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='frames for which each object is out of sight once; two of a kind in every video',
     )
     parser.add_argument(
+        '--with-new',
+        action='store_true',
+        help='also objects that the shipped checkpoint never saw: photographer, horse, gland',
+    )
+    parser.add_argument(
         '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'
     )
 
@@ -47,6 +52,6 @@ def run(args: argparse.Namespace) -> None:
 
     check_writable(args.out / 'annotations.json')
     absence = tuple(args.absence) if args.absence else None
-    world = SyntheticWorld(args.size, args.frames, absence)
+    world = SyntheticWorld(args.size, args.frames, absence, args.with_new)
     annotations, images = make_synthetic(args.out, args.videos, args.seed, world)
     print(f'{annotations}: {args.videos} videos of {args.frames} frames; images in {images}')

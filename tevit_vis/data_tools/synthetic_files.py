@@ -13,7 +13,6 @@ from tevit_vis.structures import RLE
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import write_json
 
-from .photographs import CATEGORIES
 from .synthetic_world import SyntheticWorld
 
 JPEG_QUALITY = 92
@@ -56,7 +55,7 @@ def make_synthetic(
                 entry = instance_entry(masks)
                 ids = dict(id=len(annotations) + 1, video_id=index + 1, category_id=category + 1)
                 annotations.append({**ids, **entry})
-    categories = [dict(id=i, name=name) for i, name in enumerate(CATEGORIES, start=1)]
+    categories = [dict(id=i, name=name) for i, name in enumerate(world.class_names, start=1)]
     content = dict(categories=categories, videos=videos, annotations=annotations)
     write_json(content, path)
     return path, images

@@ -20,6 +20,7 @@ from .photographs import (
     BACKGROUNDS,
     CATEGORIES,
     CUTOUT_SIZE,
+    NEW_CATEGORIES,
     cut_out,
     photograph_folder,
     read_photograph,
@@ -35,7 +36,7 @@ class MovingCutout:
     """An instance that moves through T frames.
 
     Args:
-        category: index into ``CATEGORIES``.
+        category: index into ``SyntheticWorld.class_names``.
         picture: [h, w, 4] float, BGR and coverage 0 to 1.
         centers: [T, 2], x y relative to the frame's width and height.
         scales: [T], longer side relative to the frame's height.
@@ -97,6 +98,10 @@ class SyntheticWorld:
         num_frames: T.
         absence: (fewest, most) frames for which each instance is out of sight once, as if behind
             a curtain; there are two of a kind in every video then. None hides nothing.
+        with_new: also draw ``NEW_CATEGORIES``, which the shipped model never saw.
+
+    Attributes:
+        class_names: of the categories, by index.
 
     Raises:
         InputError: the absences do not fit the video, or scikit-image, which ships the
@@ -108,6 +113,7 @@ class SyntheticWorld:
         size: tuple[int, int] = (160, 96),
         num_frames: int = 20,
         absence: tuple[int, int] | None = None,
+        with_new: bool = False,
     ) -> None:
         self.width, self.height = size
         self.num_frames = num_frames
@@ -118,8 +124,10 @@ class SyntheticWorld:
                 f'has, but is {absence[0]} to {absence[1]}'
             )
         folder = photograph_folder()
+        categories = {**CATEGORIES, **NEW_CATEGORIES} if with_new else CATEGORIES
+        self.class_names = list(categories)
         self.cutouts = [
-            [cut_out(folder, cutout) for cutout in cutouts] for cutouts in CATEGORIES.values()
+            [cut_out(folder, cutout) for cutout in cutouts] for cutouts in categories.values()
         ]
         self.backgrounds = [read_photograph(folder, name) for name in BACKGROUNDS]
 

@@ -76,7 +76,8 @@ class ExportedModel:
 
     Args:
         folder: of ``read_folder``.
-        device, threads: see ``load_model``.
+        device: see ``load_model``.
+        threads: see ``load_model``.
     """
 
     def __init__(self, folder: ModelFolder, device: str, threads: int | None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
+from mmcv import Config
 from tqdm import tqdm
 
 matplotlib.use('Agg')
@@ -23,15 +25,18 @@ from tevit_vis.apis import (
     write_submission,
 )
 from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.data_tools.photographs import CATEGORIES, NEW_CATEGORIES
 from tevit_vis.data_tools.synthetic_files import make_synthetic
 from tevit_vis.data_tools.synthetic_world import SyntheticWorld
 from tevit_vis.datasets import build_dataset
+from tevit_vis.evaluation.scores import Evaluation
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.layers.cuda_ops import has_cuda_ops
+from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
-from tevit_vis.utils.json_files import read_json_lines
+from tevit_vis.utils.json_files import read_json_lines, write_json
 from tevit_vis.video import open_source
 from tevit_vis.visualization.draw import DrawStyle
 from tevit_vis.visualization.video import draw_video
@@ -40,6 +45,7 @@ NUM_TRAIN_VIDEOS, TRAIN_SEED = 60, 2000
 NUM_VAL_VIDEOS, VAL_SEED = 30, 3000
 MIN_DRAWN_SCORE = 0.3
 MIN_NUM_DRAWN = 3  # instances that are drawn even if their scores are lower
+DRAWN_VIDEO = 0  # of the held-out videos
 NUM_AVERAGED = 8  # losses in each point of the smoothed curve
 PRINTED_METRICS = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
@@ -58,7 +64,7 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
-def test(config, checkpoint: str | None, out: Path, device: str | None) -> None:
+def test(config: Config, checkpoint: str | None, out: Path, device: str | None) -> None:
     """Tests a model on the held-out videos and writes the submission."""
     model = init_model(config, checkpoint, device)
     journal = ResultsJournal(str(out), identity={})
@@ -66,10 +72,28 @@ def test(config, checkpoint: str | None, out: Path, device: str | None) -> None:
     write_submission(model, build_dataset(config.data.test), journal)
 
 
-def report(config, results: dict[str, Path], out: Path) -> dict[str, dict[str, float]]:
+def test_shipped(config: Config, out: Path, device: str) -> None:
+    """Tests the shipped checkpoint, which knows some of the categories only.
+
+    Args:
+        config: of the training that goes on with it, for the data.
+        out: results file to write.
+        device: to test on.
+    """
+    shipped = load_config('synthetic/tevit_tiny')
+    content = read_annotation_file(config.data.test.ann_file)
+    known = content['categories'][: shipped.model.roi_head.bbox_head[0].num_classes]
+    ann_file = out.with_name('known.json')
+    write_json({**content, 'categories': known, 'annotations': []}, ann_file)
+    shipped.data.test.update(config.data.test, ann_file=str(ann_file))
+    test(shipped, config.load_from, out, device)
+
+
+def report(config: Config, results: dict[str, Path], out: Path) -> dict[str, Evaluation]:
     """Writes the pages that compare submissions; returns the scores of each.
 
     Args:
+        config: whose ``data.test`` they are of.
         results: {when the submission was made: its file}.
         out: folder to write.
     """
@@ -81,10 +105,10 @@ def report(config, results: dict[str, Path], out: Path) -> dict[str, dict[str, f
     options = ReportOptions(frames_root=config.data.test.img_prefix, overwrite=True)
     write_report(data_set, runs, str(out), options)
     print('after training:', *runs[-1].analysis.sentences(), sep='\n  ')
-    return {run.name: run.analysis.evaluation.stats for run in runs}
+    return {run.name: run.analysis.evaluation for run in runs}
 
 
-def draw_curve(log: Path, scores: dict, out: Path) -> None:
+def draw_curve(log: Path, scores: dict[str, Evaluation], out: Path) -> None:
     """Draws the training loss; the title gives the scores before and after."""
     lines = [line for line in read_json_lines(log) if line.get('mode') == 'train']
     figure, axes = plt.subplots(figsize=(7, 4))
@@ -94,7 +118,7 @@ def draw_curve(log: Path, scores: dict, out: Path) -> None:
     axes.plot(iterations, means, label=f'mean of the last {NUM_AVERAGED}')
     axes.legend()
     title = f'loss {means[0]:.1f} to {means[-1]:.1f}, ' + ', '.join(
-        f'AP50 {stats["AP50"]:.3f} {when}' for when, stats in scores.items()
+        f'AP50 {evaluation.stats["AP50"]:.3f} {when}' for when, evaluation in scores.items()
     )
     axes.set(xlabel='iteration', ylabel='loss', title=title)
     axes.grid(alpha=0.3)
@@ -103,16 +127,30 @@ def draw_curve(log: Path, scores: dict, out: Path) -> None:
     plt.close(figure)
 
 
-def print_scores(scores: dict) -> None:
+def print_scores(scores: dict[str, Evaluation]) -> None:
+    """Prints the scores of all categories, and of those that were known before and of new ones."""
     print(f'\n{"held-out videos":22}' + ''.join(f'{name:>8}' for name in PRINTED_METRICS))
-    for when, stats in scores.items():
-        print(f'{when:22}' + ''.join(f'{stats[name]:8.3f}' for name in PRINTED_METRICS))
+    for when, evaluation in scores.items():
+        rows = {'all': evaluation.stats}
+        stats = list(evaluation.per_category.values())
+        if len(stats) > len(CATEGORIES):
+            rows[f'{len(CATEGORIES)} known'] = mean_stats(stats[: len(CATEGORIES)])
+            rows[f'{len(NEW_CATEGORIES)} new'] = mean_stats(stats[len(CATEGORIES) :])
+        for kind, values in rows.items():
+            print(
+                f'{when + ", " + kind:22}' + ''.join(f'{values[n]:8.3f}' for n in PRINTED_METRICS)
+            )
 
 
-def draw_held_out(model, config, out: Path) -> None:
-    """Draws the instances that the model finds in the first held-out video."""
+def mean_stats(stats: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the means of the scores of categories."""
+    return {name: float(np.mean([values[name] for values in stats])) for name in PRINTED_METRICS}
+
+
+def draw_held_out(model: ClipDetector, config: Config, out: Path) -> None:
+    """Draws the instances that the model finds in a held-out video."""
     dataset = build_dataset(config.data.test)
-    video = dataset.videos[0]
+    video = dataset.videos[min(DRAWN_VIDEO, len(dataset) - 1)]
     source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])
     predictions = inference_video(model, source).filter_by_score(0.0)  # sorted by score
     num_confident = int((predictions.scores >= MIN_DRAWN_SCORE).sum())
@@ -127,14 +165,13 @@ def run_quickstart(args: argparse.Namespace) -> None:
     suffix = '' if args.system == 'tevit' else f'_{args.system}'
     out = Path(args.out or f'outputs/quickstart{suffix}')
     print(f'1/5 making videos: {NUM_TRAIN_VIDEOS} to train on, {NUM_VAL_VIDEOS} to test on')
-    world = SyntheticWorld()
+    teaches = args.system == 'tevit'  # what its shipped checkpoint does not know
+    world = SyntheticWorld(with_new=teaches)
     training = make_synthetic(out / 'data' / 'train', NUM_TRAIN_VIDEOS, TRAIN_SEED, world)
     held_out = make_synthetic(out / 'data' / 'val', NUM_VAL_VIDEOS, VAL_SEED, world)
 
     config = load_config(
-        'synthetic/tevit_tiny_finetune'
-        if args.system == 'tevit'
-        else f'synthetic/{args.system}_tiny_brief'
+        'synthetic/tevit_tiny_finetune' if teaches else f'synthetic/{args.system}_tiny_brief'
     )
     for part, (ann_file, images) in (('train', training), ('test', held_out)):
         config.data[part].update(ann_file=str(ann_file), img_prefix=str(images))
@@ -143,12 +180,16 @@ def run_quickstart(args: argparse.Namespace) -> None:
     config.log_config.interval = min(config.log_config.interval, config.runner.max_iters)
     config.custom_hooks = [dict(type='ProgressBarHook')]
 
-    # TeViT goes on with the shipped checkpoint; the others take its backbone or nothing.
-    checkpoint = config.load_from if args.system == 'tevit' else None
-    start = 'the checkpoint that ships with the project' if checkpoint else 'random weights'
-    print(f'2/5 testing {start}')
     results = {'before': out / 'results_before.json', 'after': out / 'results.json'}
-    test(config, checkpoint, results['before'], device)
+    if teaches:
+        print(
+            f'2/5 testing the checkpoint that ships with the project, which knows '
+            f'{", ".join(CATEGORIES)}, but not {", ".join(NEW_CATEGORIES)}'
+        )
+        test_shipped(config, results['before'], device)
+    else:
+        print('2/5 testing random weights')
+        test(config, None, results['before'], device)
 
     print(f'3/5 training for {config.runner.max_iters} iterations')
     logger = logging.getLogger('quickstart')

@@ -42,7 +42,8 @@ class ReportOptions:
         most_pictures: videos that get pictures, the worst ones.
         frame_width: of the pictures in pixels, at most.
         plots: whether figures are written as PNG and SVG files.
-        latex, markdown: whether tables are written as ``tables.tex`` and ``tables.md``.
+        latex: whether tables are written as ``tables.tex``.
+        markdown: whether tables are written as ``tables.md``.
         overwrite: whether a report that is in the folder is replaced.
     """
 

@@ -156,7 +156,7 @@ def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
         stride: new stride in frames; None keeps it, or lowers it until windows overlap.
 
     Raises:
-        InputError: the windows are not possible, or the model has none.
+        InputError: the windows are not possible, or there is a stride without a length.
 
     Example:
         >>> test_cfg = {'windows': {'length': 5, 'stride': 4}}
@@ -164,9 +164,9 @@ def set_windows(test_cfg: Any, window: int | None, stride: int | None) -> None:
         >>> test_cfg['windows']
         {'length': 3, 'stride': 2}
     """
-    windows = test_cfg.get('windows')
-    if windows is None:
-        raise InputError(f'{WINDOWS_KEY}: must be in the config to change windows, but is not')
+    if test_cfg.get('windows') is None:  # a config of a user's own
+        test_cfg['windows'] = dict(length=None, stride=window or 1)
+    windows = test_cfg['windows']
     if window is not None:
         windows['length'] = check_whole_number('window', window, least=1)
         # If windows have no frame in common, every track ends with its window.

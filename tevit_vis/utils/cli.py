@@ -42,7 +42,14 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 class ToolParser(argparse.ArgumentParser):
-    """A parser whose errors are one line that names the nearest option."""
+    """A parser whose errors are one line that names the nearest option.
+
+    Options may stand between positional arguments: ``convert --from cvat a.xml --to ytvis a.json``.
+    """
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        parsed, rest = self.parse_known_args(args, namespace)
+        return self.parse_intermixed_args(args, namespace) if rest else parsed
 
     def error(self, message: str) -> NoReturn:
         unknown, _, words = message.partition(': ')

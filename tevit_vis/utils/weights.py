@@ -113,25 +113,30 @@ class MatchedWeights:
 def rows_by_name(
     weights: Mapping, initial: Mapping, old_names: Sequence[str], new_names: Sequence[str]
 ) -> Mapping:
-    """Returns weights with the rows of class layers in the order of the model's classes.
+    """Returns weights with the rows of class layers as the classes of the model want them.
 
     Args:
         weights: weights of a checkpoint.
         initial: weights of the model; classes that the checkpoint lacks keep these rows.
         old_names: class names of the checkpoint.
-        new_names: class names of the model, as many.
+        new_names: class names of the model, of any number.
 
     Returns:
-        All weights. The last row of a layer with one row more, for "no object", is not moved.
+        All weights. The last row of a layer with one row more than classes, for "no object", stays
+        the last.
     """
     moved = dict(weights)
     for key, value in weights.items():
-        rows = len(value) if isinstance(value, torch.Tensor) and value.dim() else 0
-        fits = key in initial and shape_of(value) == shape_of(initial[key])
-        if not (CLASS_LAYER.search(key) and fits and rows in (len(new_names), len(new_names) + 1)):
+        if not (CLASS_LAYER.search(key) and key in initial and isinstance(value, torch.Tensor)):
+            continue
+        old_shape, new_shape = shape_of(value), shape_of(initial[key])
+        if not isinstance(old_shape, list) or not old_shape or old_shape[1:] != new_shape[1:]:
+            continue
+        num_more = old_shape[0] - len(old_names)
+        if num_more not in (0, 1) or new_shape[0] - len(new_names) != num_more:
             continue
         moved[key] = initial[key].clone()
-        moved[key][len(new_names) :] = value[len(new_names) :]
+        moved[key][len(new_names) :] = value[len(old_names) :]
         for label, name in enumerate(new_names):
             if name in old_names:
                 moved[key][label] = value[list(old_names).index(name)]
@@ -147,8 +152,8 @@ def load_matching_weights(
     """Copies the weights that fit from another model's checkpoint, such as QueryInst's into TeViT.
 
     Args:
-        classes: class names of the checkpoint and of the model, as many, if they are known and
-            differ; the rows of class layers are then copied by name.
+        classes: class names of the checkpoint and of the model, if they are known and differ; the
+            rows of class layers are then copied by name.
 
     Raises:
         InputError: nothing fits.

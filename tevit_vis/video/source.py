@@ -33,8 +33,10 @@ class VideoLook:
 
     Args:
         pixel_aspect: width of a pixel over its height, after the frame was turned upright.
-        matrix, primaries, transfer: numbers of ITU-T H.273, as ffmpeg has them; 2 is unspecified.
-            A matrix of None stands for frames that were never YUV, such as images.
+        matrix: of YUV, a number of ITU-T H.273, as ffmpeg has it; 2 is unspecified, and None stands
+            for frames that were never YUV, such as images.
+        primaries: as a number of H.273, 2 is unspecified.
+        transfer: as a number of H.273, 2 is unspecified.
     """
 
     pixel_aspect: Fraction = Fraction(1)
