@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from mmcv.runner import HOOKS, Hook, LoggerHook
 from mmcv.runner.hooks.optimizer import GradientCumulativeOptimizerHook
-from tqdm import tqdm
 
 from tevit_vis.datasets import YouTubeVISDataset
 from tevit_vis.evaluation.analysis import analyse
 from tevit_vis.evaluation.scores import STAT_NAMES
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.json_files import read_json, write_json
 from tevit_vis.utils.values import check_whole_number
@@ -132,7 +132,9 @@ class ProgressBarHook(Hook):
 
     def before_run(self, runner: ClipRunner) -> None:
         """Shows the bar."""
-        self.bar = tqdm(total=runner.max_iters, initial=runner.iter, unit='step', desc='train')
+        self.bar = ProgressBar(
+            total=runner.max_iters, initial=runner.iter, unit='step', desc='train'
+        )
 
     def after_train_iter(self, runner: ClipRunner) -> None:
         """Moves the bar and shows the loss."""

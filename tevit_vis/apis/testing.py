@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from tqdm import tqdm
-
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.datasets import Frame, Video, YouTubeVISDataset
 from tevit_vis.evaluation.scores import Evaluation
@@ -20,6 +18,7 @@ from tevit_vis.evaluation.tubes import parse_ground_truth
 from tevit_vis.evaluation.ytvis_eval import evaluate
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.structures import VideoInstances
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 
@@ -84,7 +83,7 @@ def write_submission(
         remaining = [video for video in dataset.videos if video.id not in finished_ids]
         videos = videos_of_process(remaining, processes)
         if resume and processes.is_first:
-            tqdm.write(f'{len(finished_ids)} of {len(dataset)} videos were finished before')
+            ProgressBar.write(f'{len(finished_ids)} of {len(dataset)} videos were finished before')
         writer = f'{run_id}_{processes.rank}'
         with _progress_bar(videos, processes) as bar:
             frames = load_frames(dataset, videos, num_workers)
@@ -233,8 +232,8 @@ def load_frames(
     )
 
 
-def _progress_bar(videos: Sequence[Video], processes: Processes) -> tqdm:
-    return tqdm(
+def _progress_bar(videos: Sequence[Video], processes: Processes) -> ProgressBar:
+    return ProgressBar(
         total=sum(video.num_frames for video in videos),
         unit='frame',
         desc='test' if processes.count == 1 else f'test, 1 of {processes.count} processes',

@@ -18,12 +18,11 @@ from __future__ import annotations
 import argparse
 import os
 
-from tqdm import tqdm
-
 from tevit_vis.annotations import read_categories
 from tevit_vis.data_tools.cut_frames import cut_frames
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.formats import FORMATS, ReadOptions, detect_format, find_format
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction
 from tevit_vis.video import open_source
@@ -97,9 +96,9 @@ def run(args: argparse.Namespace) -> None:
         results = Results(read_results(args.results), args.results, args.score_thr)
     check_target(args.target, target_format, args.overwrite, args.source)
     if args.video:
-        with tqdm(unit='frame', desc='cut') as bar:
+        with ProgressBar(unit='frame', desc='cut') as bar:
             cut_frames(open_source(args.video), *os.path.split(args.frames), bar.update)
-    with tqdm(unit='video', desc='read') as bar:
+    with ProgressBar(unit='video', desc='read') as bar:
         options = ReadOptions(
             frames=args.frames,
             categories=categories,

@@ -14,9 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from tqdm import tqdm
-
 from tevit_vis.annotations import read_annotation_file
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import write_json
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         content = images_as_videos(content, args.annotations)
     videos = content.get('videos')
     total = len(videos) if isinstance(videos, list) else 0
-    with tqdm(total=total, unit='video', desc='check', disable=not args.root) as bar:
+    with ProgressBar(total=total, unit='video', desc='check', disable=not args.root) as bar:
         check = DatasetCheck(
             content, args.annotations, args.root, bar.update, headers_only=args.headers_only
         )

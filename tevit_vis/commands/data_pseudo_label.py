@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import argparse
 
-from tqdm import tqdm
-
 from tevit_vis.outputs.predict_all import file_stems
 from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import write_json
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     selection.check(model.CLASSES)
     labels = PseudoLabels(model.CLASSES, thresholds)
     for video, name in zip(videos, file_stems(videos)):
-        with tqdm(unit='frame', desc=name) as bar:
+        with ProgressBar(unit='frame', desc=name) as bar:
             counts = label_video(
                 model, str(video), name, args.frames, labels, selection, bar.update
             )

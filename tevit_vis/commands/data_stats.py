@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from tqdm import tqdm
-
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.utils.cli import positive
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 
@@ -37,6 +36,6 @@ def run(args: argparse.Namespace) -> None:
     if not os.path.isdir(args.out):
         check_writable(args.out)
     data_set = DataSet.parse(read_annotation_file(args.annotations), args.annotations)
-    with tqdm(unit='video', desc='draw', disable=args.frames is None) as bar:
+    with ProgressBar(unit='video', desc='draw', disable=args.frames is None) as bar:
         write_statistics(data_set, args.out, args.frames, args.samples, bar.update)
     print(f'open {args.out}/index.html')

@@ -17,13 +17,12 @@ from __future__ import annotations
 import argparse
 import os
 
-from tqdm import tqdm
-
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.analysis import MIN_SCORE
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.evaluation.tables import percent
 from tevit_vis.utils.cli import positive
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction
 
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         markdown=args.markdown,
         overwrite=args.overwrite,
     )
-    with tqdm(total=len(data_set.videos), unit='video', desc='report') as bar:
+    with ProgressBar(total=len(data_set.videos), unit='video', desc='report') as bar:
         notes = write_report(data_set, runs, args.out, options, bar.update)
     for run in runs:
         if run.analysis is not None:

@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='scale learning rate and iterations to the number of clips per step',
     )
+    parser.add_argument(
+        '--full-log', action='store_true', help='show all of the log, not only the main numbers'
+    )
     add_trust_argument(parser)
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU if there is one)')
 

@@ -11,7 +11,8 @@ import matplotlib
 import numpy as np
 import torch
 from mmcv import Config
-from tqdm import tqdm
+
+from tevit_vis.utils.console import ProgressBar
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -156,7 +157,7 @@ def draw_held_out(model: ClipDetector, config: Config, out: Path) -> None:
     num_confident = int((predictions.scores >= MIN_DRAWN_SCORE).sum())
     num_drawn = min(len(predictions), max(num_confident, MIN_NUM_DRAWN))
     best = predictions.select(np.arange(num_drawn))
-    with tqdm(total=video.num_frames, unit='frame', desc='draw') as bar:
+    with ProgressBar(total=video.num_frames, unit='frame', desc='draw') as bar:
         draw_video(source, best, model.CLASSES, str(out), 5, DrawStyle(zoom=4), bar.update)
 
 

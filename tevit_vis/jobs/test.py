@@ -8,8 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from tevit_vis.apis import Selection, init_model, write_submission
 from tevit_vis.apis.build import checkpoint_file
 from tevit_vis.apis.distributed import Processes
@@ -23,6 +21,7 @@ from tevit_vis.outputs.arguments import FORMS
 from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.report.site import check_report_folder
 from tevit_vis.utils.config import build, find_config, load_config
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.devices import device_fault
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
@@ -112,7 +111,7 @@ def run_test(args: argparse.Namespace) -> None:
     if processes.is_first:
         print(f'{args.out}: {num_entries} entries for {len(dataset)} videos')
         if forms:
-            with tqdm(total=len(files), unit='video', desc='files') as bar:
+            with ProgressBar(total=len(files), unit='video', desc='files') as bar:
                 entries = read_results(args.out)
                 write_result_files(dataset, entries, args.out, files, bar.update)
             print(*forms.values(), sep='\n')
@@ -137,11 +136,11 @@ def print_scores(dataset: YouTubeVISDataset, args: argparse.Namespace) -> None:
         print(args.report)
     elif args.report:
         options = ReportOptions(frames_root=dataset.img_prefix, overwrite=True)
-        with tqdm(total=len(data_set.videos), unit='video', desc='report') as bar:
+        with ProgressBar(total=len(data_set.videos), unit='video', desc='report') as bar:
             notes = write_report(data_set, [run], args.report, options, bar.update)
         print(*notes, f'open {args.report}/index.html', sep='\n')
     if args.show_dir:
-        with tqdm(unit='video', desc='show') as bar:
+        with ProgressBar(unit='video', desc='show') as bar:
             files = show_videos(
                 dataset, results, analysis, args.show_dir, args.show_most, bar.update
             )

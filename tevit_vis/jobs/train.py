@@ -17,6 +17,7 @@ from tevit_vis.apis.distributed import Processes
 from tevit_vis.apis.training import get_root_logger
 from tevit_vis.utils.checkpoints import checkpoints_of, latest_checkpoint
 from tevit_vis.utils.config import find_config, load_config
+from tevit_vis.utils.console import shorten_console
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import PathLock, check_writable, writing_faults
 
@@ -54,6 +55,9 @@ def run_train(args: argparse.Namespace) -> None:
     lock = PathLock(work_dir)
     processes.run_on_first(lambda: lock_work_dir(lock))
     logger = get_root_logger(log_file=log_file, log_level=config.log_level)
+    if processes.is_first and not args.full_log:
+        shorten_console(logger)
+        logger.info('the whole log is in %s (--full-log shows it here)', log_file)
     for handler in logger.handlers:  # the log gets warnings of the library, too
         logging.getLogger('tevit_vis').addHandler(handler)
     try:

@@ -15,8 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from tqdm import tqdm
-
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import PathLock, writing_faults
 
@@ -237,7 +236,9 @@ def _copy(response: http.client.HTTPResponse, part: Path, start: int, size: int,
     with (
         writing_faults(part, 'what was fetched is kept'),
         open(part, 'r+b') as file,
-        tqdm(total=size or None, initial=start, unit='B', unit_scale=True, desc=title) as bar,
+        ProgressBar(
+            total=size or None, initial=start, unit='B', unit_scale=True, desc=title
+        ) as bar,
     ):
         file.truncate(start)
         file.seek(start)

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import check_writable
 from tevit_vis.video import FrameSource, open_source, public_url
@@ -151,7 +150,7 @@ def _predict(
             f'{name}: windows of {windows.length} frames at stride {windows.stride}: a frame is '
             f'drawn when up to {windows.length + windows.stride - 1} more were read'
         )
-    with tqdm(total=source.num_frames, unit='frame', desc='find') as bar:
+    with ProgressBar(total=source.num_frames, unit='frame', desc='find') as bar:
         summary = write_video(model, source, outputs, selection, on_frame=bar.update)
     say(f'{name}: {summary}')
     for path in (*outputs.files, outputs.masks, outputs.crops):
