@@ -2,7 +2,7 @@
 
 Looks at Python, at what exported models need, at torch, mmcv's ops and mmdet, at a GPU, at the
 encoders of videos, at optional packages and at the weights that are at hand. The exit code is 1
-if models cannot run here.
+if neither models of torch nor exported ones can run here.
 
 Examples:
     tevit-vis doctor
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.health import Finding, examine
+from tevit_vis.utils.health import STACK, Finding, examine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,14 @@ def run(args: argparse.Namespace) -> None:
         print(f'{_mark(finding):8} {finding.what:{width}}  {finding.found}')
         if finding.remedy:
             print(f'{"":8} {"":{width}}  -> {finding.remedy}')
-    num_faults = sum(finding.is_needed and not finding.is_well for finding in findings)
-    if num_faults:
-        raise InputError(f'{num_faults} of the things that models need are not well: see above')
-    print('models run here')
+    faults = {finding.what for finding in findings if finding.is_needed and not finding.is_well}
+    exported_run = 'onnxruntime' in {finding.what for finding in findings if finding.is_well}
+    if not faults:
+        print('models run here')
+    elif exported_run and faults <= STACK:
+        print('exported models run here (tevit-vis deploy), models of torch do not')
+    else:
+        raise InputError(f'{len(faults)} of the things that models need are not well: see above')
 
 
 def _mark(finding: Finding) -> str:

@@ -99,6 +99,8 @@ def run_tool(main: Callable[[], None]) -> None:
         main()
     except KeyboardInterrupt:
         sys.exit('interrupted')
+    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (InputError, RuntimeError, ImportError) as error:
         line = _line_of(error)
         if line is None or '--debug' in sys.argv[1:]:

@@ -114,6 +114,23 @@ def _point_to_inference_video() -> None:
     mmdet.apis.inference_detector = mmdet.apis.inference.inference_detector = inference_detector
 
 
+def _leave_the_number_of_images_free() -> None:
+    """mmdet's Swin counts the images of its windows by dividing floats.
+
+    An exported graph takes that number for a constant, and is wrong for another number of frames.
+    The patched one does not count.
+    """
+    from mmdet.models.backbones.swin import ShiftWindowMSA
+
+    def window_reverse(self, windows, H, W):  # noqa: N803  (mmdet's names)
+        side, channels = self.window_size, windows.shape[-1]
+        grid = windows.view(-1, H // side, W // side, side, side, channels)
+        return grid.transpose(2, 3).reshape(-1, H, W, channels)
+
+    window_reverse.__doc__ = ShiftWindowMSA.window_reverse.__doc__
+    ShiftWindowMSA.window_reverse = window_reverse
+
+
 def _silence_mmcv_notice() -> None:
     """mmcv 1.x announces mmcv 2.0 at every import; this library is built on 1.x on purpose."""
     warnings.filterwarnings('ignore', message='On January 1, 2023, MMCV will release v2.0.0')
@@ -136,3 +153,4 @@ def apply_to_mmcv() -> None:
 def apply_to_mmdet() -> None:
     """Applies the patches of mmdet itself."""
     _point_to_inference_video()
+    _leave_the_number_of_images_free()

@@ -32,6 +32,7 @@ EXTRAS = {
     'safetensors': ('weights in safetensors', 'pip install safetensors'),
     'tensorboard': ('TensorBoard while training', 'pip install tensorboard'),
 }
+STACK = {*SUPPORTED_VERSIONS, "mmcv's ops", 'GPU'}  # what exported models do not need
 SETUP = 'in a checkout: bash tools/setup_env.sh; else see docs/install.md'
 LEAST_DISK = 2.0  # GB, for weights
 
