@@ -107,7 +107,7 @@ PY
   done
   build_mmcv "$wheels"
   install --no-index --no-deps --force-reinstall --find-links "$wheels" "$mmcv"
-  mmcv_loads || die "$mmcv was built, but its ops cannot be loaded: see README, 'When the build fails'"
+  mmcv_loads || die "$mmcv was built, but its ops cannot be loaded: see docs/troubleshooting.md"
 }
 
 build_mmcv() { # folder for the wheel
@@ -124,12 +124,12 @@ build_mmcv() { # folder for the wheel
     tee "$log" | awk 'match($0, /\[[0-9]+\/[0-9]+\]/) {
       printf "\r  compiled %s", substr($0, RSTART, RLENGTH); fflush() } END { print "" }'; then
     grep -iE 'error' "$log" | head -n 5 >&2 || true
-    die "building $mmcv failed; see $log and README, 'When the build fails'"
+    die "building $mmcv failed; see $log and docs/troubleshooting.md"
   fi
 }
 
 # ---- install --------------------------------------------------------------------------------
-base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py tools/setup_env.sh)
+base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py pyproject.toml tools/setup_env.sh)
 if ! stamp_is_fresh base "${base_files[@]}"; then
   if ! "$PYTHON" -c 'import torch' 2>/dev/null; then
     say "installing torch"

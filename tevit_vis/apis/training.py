@@ -155,7 +155,7 @@ def _check_train_device(name: str | None) -> torch.device:
         if get_compiling_cuda_version() == 'not available':
             raise InputError(
                 f'device {device}: training on a GPU needs mmcv-full with CUDA ops, but it was '
-                'built without: see README, "When the build fails"'
+                'built without: see docs/troubleshooting.md'
             )
         torch.cuda.set_device(device)
     return device

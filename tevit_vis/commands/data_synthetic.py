@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--with-new',
         action='store_true',
-        help='also objects that the shipped checkpoint never saw: photographer, horse, gland',
+        help='also objects that the shipped checkpoint never saw: horse, gland, chessboard',
     )
     parser.add_argument(
         '--seed', type=seed_number, default=0, help='random seed (default: %(default)s)'

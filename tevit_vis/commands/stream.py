@@ -32,5 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from tevit_vis.jobs.predict import run_predict
 
-    args.no_video = args.no_video or args.out is None
+    if args.out is None:
+        args.no_video, args.out = True, 'out.mp4'  # a name that is not used
     run_predict(args, as_stream=True)

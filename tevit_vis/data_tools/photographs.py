@@ -1,8 +1,8 @@
 """The photographs that synthetic videos are made of, and what is cut out of them.
 
 They are those that scikit-image ships in its wheel and that its authors list as public domain or
-CC0 (astronaut, brick, camera, chelsea, coffee, gravel, grass, horse, moon, retina, rocket), or as
-without known copyright restrictions (coins, ihc).
+CC0 (astronaut, brick, chelsea, coffee, gravel, grass, horse, moon, retina, rocket), or as without
+known copyright restrictions (coins, ihc); and a chessboard.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ def _ellipse(x: float, y: float, rx: float, ry: float) -> list[tuple[float, floa
     return [(x + rx * np.cos(a), y + ry * np.sin(a)) for a in angles]
 
 
+def _rectangle(width: float, height: float) -> list[tuple[float, float]]:
+    return [(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)]
+
+
 @dataclass(frozen=True)
 class Cutout:
     """A part of a photograph.
@@ -33,12 +37,12 @@ class Cutout:
     Args:
         photograph: its file.
         polygons: whose union is cut out, x y in pixels of the photograph.
-        is_silhouette: only dark pixels are cut out.
+        silhouette: BGR colour; only dark pixels are cut out then, and painted in it.
     """
 
     photograph: str
     polygons: Sequence[Sequence[tuple[float, float]]]
-    is_silhouette: bool = False
+    silhouette: tuple[int, int, int] | None = None
 
 
 # fmt: off
@@ -57,12 +61,9 @@ CATEGORIES: dict[str, list[Cutout]] = {
 }
 # What the shipped model never saw: the quickstart teaches it these.
 NEW_CATEGORIES: dict[str, list[Cutout]] = {
-    'photographer': [Cutout('camera.png', [[
-        (0, 262), (55, 205), (130, 140), (158, 90), (170, 70), (203, 62), (262, 90), (270, 118),
-        (262, 140), (330, 140), (330, 185), (318, 205), (277, 205), (236, 250), (160, 295),
-        (146, 394), (151, 510), (0, 510)]])],
-    'horse': [Cutout('horse.png', [[(0, 0), (399, 0), (399, 327), (0, 327)]], is_silhouette=True)],
+    'horse': [Cutout('horse.png', [_rectangle(400, 328)], silhouette=(58, 92, 150))],
     'gland': [Cutout('ihc.png', [_ellipse(324, 410, 55, 88)])],
+    'chessboard': [Cutout('chessboard_RGB.png', [_rectangle(200, 200)])],
 }
 # fmt: on
 BACKGROUNDS = ('gravel.png', 'grass.png', 'brick.png', 'moon.png', 'rocket.jpg')
@@ -105,8 +106,9 @@ def cut_out(folder: Path, cutout: Cutout) -> np.ndarray:
     coverage = np.zeros(photograph.shape[:2], np.float32)
     for polygon in cutout.polygons:
         cv2.fillPoly(coverage, [np.rint(polygon).astype(np.int32)], 1.0)
-    if cutout.is_silhouette:
+    if cutout.silhouette:
         coverage *= photograph.mean(2) < DARK
+        photograph[:] = cutout.silhouette
     ys, xs = np.nonzero(coverage)
     window = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
     picture = np.dstack([photograph, coverage])[window]
