@@ -203,6 +203,7 @@ def test_a_pipe_that_is_closed_ends_a_command_quietly():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b''
+    assert process.returncode == 141
 
 
 def test_print_config_shows_a_part(capsys):

@@ -1,12 +1,20 @@
 """The demo page: over HTTP, and in a browser."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
 import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import noise_frames
 
@@ -28,7 +36,7 @@ def model():
 @pytest.fixture
 def server(model, tmp_path):
     server = DemoServer(port=0)
-    options = DemoOptions(max_bytes=300_000, max_frames=6, max_kept=1)
+    options = DemoOptions(300_000, max_frames=6, max_pixels=100_000, max_waiting=2, max_kept=1)
     server.waiting = DemoJobs(model, tmp_path / 'jobs', options)
     thread = threading.Thread(target=server.serve, args=[server.waiting])
     thread.start()
@@ -106,7 +114,7 @@ def test_a_video_comes_back_drawn(server, clip):
 @pytest.mark.parametrize(
     ('content', 'query', 'words'),
     [
-        (b'no video' * 100, 'name=bad.mp4', 'bad.mp4: video cannot be decoded'),
+        (b'no video' * 100, 'name=bad.mp4', 'bad.mp4: video cannot be opened'),
         (b'', 'name=empty.mp4', 'empty.mp4'),
         (b'x' * 300_001, 'name=huge.mp4', 'huge.mp4: must have at most 0.3 MB'),
         (b'x', 'name=a.mp4&score=2', 'score: must be from 0 to 1, but is 2'),
@@ -129,6 +137,7 @@ def test_a_name_is_only_a_name(server, clip):
 
 def test_others_cannot_use_it(server, clip):
     assert ask(server, '/', Host='evil.example')[0] == 403
+    assert ask(server, '/', Host=f'127.0.0.2:{server.server_port}')[0] == 200
     assert ask(server, '/videos', 'POST', b'x', Origin='http://evil.example')[0] == 403
     assert ask(server, '/videos/../../../etc/passwd')[0] == 404
     assert ask(server, '/elsewhere', 'POST', b'x')[0] == 403
@@ -137,10 +146,110 @@ def test_others_cannot_use_it(server, clip):
     wait(server, job['id'])
 
 
-def test_a_queue_that_is_full_says_so(server, clip, monkeypatch):
-    monkeypatch.setattr(server.waiting.queue, 'full', lambda: True)
-    status, answer = send(server, clip)
-    assert (status, answer['error']) == (400, '5 videos are waiting already: try again later')
+def test_more_videos_than_may_wait_are_refused(server, clip, monkeypatch):
+    going_on = threading.Event()
+
+    def wait_and_fail(*_):
+        going_on.wait(30)
+        raise InputError('enough')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, 'write_video', wait_and_fail)
+        answers = [send(server, clip)]
+        while server.waiting.queue.qsize():  # until it runs
+            time.sleep(0.01)
+        threads = [
+            threading.Thread(target=lambda: answers.append(send(server, clip))) for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(status for status, _ in answers) == [200] * 3 + [503] * 4
+        assert ask(server, '/model')[0] == 200  # the page goes on
+        going_on.set()
+        for status, job in answers:
+            if status == 200:
+                for _ in range(100):
+                    if ask(server, f'/videos/{job["id"]}')[0] == 404:  # ended, and forgotten
+                        break
+                    if ask_json(server, f'/videos/{job["id"]}')[1].get('state') == 'failed':
+                        break
+                    time.sleep(0.05)
+    assert wait(server, send(server, clip)[1]['id'])['state'] == 'done'
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        (b'ffconcat version 1.0\nfile upload\n', 'video cannot be opened'),
+        (b'#EXTM3U\n#EXTINF:1,\nupload\n', 'video cannot be opened'),
+    ],
+)
+def test_scripts_of_ffmpeg_are_refused(server, content, words):
+    status, answer = ask_json(server, '/videos?name=a.mp4', 'POST', content)
+    assert status == 400
+    assert words in answer['error']
+
+
+def test_frames_that_are_too_large_are_refused_by_the_header(server, tmp_path):
+    path = tmp_path / 'large.mp4'
+    with VideoWriter(str(path), 10) as writer:
+        writer.write(np.zeros((400, 400, 3), np.uint8))
+    status, answer = send(server, path, name='large.mp4')
+    assert (status, answer['error']) == (
+        400,
+        'large.mp4: frames must have at most 0.1 million pixels, but have 400x400',
+    )
+
+
+def test_odd_requests_do_no_harm(server, clip, capfd):
+    _, job = send(server, clip)
+    wait(server, job['id'])
+    place = f'/videos/{job["id"]}/found.mp4'
+    whole = ask(server, place)[1]
+    assert ask(server, place, Range='bytes=5-2')[:2] == (200, whole)
+    assert ask(server, place, Range=f'bytes={len(whole)}-')[0] == 416
+    connection = HTTPConnection('127.0.0.1', server.server_port, timeout=30)
+    connection.putrequest('POST', '/videos?name=a.mp4')
+    connection.putheader('Content-Length', '9' * 5000)
+    connection.endheaders()
+    assert connection.getresponse().status == 400
+    with socket.create_connection(('127.0.0.1', server.server_port)) as client:
+        client.sendall(
+            b'POST /videos?name=a.mp4 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab'
+        )
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    time.sleep(0.2)
+    assert len(list(server.waiting.folder.iterdir())) == 1
+    assert 'Traceback' not in capfd.readouterr().err
+
+
+def test_ctrl_c_and_a_closed_terminal_leave_nothing_behind(clip, tmp_path):
+    for number in (signal.SIGINT, signal.SIGHUP):
+        command = [*(sys.executable, '-m', 'tevit_vis', 'demo', '--port', '0', '--device', 'cpu')]
+        process = subprocess.Popen(
+            [*command, '--config', 'synthetic/tevit_tiny'],
+            env={**os.environ, 'TMPDIR': str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        port = int(re.search(r':(\d+) ', process.stdout.readline())[1])
+        connection = HTTPConnection('127.0.0.1', port, timeout=30)
+        connection.request('POST', '/videos?name=a.mp4&score=0', clip.read_bytes())
+        assert connection.getresponse().status == 200
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert 'Traceback' not in errors
+        assert 'terminate' not in errors
+        assert not list(tmp_path.glob('tevit_vis_demo_*'))
+
+
+def test_exported_models_and_those_of_torch_do_not_mix():
+    with pytest.raises(InputError, match='--amp: is of models of torch: leave it out with --exp'):
+        run_words(['demo', '--port', '0', '--exported', 'x', '--amp', 'bf16'])
 
 
 @pytest.mark.parametrize(
@@ -186,7 +295,7 @@ def test_in_a_browser(server, clip, tmp_path):
             page.click('#lines')
         assert download.value.suggested_filename == 'clip_found.jsonl'
         page.set_input_files('#file', str(tmp_path / 'bad.mp4'))
-        page.locator('#fault').filter(has_text='video cannot be decoded').wait_for()
+        page.locator('#fault').filter(has_text='video cannot be opened').wait_for()
         assert page.locator('#result').is_hidden()
         browser.close()
     assert not faults

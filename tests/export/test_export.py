@@ -1,6 +1,7 @@
 """An exported model finds what the model finds, and says what is wrong with it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -125,6 +126,22 @@ def test_it_runs_without_torch(ifc, exported, tmp_path):
         size=(found['height'], found['width']),
     )
     assert_same(expected, instances, at_least=10)
+
+
+def test_code_of_the_docs_runs(exported, tmp_path, monkeypatch, capsys):
+    from tevit_vis.video import VideoWriter
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(exported, 'exported')
+    with VideoWriter('video.mp4', 10) as writer:
+        for image in shapes_video(12, SIZE):
+            writer.write(image)
+    page = Path(__file__).parents[2] / 'docs' / 'deployment.md'
+    blocks = re.findall(r'^```python\n(.*?)^```', page.read_text(), flags=re.S | re.M)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, 'block', 'exec'), {})
+    assert capsys.readouterr().out.count('FrameInstances(frame') == 12
 
 
 def altered(exported, tmp_path, **changes):

@@ -10,7 +10,7 @@ from tevit_vis.utils import console
 from tevit_vis.utils.console import ProgressBar, ShortFormatter, shorten_console
 
 LONG = (
-    'Iter [20/40]\tlr: 1e-4, eta: 0:00:14, time: 0.7, data_time: 0.1, stage0_loss_cls: 0.7, '
+    'Iter [20/40]\tlr: 1e-4, eta: 1 day, 0:00:14, time: 0.7, data_time: 0.1, stage0_loss_cls: 0.7, '
     'loss: 10.4, grad_norm: 15.6'
 )
 
@@ -53,7 +53,11 @@ def test_a_bar_in_a_terminal_stays_one(monkeypatch):
 @pytest.mark.parametrize(
     ('level', 'text', 'shown'),
     [
-        ('INFO', LONG, 'Iter [20/40]  lr 1e-4, eta 0:00:14, time 0.7, loss 10.4, grad_norm 15.6'),
+        (
+            'INFO',
+            LONG,
+            'Iter [20/40]  lr 1e-4, eta 1 day, 0:00:14, time 0.7, loss 10.4, grad_norm 15.6',
+        ),
         (
             'INFO',
             'Iter(val) [4]\tsegm_AP: 0.3, segm_AP50: 0.5, segm_APs: -1, segm_AR10: 0.4',

@@ -254,7 +254,7 @@ def build_model(
             classes = (old_names, model.CLASSES)
         report = load_matching_weights(model, content, load_from, classes)
         logger.info('%s', report)
-        if classes is not None:
+        if classes is not None and report.by_name:
             num_matched = sum(name in classes[0] for name in model.CLASSES)
             logger.info(
                 '%s: its classes are %s: rows of class layers were taken by name (%d of %d)',

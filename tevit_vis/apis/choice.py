@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmcv import Config
@@ -53,6 +54,36 @@ def choose_model(config: str | None = None, checkpoint: str | None = None) -> tu
 
 def _is_at_hand(weights: Weights) -> bool:
     return (cache_folder() / weights.file).is_file()
+
+
+def lower_short_side(config: Config, most: int, name: str) -> int | None:
+    """Lowers the size at which the model sees frames, unless it is small already.
+
+    Args:
+        config: see ``set_short_side``.
+        most: of the short side, in pixels.
+        name: of the config.
+
+    Returns:
+        The new short side; None if nothing was changed.
+
+    Example:
+        >>> from tevit_vis.utils.config import load_config
+        >>> lower_short_side(load_config('tevit/tevit_msgshift'), 480, 'mine') is None
+        True
+    """
+    steps = [step for step in config.data.test.pipeline if step['type'] == 'Resize']
+    scales = [scale for step in steps for scale in _scales(step)]
+    if not scales or min(map(min, scales)) <= most:
+        return None
+    set_short_side(config, most, name)
+    return most
+
+
+def _scales(step: Mapping) -> list[Sequence[int]]:
+    """Returns the sizes (width, height) of a resizing step, of which mmdet allows one or a list."""
+    scale = step.get('img_scale') or []
+    return list(scale) if scale and not isinstance(scale[0], int) else [scale] if scale else []
 
 
 def set_short_side(config: Config, short_side: int, name: str) -> None:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size', type=frame_size, default=(640, 360), help='of the frames (default: 640x360)'
     )
     parser.add_argument(
-        '--repeat', type=int, default=3, help='clips that are counted (default: %(default)s)'
+        '--repeat', type=positive, default=3, help='clips that are counted (default: %(default)s)'
     )
     parser.add_argument(
         '--device', default='cpu', help='cpu, cuda or cuda:N (default: %(default)s)'

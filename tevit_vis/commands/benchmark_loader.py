@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 
-from tevit_vis.utils.cli import add_config_arguments, positive
+from tevit_vis.utils.cli import add_config_arguments, positive, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument(
-        '--workers', type=int, default=4, help='processes that load clips (default: %(default)s)'
+        '--workers',
+        type=whole_number,
+        default=4,
+        help='processes that load clips (default: %(default)s)',
     )
     parser.add_argument(
         '--clips', type=positive, default=400, help='clips to load (default: %(default)s)'

@@ -21,6 +21,7 @@ from tevit_vis.commands.predict import add_choice_arguments
 from tevit_vis.demo import DemoJobs, DemoOptions, DemoServer
 from tevit_vis.outputs import VideoModel
 from tevit_vis.utils.cli import positive
+from tevit_vis.utils.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,11 @@ def load(args: argparse.Namespace) -> VideoModel:
     if args.exported:
         from tevit_vis.deploy import load_model
 
-        return load_model(args.exported)
+        for name in ('config', 'checkpoint', 'cfg_options', 'amp', 'compile', 'short_side'):
+            if getattr(args, name):
+                option = '--' + name.replace('_', '-')
+                raise InputError(f'{option}: is of models of torch: leave it out with --exported')
+        return load_model(args.exported, args.device or 'cpu')
     from tevit_vis.jobs.predict import load_chosen
 
     return load_chosen(args)

@@ -18,15 +18,18 @@ import argparse
 
 from tevit_vis.commands.predict import add_choice_arguments
 from tevit_vis.outputs.arguments import add_video_arguments
+from tevit_vis.video import expand_inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice_arguments(parser)
     add_video_arguments(parser)
-    parser.set_defaults(out=None, jsonl='stream.jsonl')
+    parser.set_defaults(out=None)
     for action in parser._actions:
         if action.dest == 'out':
-            action.help = 'video to write (default: none)'
+            action.help = 'video to write; a folder for several inputs (default: none)'
+        elif action.dest == 'jsonl':
+            action.help = 'file to write (default: stream.jsonl); a folder for several inputs'
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,4 +37,6 @@ def run(args: argparse.Namespace) -> None:
 
     if args.out is None:
         args.no_video, args.out = True, 'out.mp4'  # a name that is not used
+    if args.jsonl is None:
+        args.jsonl = 'stream.jsonl' if len(expand_inputs(args.inputs)) == 1 else 'streams'
     run_predict(args, as_stream=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from tevit_vis.outputs.arguments import add_form_arguments
-from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, positive
+from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments, positive, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--resume', action='store_true', help='go on with an interrupted run of the same --out'
     )
     parser.add_argument(
-        '--workers', type=int, help='threads that load frames (default: data.workers_per_gpu)'
+        '--workers',
+        type=whole_number,
+        help='threads that load frames (default: data.workers_per_gpu)',
     )
 
 

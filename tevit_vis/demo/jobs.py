@@ -7,21 +7,25 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Full, Queue
 from typing import Any
 
 from tevit_vis.outputs import Outputs, Selection
+from tevit_vis.outputs.predict_all import LIVE_STRIDE, LIVE_WINDOW
 from tevit_vis.outputs.writing import VideoModel, write_video
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
 from tevit_vis.video.source import FirstFrames
+from tevit_vis.video.uploads import check_upload
 from tevit_vis.visualization.draw import DrawStyle
 
 DRAWN, LINES = 'found.mp4', 'found.jsonl'
-MOST_WAITING = 5  # videos in the queue
 LABELLED_SIDE = 640  # pixels; smaller frames are enlarged towards it, so that labels can be read
+POLL_SECONDS = 0.5  # after which the worker looks whether it is to end
 LOGGER = logging.getLogger('tevit_vis')
 
 
@@ -32,11 +36,15 @@ class DemoOptions:
     Args:
         max_bytes: of a video.
         max_frames: of a video that are looked at.
+        max_pixels: of a frame.
+        max_waiting: videos that are being received or wait; more are refused.
         max_kept: finished videos that stay on the disk; the oldest go first.
     """
 
     max_bytes: int = 200_000_000
     max_frames: int = 600
+    max_pixels: int = 10_000_000
+    max_waiting: int = 5
     max_kept: int = 10
 
 
@@ -82,7 +90,8 @@ class DemoJobs:
     """Runs the model on videos, one at a time, in a thread of its own.
 
     Args:
-        model: finds the instances.
+        model: finds the instances. Without windows it gets some, so that memory does not grow with
+            a video's length and the page can tell how far it is.
         folder: where the folders of videos are made.
         options: what is allowed.
     """
@@ -92,49 +101,71 @@ class DemoJobs:
     options: DemoOptions = field(default_factory=DemoOptions)
 
     def __post_init__(self) -> None:
+        if self.model.inference_config.windows is None:
+            self.model.change_windows(LIVE_WINDOW, LIVE_STRIDE)
         self.jobs: OrderedDict[str, DemoJob] = OrderedDict()
-        self.queue: Queue[DemoJob] = Queue(MOST_WAITING)
+        self.queue: Queue[DemoJob] = Queue()
+        self.places = threading.BoundedSemaphore(self.options.max_waiting)
         self.lock = threading.Lock()
-        threading.Thread(target=self._work, daemon=True).start()
+        self.is_closing = threading.Event()
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
 
-    def new(self, name: str, score_thr: float) -> DemoJob:
-        """Returns a job for a video that is to be received."""
-        identity = secrets.token_urlsafe(12)
-        job = DemoJob(identity, name, self.folder / identity, score_thr)
-        job.folder.mkdir(parents=True)
-        return job
-
-    def submit(self, job: DemoJob) -> None:
-        """Queues a video that was received.
+    @contextmanager
+    def receive(self, name: str, score_thr: float) -> Iterator[DemoJob]:
+        """Gives a job whose ``upload`` is to be written, and queues it at the end.
 
         Raises:
-            InputError: it is none, or too many videos are waiting.
+            Full: too many videos are being received or wait.
+            InputError: the file is no video, or a larger one than is allowed.
         """
-        source = FirstFrames(open_source(job.upload), self.options.max_frames)
-        job.num_frames = source.num_frames
-        height, width = next(iter(source)).shape[:2]
-        job.zoom = max(1, LABELLED_SIDE // max(height, width))
-        if self.queue.full():
-            raise InputError(f'{MOST_WAITING} videos are waiting already: try again later')
-        with self.lock:
-            self.jobs[job.id] = job
+        if not self.places.acquire(blocking=False):
+            raise Full
+        identity = secrets.token_urlsafe(12)
+        job = DemoJob(identity, name, self.folder / identity, score_thr)
+        try:
+            job.folder.mkdir(parents=True)
+            yield job
+            self._look_at(job)
+            with self.lock:
+                self.jobs[job.id] = job
+                self._forget_oldest()
             self.queue.put(job)
-            ended = [j for j in self.jobs.values() if j.state in ('done', 'failed')]
-            for old in ended[: -self.options.max_kept or None]:
-                self.discard(self.jobs.pop(old.id))
+        except BaseException:
+            self.places.release()
+            shutil.rmtree(job.folder, ignore_errors=True)
+            raise
 
     def find(self, identity: str) -> DemoJob | None:
         """Returns a job by its id."""
         with self.lock:
             return self.jobs.get(identity)
 
-    def discard(self, job: DemoJob) -> None:
-        """Removes the files of a job."""
-        shutil.rmtree(job.folder, ignore_errors=True)
+    def close(self) -> None:
+        """Ends the thread after the frame that it is at."""
+        self.is_closing.set()
+        self.thread.join()
+
+    def _look_at(self, job: DemoJob) -> None:
+        """Checks the file of a job, and notes its length and size."""
+        width, height = check_upload(job.upload, self.options.max_pixels)
+        source = FirstFrames(open_source(job.upload), self.options.max_frames)
+        job.num_frames = source.num_frames
+        job.zoom = max(1, LABELLED_SIDE // max(width, height))
+
+    def _forget_oldest(self) -> None:
+        ended = [job for job in self.jobs.values() if job.state in ('done', 'failed')]
+        for old in ended[: max(0, len(ended) - self.options.max_kept)]:
+            shutil.rmtree(self.jobs.pop(old.id).folder, ignore_errors=True)
 
     def _work(self) -> None:
-        while True:
-            self._run(self.queue.get())
+        while not self.is_closing.is_set():
+            try:
+                job = self.queue.get(timeout=POLL_SECONDS)
+            except Empty:
+                continue
+            self.places.release()
+            self._run(job)
 
     def _run(self, job: DemoJob) -> None:
         job.state = 'running'
@@ -147,6 +178,8 @@ class DemoJobs:
 
         def count() -> None:
             job.num_done += 1
+            if self.is_closing.is_set():
+                raise InputError('the page was closed')
 
         try:
             source = FirstFrames(open_source(job.upload), self.options.max_frames)

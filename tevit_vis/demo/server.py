@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-import shutil
+import sys
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Full
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tevit_vis.utils.errors import InputError
+from tevit_vis.utils.files import writing_faults
 
 from .jobs import DRAWN, LINES, DemoJob, DemoJobs
 
 PAGE = Path(__file__).parent / 'page.html'
 TYPES = {DRAWN: 'video/mp4', LINES: 'application/x-ndjson'}
-LOCAL_NAMES = ('localhost', '127.0.0.1', '[::1]')
 CHUNK = 1 << 20  # bytes that are received or sent at a time
 IDLE_SECONDS = 60  # after which a connection that says nothing is closed
+UPLOAD_SECONDS = 600  # that a video may take to come
 
 
 class DemoServer(ThreadingHTTPServer):
@@ -51,10 +55,18 @@ class DemoServer(ThreadingHTTPServer):
                 f'--port {port}: cannot be listened at on {host} ({reason}): name another'
             ) from None
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing where a client has gone, as browsers do when they seek."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
     def serve(self, jobs: DemoJobs) -> None:
         """Serves the page until ``shutdown`` is called or Ctrl-C ends the process."""
         self.jobs = jobs
-        self.serve_forever()
+        try:
+            self.serve_forever()
+        finally:
+            jobs.close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,30 +110,30 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_ours() or address.path != '/videos':
             self._refuse(HTTPStatus.FORBIDDEN, 'videos come from this page only')
             return
+        name = Path(query.get('name', 'video')).name[:100] or 'video'
+        upload = ''  # the name of the file here, which is not shown
         try:
-            name = Path(query.get('name', 'video')).name[:100] or 'video'
-            job = self.jobs.new(name, _score(query.get('score', '0.3')))
+            with self.jobs.receive(name, _score(query.get('score', '0.3'))) as job:
+                upload = str(job.upload)
+                self._receive(job)
+        except Full:
+            message = 'too many videos are waiting: try again later'
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, message)
         except InputError as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-            return
-        try:
-            self._receive(job)
-            self.jobs.submit(job)
-        except (InputError, OSError) as error:
-            self.jobs.discard(job)
-            self._refuse(HTTPStatus.BAD_REQUEST, str(error).replace(str(job.upload), job.name))
-            return
-        self._send_json(**job.to_json())
+            message = str(error).replace(upload, name) if upload else str(error)
+            self._refuse(HTTPStatus.BAD_REQUEST, message)
+        else:
+            self._send_json(**job.to_json())
 
     def _is_ours(self) -> bool:
         """Whether the request is for this server and from its own page.
 
         A page elsewhere could otherwise use the server through the browser of its visitor, also
-        under a name that it points to this machine.
+        under a name that it points to this machine; an address of numbers cannot be pointed.
         """
         name = self.headers.get('Host', '')
         host = re.sub(r':\d+$', '', name)
-        is_named = self.server.host not in LOCAL_NAMES or host in LOCAL_NAMES
+        is_named = host in ('localhost', self.server.host) or _is_address(host)
         return is_named and self.headers.get('Origin') in (None, f'http://{name}')
 
     def _receive(self, job: DemoJob) -> None:
@@ -132,19 +144,19 @@ class _Handler(BaseHTTPRequestHandler):
         """
         limit = self.jobs.options.max_bytes
         length = self.headers.get('Content-Length', '')
-        if not length.isdecimal() or int(length) > limit:
+        if not re.fullmatch(r'\d{1,15}', length):
+            raise InputError(f'{job.name}: must come with its length')
+        if int(length) > limit:
             raise InputError(
                 f'{job.name}: must have at most {limit / 1e6:g} MB, '
                 f'but has {int(length) / 1e6:.0f} MB'
-                if length.isdecimal()
-                else f'{job.name}: must come with its length'
             )
-        rest = int(length)
-        with job.upload.open('wb') as file:
+        rest, end = int(length), time.monotonic() + UPLOAD_SECONDS
+        with writing_faults(job.upload), job.upload.open('wb') as file:
             while rest:
-                part = self.rfile.read(min(CHUNK, rest))
-                if not part:
-                    raise InputError(f'{job.name}: broke off')
+                part = self.rfile.read1(min(CHUNK, rest))
+                if not part or time.monotonic() > end:
+                    raise InputError(f'{job.name}: {"took too long" if part else "broke off"}')
                 file.write(part)
                 rest -= len(part)
 
@@ -183,22 +195,32 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, path: Path, kind: str) -> None:
         """Sends a file, or the part of it that a player asks for."""
         size = path.stat().st_size
-        match = re.fullmatch(r'bytes=(\d+)-(\d*)', self.headers.get('Range', ''))
+        match = re.fullmatch(r'bytes=(\d{1,15})-(\d{0,15})', self.headers.get('Range', ''))
         first, last, status, headers = 0, size - 1, HTTPStatus.OK, {'Accept-Ranges': 'bytes'}
-        if match and int(match[1]) < size:
+        if match and int(match[1]) >= size:
+            self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 'the file ends before')
+            return
+        if match and int(match[2] or last) >= int(match[1]):
             first, last = int(match[1]), min(last, int(match[2] or last))
             status = HTTPStatus.PARTIAL_CONTENT
             headers['Content-Range'] = f'bytes {first}-{last}/{size}'
         self._send_head(status, kind, last - first + 1, headers)
         with path.open('rb') as file:
             file.seek(first)
-            if last == size - 1:
-                shutil.copyfileobj(file, self.wfile, CHUNK)
-            else:
-                self.wfile.write(file.read(last - first + 1))
+            for start in range(first, last + 1, CHUNK):
+                self.wfile.write(file.read(min(CHUNK, last + 1 - start)))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Says nothing about requests that are answered."""
+
+
+def _is_address(host: str) -> bool:
+    """Returns whether a host is an address of numbers, such as 127.0.0.1 or [::1]."""
+    try:
+        ipaddress.ip_address(host.strip('[]'))
+    except ValueError:
+        return False
+    return True
 
 
 def _score(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tevit_vis.apis import TorchVideoModel, init_model
-from tevit_vis.apis.choice import CPU_SHORT_SIDE, choose_model, set_short_side
+from tevit_vis.apis.choice import CPU_SHORT_SIDE, choose_model, lower_short_side, set_short_side
 from tevit_vis.outputs.arguments import predict_from_arguments
 from tevit_vis.outputs.predict_all import LIVE_STRIDE, LIVE_WINDOW
 from tevit_vis.utils.config import find_config, load_config
@@ -37,10 +37,11 @@ def load_chosen(args: argparse.Namespace) -> TorchVideoModel:
     is_chosen = args.config is None and args.checkpoint is None
     name, checkpoint = choose_model(args.config, args.checkpoint)
     config = load_config(name, args.cfg_options)
-    is_slow = check_device(args.device).type == 'cpu'
-    side = args.short_side or (CPU_SHORT_SIDE if is_chosen and is_slow else None)
+    side = args.short_side
     if side:
         set_short_side(config, side, name)
+    elif is_chosen and check_device(args.device).type == 'cpu':
+        side = lower_short_side(config, CPU_SHORT_SIDE, name)
     if is_chosen:
         size = f', frames of short side {side} (--short-side)' if side else ''
         print(f'model: {name} (--config and --checkpoint name another){size}')

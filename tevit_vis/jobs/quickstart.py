@@ -37,6 +37,7 @@ from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
+from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import read_json_lines, write_json
 from tevit_vis.video import open_source
 from tevit_vis.visualization.draw import DrawStyle
@@ -165,6 +166,7 @@ def run_quickstart(args: argparse.Namespace) -> None:
     device = str(choose_device(args.device))
     suffix = '' if args.system == 'tevit' else f'_{args.system}'
     out = Path(args.out or f'outputs/quickstart{suffix}')
+    check_writable(out / 'results.json')
     print(f'1/5 making videos: {NUM_TRAIN_VIDEOS} to train on, {NUM_VAL_VIDEOS} to test on')
     teaches = args.system == 'tevit'  # what its shipped checkpoint does not know
     world = SyntheticWorld(with_new=teaches)

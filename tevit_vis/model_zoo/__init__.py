@@ -1,6 +1,8 @@
 """Weights by name: what is known to exist, and how it gets here."""
 
-from .download import cache_folder, fetch
+from tevit_vis.utils.cache import cache_folder
+
+from .download import fetch
 from .table import ZOO, Weights, find_weights, weights_for
 from .weights import resolve_checkpoint, where_to_find, zoo_file
 

@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from tevit_vis.utils.cache import CACHE_VARIABLE
 from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import PathLock, writing_faults
@@ -24,20 +25,8 @@ from .table import Weights
 TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 3  # connections in one call, each going on where the last one broke off
 BLOCK = 1 << 20  # bytes that are read at a time
-CACHE_VARIABLE = 'TEVIT_VIS_CACHE'
 ZIP_START, PICKLE_START = b'PK', b'\x80'  # of checkpoints, new and old
 BROKEN = (http.client.HTTPException, OSError)  # of a connection, while a file is read
-
-
-def cache_folder() -> Path:
-    """Returns the folder of fetched weights: ``$TEVIT_VIS_CACHE`` or ``~/.cache/tevit_vis``.
-
-    Example:
-        >>> cache_folder().name
-        'checkpoints'
-    """
-    root = os.environ.get(CACHE_VARIABLE) or Path.home() / '.cache' / 'tevit_vis'
-    return Path(root) / 'checkpoints'
 
 
 def fetch(weights: Weights, path: Path) -> None:

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 
 from tevit_vis.converters import TABLES, convert_checkpoint
+from tevit_vis.utils.cache import cache_folder
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
 from tevit_vis.utils.config import find_config
 from tevit_vis.utils.errors import InputError
 
-from .download import cache_folder, fetch
+from .download import fetch
 from .table import ZOO, Weights, find_weights, weights_for
 
 ZOO_PREFIX = 'zoo:'

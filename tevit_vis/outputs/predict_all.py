@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -150,10 +151,11 @@ def _predict(
             f'{name}: windows of {windows.length} frames at stride {windows.stride}: a frame is '
             f'drawn when up to {windows.length + windows.stride - 1} more were read'
         )
+    paths = [path for path in (*outputs.files, outputs.masks, outputs.crops) if path]
+    older = [path for path in paths if os.path.isfile(path)]
     with ProgressBar(total=source.num_frames, unit='frame', desc='find') as bar:
         summary = write_video(model, source, outputs, selection, on_frame=bar.update)
     say(f'{name}: {summary}')
-    for path in (*outputs.files, outputs.masks, outputs.crops):
-        if path:
-            say(path)
+    for path in paths:
+        say(f'{path} (in place of an older file)' if path in older else path)
     return summary

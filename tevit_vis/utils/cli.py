@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import sys
 import threading
@@ -13,6 +14,9 @@ from typing import Any, NoReturn
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import did_you_mean
 from tevit_vis.utils.versions import missing_package
+
+CLOSED_PIPE = 141  # exit code of a program that a closed pipe ended, as shells have it
+LARGEST_SEED = 2**32 - 1  # that numpy's global generator takes
 
 
 def positive(text: str) -> int:
@@ -84,31 +88,48 @@ def tool_parser(docstring: str, prog: str | None = None) -> argparse.ArgumentPar
 def run_tool(main: Callable[[], None]) -> None:
     """Runs the ``main`` of a tool and shows errors of its user in one line.
 
-    An ``InputError``, a package that is missing, a fault of the device, Ctrl-C or SIGTERM ends the
-    tool with one line on stderr and exit code 1. Any other error, and every error under
-    ``--debug``, shows its traceback.
+    An ``InputError``, a package that is missing, a fault of the device, Ctrl-C, SIGTERM or
+    SIGHUP ends the tool with one line on stderr and exit code 1. Any other error, and every error
+    under ``--debug``, shows its traceback.
     """
     sys.stderr.reconfigure(errors='backslashreplace')  # type: ignore[attr-defined]
     # One of several distributed processes must end at once on SIGTERM: it may be inside of a
     # library that waits for the others.
     is_single_process = 'RANK' not in os.environ
-    previous_handler: Any = None
+    previous_handlers: dict[int, Any] = {}
     if is_single_process and threading.current_thread() is threading.main_thread():
-        previous_handler = signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                previous_handlers[number] = signal.signal(number, _end_like_ctrl_c)
     try:
         main()
     except KeyboardInterrupt:
         sys.exit('interrupted')
-    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        if not _is_stdout_closed():
+            raise
+        sys.exit(CLOSED_PIPE)
     except (InputError, RuntimeError, ImportError) as error:
         line = _line_of(error)
         if line is None or '--debug' in sys.argv[1:]:
             raise
         sys.exit(f'error: {line}')
     finally:
-        if previous_handler is not None:
-            signal.signal(signal.SIGTERM, previous_handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)
+
+
+def _is_stdout_closed() -> bool:
+    """Returns whether the reader of the output, such as ``head``, has gone.
+
+    If so, nothing more is written, so that Python ends without a complaint.
+    """
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    is_closed = any(events & select.POLLERR for _, events in poll.poll(0))
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_closed
 
 
 def _line_of(error: Exception) -> str | None:
@@ -125,8 +146,8 @@ def _line_of(error: Exception) -> str | None:
 
 
 def _end_like_ctrl_c(number: int, frame: object) -> None:
-    """Handles SIGTERM like Ctrl-C, which keeps finished results; a second one ends at once."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Handles a signal like Ctrl-C, which keeps finished results; a second one ends at once."""
+    signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt
 
 
@@ -216,14 +237,27 @@ def add_selection_arguments(
     )
 
 
-def seed_number(text: str) -> int:
+def whole_number(text: str) -> int:
     """Returns a text as a whole number, which must be at least 0.
 
     Example:
-        >>> seed_number('0')
+        >>> whole_number('0')
         0
     """
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f'must be at least 0, but got {value}')
+    return value
+
+
+def seed_number(text: str) -> int:
+    """Returns a text as the seed of random generators.
+
+    Example:
+        >>> seed_number('7')
+        7
+    """
+    value = whole_number(text)
+    if value > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f'must be at most {LARGEST_SEED}, but got {value}')
     return value

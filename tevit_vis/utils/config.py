@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -120,6 +121,7 @@ def load_config(name: str, options: Mapping | None = None) -> Config:
     try:
         config = Config.fromfile(str(path), import_custom_modules=False)
     except CONFIG_FAULTS as error:
+        _close_copies(error)
         raise InputError(
             f'{path}: config cannot be read: {_line_of_config(error)}{one_line(error)}'
         ) from error
@@ -141,6 +143,15 @@ def _line_of_config(error: BaseException) -> str:
         if Path(frame.f_code.co_filename).parent.parent == Path(tempfile.gettempdir()):
             return f'line {line}: '
     return ''
+
+
+def _close_copies(error: BaseException) -> None:
+    """Closes the copies of a config that mmcv left open, which Python would complain about."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        copy = frame.f_locals.get('temp_config_file')
+        if copy is not None:
+            with contextlib.suppress(OSError):
+                copy.close()
 
 
 def import_custom_modules(config: Config, path: Path) -> None:

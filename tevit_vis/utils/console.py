@@ -64,7 +64,7 @@ class ShortFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         match = ITERATION.match(record.message)
         if match:
-            pairs = [pair.partition(': ') for pair in match[2].split(', ')]
+            pairs = [pair.partition(': ') for pair in re.split(r', (?=\w+: )', match[2])]
             shown = [f'{name} {value}' for name, _, value in pairs if name in SHOWN]
             record.message = f'{match[1]}  {", ".join(shown)}'
         elif record.levelno >= logging.WARNING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -12,6 +11,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from tevit_vis.utils.cache import CACHE_VARIABLE, cache_folder
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.versions import (
     DISTRIBUTIONS,
     SUPPORTED_VERSIONS,
@@ -156,18 +157,17 @@ def _encoders() -> Finding:
 
 def _cache() -> Iterator[Finding]:
     """Looks at the folder of weights and at its disk."""
-    root = os.environ.get('TEVIT_VIS_CACHE') or '~/.cache/tevit_vis'
-    folder = Path(root).expanduser()
-    files = sorted(folder.rglob('*.pth')) if folder.is_dir() else []
+    try:
+        folder = cache_folder()
+    except InputError as error:
+        yield Finding('weights', str(error), False, remedy=f'set {CACHE_VARIABLE} to a folder')
+        return
+    files = sorted(folder.glob('*.pth')) if folder.is_dir() else []
     found = ', '.join(file.name for file in files[:5]) or 'none'
     more = f' and {len(files) - 5} more' if len(files) > 5 else ''
-    yield Finding(
-        'weights',
-        f'{found}{more}, in {folder}',
-        bool(files),
-        remedy='' if files else 'tevit-vis download --list; predict fetches what it needs',
-    )
+    remedy = '' if files else 'tevit-vis download --list; predict fetches what it needs'
+    yield Finding('weights', f'{found}{more}, in {folder}', bool(files), remedy=remedy)
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(parent).free / 1e9
     remedy = '' if free >= LEAST_DISK else f'weights need up to {LEAST_DISK:.0f} GB'
-    yield Finding('disk', f'{free:.1f} GB free at {parent}', free >= LEAST_DISK, False, remedy)
+    yield Finding('disk', f'{free:.1f} GB free at {parent}', free >= LEAST_DISK, remedy=remedy)

@@ -8,10 +8,11 @@ gets the patches of ``compat``, and mmdet's registries then have this library's 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -51,6 +52,10 @@ def _after_mmcv() -> None:
     compat.apply_to_mmcv()
 
 
+def _before_mmdet() -> None:
+    """mmdet imports mmcv itself, which prepares it."""
+
+
 def _after_mmdet() -> None:
     from tevit_vis.utils import compat
 
@@ -69,31 +74,42 @@ def _fill_registries() -> None:
 
 
 class _StackFinder(MetaPathFinder):
-    """Finds mmcv and mmdet, each once, and runs what has to be done before and after."""
+    """Finds mmcv and mmdet as the other finders do, with loaders that prepare them."""
 
     def __init__(self) -> None:
-        self.after = {'mmcv': _after_mmcv, 'mmdet': _after_mmdet}
+        self.steps = {'mmcv': (_before_mmcv, _after_mmcv), 'mmdet': (_before_mmdet, _after_mmdet)}
+        self.is_searching = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        after = self.after.pop(name, None)
-        if after is None:
+        if name not in self.steps or self.is_searching:
             return None
-        if name == 'mmcv':
-            _before_mmcv()
-        spec = PathFinder.find_spec(name, path, target)
+        self.is_searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.is_searching = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _LoaderWithSequel(spec.loader, after)
+            spec.loader = _PreparingLoader(spec.loader, *self.steps[name])
         return spec
 
 
-class _LoaderWithSequel(Loader):
-    """Loads a module as its own loader does, then calls a function."""
+class _PreparingLoader(Loader):
+    """Loads a module as its own loader does, between two steps.
 
-    def __init__(self, loader: Loader, sequel: Callable[[], None]) -> None:
+    Args:
+        loader: of the module.
+        before: called before the module is run.
+        after: called when it has run.
+    """
+
+    def __init__(
+        self, loader: Loader, before: Callable[[], None], after: Callable[[], None]
+    ) -> None:
         self.loader = loader
-        self.sequel = sequel
+        self.before = before
+        self.after = after
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)  # what readers of source code and resources ask for
@@ -102,8 +118,9 @@ class _LoaderWithSequel(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        self.before()
         self.loader.exec_module(module)
         module.__loader__ = self.loader
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
-        self.sequel()
+        self.after()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -91,6 +91,7 @@ class MatchedWeights:
         reshaped: weights with different shapes in both, with the shapes; they keep their initial
             values.
         left_over: weights of the checkpoint that the model lacks.
+        by_name: weights among the taken whose rows were chosen by the names of classes.
     """
 
     path: str
@@ -98,6 +99,7 @@ class MatchedWeights:
     new: list[str]
     reshaped: list[str]
     left_over: list[str]
+    by_name: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f'{self.path}: {len(self.taken)} weights taken']
@@ -160,8 +162,11 @@ def load_matching_weights(
     """
     model_weights = model.state_dict()
     weights = find_weights(checkpoint, path, model_weights)
+    by_name: list[str] = []
     if classes is not None:
-        weights = rows_by_name(weights, model_weights, *classes)
+        moved = rows_by_name(weights, model_weights, *classes)
+        by_name = [key for key in weights if moved[key] is not weights[key]]
+        weights = moved
     common = [key for key in model_weights if key in weights]
     taken = [key for key in common if shape_of(weights[key]) == shape_of(model_weights[key])]
     # Vectors and scalars alone, such as a counter, are not enough.
@@ -181,6 +186,7 @@ def load_matching_weights(
             _reshaped(key, weights, model_weights) for key in common if key not in set(taken)
         ],
         left_over=[str(key) for key in weights if key not in model_weights],
+        by_name=by_name,
     )
 
 
