@@ -20,12 +20,12 @@ from matplotlib import pyplot as plt
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.apis import (
     TrainOptions,
-    inference_video,
     init_model,
     train,
     write_submission,
 )
 from tevit_vis.apis.journal import ResultsJournal
+from tevit_vis.apis.show import show_side_by_side
 from tevit_vis.data_tools.photographs import CATEGORIES, NEW_CATEGORIES
 from tevit_vis.data_tools.synthetic_files import make_synthetic
 from tevit_vis.data_tools.synthetic_world import SyntheticWorld
@@ -33,21 +33,16 @@ from tevit_vis.datasets import build_dataset
 from tevit_vis.evaluation.scores import Evaluation
 from tevit_vis.evaluation.submission import read_results
 from tevit_vis.layers.cuda_ops import has_cuda_ops
-from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.report import DataSet, ReportOptions, read_run, write_report
 from tevit_vis.utils.config import load_config
 from tevit_vis.utils.devices import check_device
 from tevit_vis.utils.files import check_writable
 from tevit_vis.utils.json_files import read_json_lines, write_json
-from tevit_vis.video import open_source
-from tevit_vis.visualization.draw import DrawStyle
-from tevit_vis.visualization.video import draw_video
 
 NUM_TRAIN_VIDEOS, TRAIN_SEED = 120, 2000
 NUM_VAL_VIDEOS, VAL_SEED = 30, 3000
 MIN_DRAWN_SCORE = 0.3
-MIN_NUM_DRAWN = 3  # instances that are drawn even if their scores are lower
-DRAWN_VIDEO = 3  # of the held-out videos: it has a horse
+NUM_DRAWN = 6  # held-out videos
 NUM_AVERAGED = 8  # losses in each point of the smoothed curve
 PRINTED_METRICS = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
@@ -149,17 +144,20 @@ def mean_stats(stats: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([values[name] for values in stats])) for name in PRINTED_METRICS}
 
 
-def draw_held_out(model: ClipDetector, config: Config, out: Path) -> None:
-    """Draws the instances that the model finds in a held-out video."""
+def draw_before_and_after(config: Config, results: dict[str, Path], out: Path) -> None:
+    """Draws what was found in some held-out videos, those with new categories first."""
     dataset = build_dataset(config.data.test)
-    video = dataset.videos[min(DRAWN_VIDEO, len(dataset) - 1)]
-    source = open_source([dataset.frame_path(video, t) for t in range(video.num_frames)])
-    predictions = inference_video(model, source).filter_by_score(0.0)  # sorted by score
-    num_confident = int((predictions.scores >= MIN_DRAWN_SCORE).sum())
-    num_drawn = min(len(predictions), max(num_confident, MIN_NUM_DRAWN))
-    best = predictions.select(np.arange(num_drawn))
-    with ProgressBar(total=video.num_frames, unit='frame', desc='draw') as bar:
-        draw_video(source, best, model.CLASSES, str(out), 5, DrawStyle(zoom=4), bar.update)
+    ground_truth = dataset.read_ground_truth()
+    with_new = {
+        video
+        for video, category in ground_truth.tubes
+        if ground_truth.categories[category] in NEW_CATEGORIES
+    }
+    videos = sorted(dataset.videos, key=lambda video: video.id not in with_new)[:NUM_DRAWN]
+    submissions = {f'{when} training': read_results(str(path)) for when, path in results.items()}
+    total = sum(video.num_frames for video in videos)
+    with ProgressBar(total=total, unit='frame', desc='draw') as bar:
+        show_side_by_side(dataset, videos, submissions, str(out), MIN_DRAWN_SCORE, bar.update)
 
 
 def run_quickstart(args: argparse.Namespace) -> None:
@@ -206,8 +204,7 @@ def run_quickstart(args: argparse.Namespace) -> None:
     print('5/5 drawing')
     scores = report(config, results, out / 'report')
     draw_curve(out / 'train.log.json', scores, out / 'curve.png')
-    model = init_model(config, str(out / 'latest.pth'), device)
-    draw_held_out(model, config, out / 'overlay.mp4')
+    draw_before_and_after(config, results, out / 'overlay.mp4')
 
     print_scores(scores)
     for name in ('results.json', 'overlay.mp4', 'curve.png', 'report/index.html'):
