@@ -150,6 +150,14 @@ def test_what_needs_torch_says_so_in_one_line():
     assert done.stderr == 'error: torch: the package is missing: pip install torch\n'
 
 
+def test_labels_scores_and_pages_need_no_torch():
+    tools = ('conversion', 'editing', 'split', 'checks', 'fixes', 'synthetic_files', 'cut_frames')
+    packages = ('report', 'formats', 'evaluation', 'video', 'deploy', 'demo', 'outputs')
+    names = [*packages, *(f'data_tools.{name}' for name in tools)]
+    done = run_python(f'{WITHOUT_TORCH}\nimport tevit_vis.{", tevit_vis.".join(names)}')
+    assert done.returncode == 0, done.stderr
+
+
 def test_missing_packages():
     assert (
         missing_package(UnfitStackError('tevit_vis: torch is wanted'))

@@ -15,7 +15,7 @@ LAYERS = [
     ['mask_pasting'],
     ['numpy_masks'],
     ['masks', 'mask_filters', 'annotated_videos'],
-    ['annotations'],
+    ['annotations', 'annotated_instances', 'annotated_images'],
     [
         'tracking',
         'evaluation',

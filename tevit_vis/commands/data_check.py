@@ -64,8 +64,8 @@ def write_fixed(content: dict, args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from tevit_vis.annotated_images import images_as_videos
     from tevit_vis.data_tools.checks import DatasetCheck
-    from tevit_vis.datasets.coco_images import images_as_videos
 
     if args.root and not os.path.isdir(args.root):
         raise InputError(f'{args.root}: image folder must be there, but it is not')

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from terminaltables import AsciiTable
 
-from tevit_vis.annotated_videos import Video, file_categories, other_layout_message, parse_video
-from tevit_vis.annotations import EntryWarning, annotation_entries, warning_lines
-from tevit_vis.datasets.instances import (
+from tevit_vis.annotated_instances import (
     ParsedAnnotation,
     data_set_warnings,
     parse_annotation,
 )
+from tevit_vis.annotated_videos import Video, file_categories, other_layout_message, parse_video
+from tevit_vis.annotations import EntryWarning, annotation_entries, warning_lines
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.prefetch import prefetch
 from tevit_vis.video.images import image_size, read_image, turned_hint

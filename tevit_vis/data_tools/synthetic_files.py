@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from tevit_vis.rle import encode_masks, mask_areas, mask_boxes
 from tevit_vis.structures import RLE
@@ -73,7 +72,7 @@ def instance_entry(masks: np.ndarray) -> dict:
         >>> entry['areas'], entry['bboxes']
         ([None, 6], [None, [0.0, 0.0, 3.0, 2.0]])
     """
-    rles = encode_masks(torch.from_numpy(masks))
+    rles = encode_masks(masks)
     areas = mask_areas(rles)
     segmentations: list[RLE | None] = [rle if area else None for rle, area in zip(rles, areas)]
     boxes = mask_boxes(rles)

@@ -17,6 +17,8 @@ import torch
 from mmdet.datasets import DATASETS
 from mmdet.utils import get_root_logger
 
+from tevit_vis.annotated_images import images_as_videos
+from tevit_vis.annotated_instances import AnnotatedFrame
 from tevit_vis.annotated_videos import file_categories
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.rle import decode_rle, encode_masks, mask_boxes
@@ -25,10 +27,8 @@ from tevit_vis.utils.seeds import seeded
 from tevit_vis.utils.values import check_whole_number
 
 from .categories import category_table
-from .coco_images import images_as_videos
 from .coco_to_ytvis import CATEGORY_MAPS
 from .frames import TrainFrame
-from .instances import AnnotatedFrame
 from .loader import SeededIndex, TrainClip
 from .ytvis import YouTubeVISDataset
 

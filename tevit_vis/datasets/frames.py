@@ -11,11 +11,10 @@ from mmcv.parallel import DataContainer
 from mmdet.core import BitmapMasks
 from mmdet.datasets.pipelines import Compose
 
+from tevit_vis.annotated_instances import AnnotatedFrame
 from tevit_vis.utils.config_shorthand import pipeline_steps
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video.images import image_faults
-
-from .instances import AnnotatedFrame
 
 TRAIN_KEYS = ('img', 'img_metas', 'gt_bboxes', 'gt_labels', 'gt_masks', 'gt_ids')
 

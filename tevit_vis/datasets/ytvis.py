@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmdet.datasets import DATASETS
 
+from tevit_vis.annotated_instances import parse_instances
 from tevit_vis.annotated_videos import Video, parse_videos
 from tevit_vis.annotations import read_annotation_file
 from tevit_vis.evaluation.tubes import GroundTruth, parse_ground_truth
@@ -21,7 +22,6 @@ from tevit_vis.video.images import turned_hint
 from .categories import choose_categories
 from .clip_sampler import build_clip_sampler
 from .frames import Frame, FramePipeline, TrainFrame
-from .instances import parse_instances
 from .loader import SeededIndex, TrainClip
 
 logger = logging.getLogger(__name__)
