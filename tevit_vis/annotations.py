@@ -1,7 +1,7 @@
 """Reads the JSON file of a data set in YouTube-VIS layout and checks it entry by entry.
 
 Yang et al., "Video Instance Segmentation", ICCV 2019, defines the layout. Training, evaluation and
-``tools/data`` all read annotations with these functions.
+``data_tools`` all read annotations with these functions.
 """
 
 from __future__ import annotations

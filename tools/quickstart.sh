@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Install, make synthetic videos, train a small model on them and show what it learned:
-# bash tools/quickstart.sh [tevit|seqformer|ifc|ms_sts|mask2former] [--out DIR] [--iters N]
-# Writes outputs/quickstart[_SYSTEM]/{results.json,overlay.mp4,curve.png}.
+# Install, make synthetic videos, teach a small model objects that it never saw, and show what it
+# learned: bash tools/quickstart.sh [tevit|seqformer|ifc|ms_sts|mask2former] [--out DIR] [--iters N]
+# Writes outputs/quickstart[_SYSTEM]/{results.json,overlay.mp4,curve.png,report/}.
 # Or install, and find the objects of your own videos with COCO weights (tools/day_one.py --help):
 # bash tools/quickstart.sh day_one VIDEO... [--weights FILE]
 set -euo pipefail

@@ -1,1 +1,1 @@
-"""What the tools in ``tools/data`` do: check a data set, split one, make a synthetic one."""
+"""What ``tevit-vis data`` and ``convert`` do: check a data set, split one, make a synthetic one."""

@@ -79,7 +79,7 @@ def photograph_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
             'scikit-image: must be installed, since its photographs are used: '
-            'bash tools/setup_env.sh quickstart'
+            'bash tools/setup_env.sh quickstart, or pip install scikit-image'
         )
     return Path(spec.submodule_search_locations[0]) / 'data'
 

@@ -140,8 +140,12 @@ def print_scores(scores: dict[str, Evaluation]) -> None:
 
 
 def mean_stats(stats: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Returns the means of the scores of categories."""
-    return {name: float(np.mean([values[name] for values in stats])) for name in PRINTED_METRICS}
+    """Returns the means of the scores of categories; -1 where none has any ground truth."""
+    means = {}
+    for name in PRINTED_METRICS:
+        values = [of_category[name] for of_category in stats if of_category[name] >= 0]
+        means[name] = float(np.mean(values)) if values else -1.0
+    return means
 
 
 def draw_before_and_after(config: Config, results: dict[str, Path], out: Path) -> None:
