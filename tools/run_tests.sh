@@ -5,7 +5,7 @@
 # Tests run in two processes of one thread each; with -n 0 as a pytest option they run in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash tools/setup_env.sh tests quickstart formats export docs
+bash tools/setup_env.sh tests quickstart export docs
 . tools/find_python.sh
 export OMP_NUM_THREADS=1
 

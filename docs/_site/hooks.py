@@ -76,7 +76,7 @@ def repointed(markdown: str, folder: Path, place: str) -> str:
         elif path in OTHER_PAGES:
             page = OTHER_PAGES[path]
         elif (ROOT / path).exists():
-            return f'{match[1]} (`{path}`)'
+            return f'`{path}`'
         else:
             return match[0]  # mkdocs warns
         return f'[{match[1]}]({os.path.relpath(page, place or ".")}{hash_mark}{anchor})'

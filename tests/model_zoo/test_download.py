@@ -290,6 +290,9 @@ def test_the_table_is_sound():
     assert resolve_checkpoint('a/b.pth', '') == 'a/b.pth'
     shipped = resolve_checkpoint('zoo', 'synthetic/tevit_tiny')  # beside its config
     assert shipped.endswith('configs/synthetic/tevit_tiny.pth')
+    assert resolve_checkpoint('zoo:synthetic/tevit_tiny', '') == shipped
+    with pytest.raises(InputError, match='no weights are known for this config'):
+        resolve_checkpoint('zoo', '')  # of a config of one's own
     with pytest.raises(
         InputError, match='no weights have this name .* did you mean tevit/tevit_msgshift'
     ):

@@ -243,6 +243,8 @@ def build_model(
         )
     model.CLASSES = tuple(class_names)
     init_random_weights(model, options.trust_checkpoint)
+    if not (load_from or options.resume_from or init.get('type') == 'Pretrained'):
+        logger.info('all weights are random: load_from=FILE, or zoo:NAME, goes on from others')
     if load_from and not options.resume_from:
         load_from = model_zoo.resolve_checkpoint(
             load_from, config_name(config), options.trust_checkpoint

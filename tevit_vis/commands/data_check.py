@@ -87,3 +87,6 @@ def run(args: argparse.Namespace) -> None:
         write_fixed(content, args)
     elif check.faults:
         raise InputError(f'{args.annotations}: {len(check.faults)} faults')
+    else:
+        looked = '' if args.root else '; images were not looked at, as no folder was named'
+        print(f'{args.annotations}: no faults, {len(check.warnings)} warnings{looked}')

@@ -48,3 +48,9 @@ def run(args: argparse.Namespace) -> None:
     write_json_set(parts)
     for path, part in parts.items():
         print(f'{path}: {len(part["videos"])} videos, {len(part["annotations"])} instances')
+        present = {entry['category_id'] for entry in part['annotations']}
+        missing = [each['name'] for each in part['categories'] if each['id'] not in present]
+        if missing:
+            print(
+                f'{path}: has no {", no ".join(missing)}: another --share or --seed may give it some'
+            )

@@ -2,7 +2,8 @@
 
 The model is chosen as by "tevit-vis predict"; --exported takes a folder of "tevit-vis export"
 instead, without torch. Only this machine reaches the page, unless --host names another address.
-Videos are processed one after the other and deleted at the end. Ctrl-C ends it.
+Videos are processed one after the other, in windows as by "tevit-vis stream", and deleted at the
+end. Ctrl-C ends it.
 
 Examples:
     tevit-vis demo

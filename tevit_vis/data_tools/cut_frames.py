@@ -58,7 +58,10 @@ def cut_frames(
     """
     folder = os.path.join(root, name)
     if os.path.lexists(folder):
-        raise InputError(f'{folder}: frames must go to a new folder, but it is there already')
+        raise InputError(
+            f'{folder}: frames must go to a new folder, but it is there already: '
+            'remove it, or name another'
+        )
     names: list[str] = []
     with writing_faults(root):
         os.makedirs(root, exist_ok=True)

@@ -89,9 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == '/':
             self._send(PAGE.read_bytes(), 'text/html; charset=utf-8')
         elif path == '/model':
-            limits = self.jobs.options
+            limits, windows = self.jobs.options, self.jobs.model.inference_config.windows
             self._send_json(
                 classes=list(self.jobs.model.CLASSES),
+                window=windows.length if windows else None,
                 max_bytes=limits.max_bytes,
                 max_frames=limits.max_frames,
             )

@@ -45,9 +45,7 @@ def _xml_faults(path: str) -> Iterator[None]:
     try:
         from defusedxml.common import DefusedXmlException
     except ImportError:
-        raise InputError(
-            'cvat: needs defusedxml: bash tools/setup_env.sh formats, or pip install defusedxml'
-        ) from None
+        raise InputError('cvat: needs defusedxml: pip install defusedxml') from None
     try:
         yield
     except DefusedXmlException:

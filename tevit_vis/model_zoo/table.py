@@ -280,13 +280,13 @@ def weights_for(config: str) -> list[Weights]:
     """Returns all weights that a config takes, those of its own name first.
 
     Args:
-        config: name of the config.
+        config: name of the config; none are known for a config of a user's own, which has none.
 
     Example:
         >>> [weights.name for weights in weights_for('ifc/ifc_r50_ytvis19')]
         ['ifc/ifc_r50_ytvis19']
     """
     return sorted(
-        (weights for weights in ZOO.values() if weights.config == config),
+        (weights for weights in ZOO.values() if config and weights.config == config),
         key=lambda weights: weights.name != config,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from tevit_vis.converters import TABLES, convert_checkpoint
 from tevit_vis.utils.cache import cache_folder
 from tevit_vis.utils.checkpoints import read_checkpoint, weights_of, write_checkpoint
-from tevit_vis.utils.config import find_config
+from tevit_vis.utils.config import find_config, known_configs
 from tevit_vis.utils.errors import InputError
 
 from .download import fetch
@@ -39,6 +39,8 @@ def resolve_checkpoint(checkpoint: str, config: str, trust: bool = False) -> str
     if checkpoint != 'zoo' and not checkpoint.startswith(ZOO_PREFIX):
         return checkpoint
     name = checkpoint[len(ZOO_PREFIX) :]
+    if name not in ZOO and name in known_configs():  # one whose weights ship beside it
+        config, name = name, ''
     if not name:
         known = weights_for(config)
         shipped = find_config(config).with_suffix('.pth') if config and not known else None

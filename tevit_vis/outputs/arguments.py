@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
         '--out',
         default='out.mp4',
         help='video to write: .mp4, .mov, .mkv, .webm, .avi or .gif (default: %(default)s); a '
-        'folder for several inputs (default: found)',
+        'folder for several inputs (default: found), or where it ends in /',
     )
     parser.add_argument('--no-video', action='store_true', help='write no video')
     parser.add_argument(
@@ -182,7 +183,7 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
     named += [getattr(args, kind) for kind in TABLES]
     if not video and not any(named):
         raise InputError('--no-video: leaves nothing to write without --json, --jsonl or --masks')
-    if args.cvat and len(inputs) == 1 and not args.cvat.endswith('.xml'):
+    if args.cvat and len(inputs) == 1 and not (args.cvat.endswith('.xml') or _is_folder(args.cvat)):
         raise InputError(f'--cvat: must end in .xml, as it is XML, but is {args.cvat}')
     if len(inputs) > 1 and video == 'out.mp4':
         video = 'found'
@@ -190,7 +191,7 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
     for stem in file_stems(inputs):
 
         def path_of(name: str | None, suffix: str, stem: str = stem) -> str | None:
-            is_whole = not name or len(inputs) == 1
+            is_whole = not name or (len(inputs) == 1 and not (suffix and _is_folder(name)))
             return name or None if is_whole else str(Path(str(name), stem + suffix))
 
         tables = {kind: path_of(getattr(args, kind), SUFFIXES[kind]) for kind in TABLES}
@@ -212,6 +213,11 @@ def outputs_of(inputs: Sequence[str | int], args: argparse.Namespace) -> list[Ou
             )
         )
     return outputs
+
+
+def _is_folder(name: str) -> bool:
+    """Returns whether an output can only be a folder, which gets a file of the video's name."""
+    return name.endswith('/') or os.path.isdir(name)
 
 
 def predict_from_arguments(

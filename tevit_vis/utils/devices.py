@@ -50,7 +50,10 @@ def check_device(name: str | None) -> torch.device:
         device = torch.device('cuda', current)
     count = torch.cuda.device_count()
     if device.index >= count:
-        raise InputError(f'device {name} was asked for, but {count} CUDA devices are here')
+        raise InputError(
+            f'device {name} was asked for, but {count} CUDA devices are here: take cpu'
+            + (f', or cuda:0 to cuda:{count - 1}' if count else '')
+        )
     return device
 
 

@@ -23,12 +23,22 @@ from tevit_vis.version import __version__
 
 PYTHONS = ((3, 9), (3, 13))  # the first that is supported, and the first that is not
 # What every use needs, by the names by which it is imported.
-BASE = ('numpy', 'scipy', 'cv2', 'av', 'PIL', 'pycocotools', 'jinja2', 'tqdm', 'terminaltables')
+BASE = (
+    'numpy',
+    'scipy',
+    'cv2',
+    'av',
+    'PIL',
+    'pycocotools',
+    'jinja2',
+    'tqdm',
+    'terminaltables',
+    'defusedxml',
+)
 # What one feature needs: {module: (feature, how to install it)}.
 EXTRAS = {
     'onnxruntime': ('exported models: tevit-vis deploy', 'pip install "tevit-vis[deploy]"'),
     'onnxscript': ('tevit-vis export', 'pip install "tevit-vis[export]"'),
-    'defusedxml': ('labels of CVAT in XML', 'pip install "tevit-vis[formats]"'),
     'skimage': ('synthetic videos, quickstart', 'pip install "tevit-vis[quickstart]"'),
     'safetensors': ('weights in safetensors', 'pip install safetensors'),
     'tensorboard': ('TensorBoard while training', 'pip install tensorboard'),
@@ -137,7 +147,9 @@ def _describe_gpu() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        return f'none that torch sees: models run on the CPU, {torch.get_num_threads()} threads'
+        count = torch.get_num_threads()
+        threads = f'{count} thread{"" if count == 1 else "s"}'
+        return f'none that torch sees: models run on the CPU, {threads}'
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return f'{", ".join(names)} (tevit-vis gpu-check tries it)'
 
@@ -163,7 +175,7 @@ def _cache() -> Iterator[Finding]:
         yield Finding('weights', str(error), False, remedy=f'set {CACHE_VARIABLE} to a folder')
         return
     files = sorted(folder.glob('*.pth')) if folder.is_dir() else []
-    found = ', '.join(file.name for file in files[:5]) or 'none'
+    found = ', '.join(file.name for file in files[:5]) or 'none but synthetic/tevit_tiny'
     more = f' and {len(files) - 5} more' if len(files) > 5 else ''
     remedy = '' if files else 'tevit-vis download --list; predict fetches what it needs'
     yield Finding('weights', f'{found}{more}, in {folder}', bool(files), remedy=remedy)

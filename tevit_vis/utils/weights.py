@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -220,10 +221,16 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
         ]
         raise InputError(
             f'{path}: checkpoint does not fit the model: {"; ".join(parts)}'
-            f'{fit_hint(weights, model_weights, faults)}'
+            f'{fit_hint(weights, model_weights, faults)}{_config_beside(path)}'
         )
     check_weights_finite(weights, path)
     model.load_state_dict(weights)
+
+
+def _config_beside(path: str) -> str:
+    """Returns which config lies beside a checkpoint, as trainings put it there, or an empty text."""
+    configs = sorted(Path(path).parent.glob('*.py'))
+    return f'; was it trained with {configs[0]}?' if len(configs) == 1 else ''
 
 
 def _by_module(keys: Sequence[str]) -> str:

@@ -66,7 +66,10 @@ class ImageFiles(FrameSource):
 
     def __init__(self, files: Sequence[str], origin: str, on_damage: str = 'keep') -> None:
         if not files:
-            raise InputError(f'{origin}: must hold at least one image itself, but holds none')
+            raise InputError(
+                f'{origin}: must hold at least one image itself, but holds none; folders in it '
+                f'are named by "{origin}/*"'
+            )
         self.files = list(files)
         self.origin = origin
         self.on_damage = check_on_damage(on_damage)
