@@ -51,6 +51,5 @@ def run(args: argparse.Namespace) -> None:
         present = {entry['category_id'] for entry in part['annotations']}
         missing = [each['name'] for each in part['categories'] if each['id'] not in present]
         if missing:
-            print(
-                f'{path}: has no {", no ".join(missing)}: another --share or --seed may give it some'
-            )
+            hint = 'another --share or --seed may give it some'
+            print(f'{path}: has no {", no ".join(missing)}: {hint}')

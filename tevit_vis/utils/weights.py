@@ -228,7 +228,7 @@ def load_weights(model: nn.Module, checkpoint: Mapping, path: str) -> None:
 
 
 def _config_beside(path: str) -> str:
-    """Returns which config lies beside a checkpoint, as trainings put it there, or an empty text."""
+    """Returns which config lies beside a checkpoint, where trainings put it, or an empty text."""
     configs = sorted(Path(path).parent.glob('*.py'))
     return f'; was it trained with {configs[0]}?' if len(configs) == 1 else ''
 
