@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-EXTRAS = ('train', 'deploy', 'export', 'quickstart', 'docs', 'tests')
+EXTRAS = ('train', 'cpu', 'deploy', 'export', 'quickstart', 'docs', 'tests')
 
 
 def read_requirements(name: str) -> list:

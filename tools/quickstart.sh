@@ -8,11 +8,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = day_one ]; then
     shift
-    bash tools/setup_env.sh
+    bash tools/setup_env.sh --without-ops
     . tools/find_python.sh
     cd "$OLDPWD"  # videos are named from where the user is
     exec "$PYTHON" "$checkout/tools/day_one.py" "$@"
 fi
-bash tools/setup_env.sh quickstart
+bash tools/setup_env.sh --without-ops quickstart
 . tools/find_python.sh
 exec "$PYTHON" tools/quickstart.py "$@"

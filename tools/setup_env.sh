@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Install all that this checkout needs: bash tools/setup_env.sh [--again] [tests] [quickstart]
+# Install all that this checkout needs:
+# bash tools/setup_env.sh [--again] [--without-ops] [tests] [quickstart] [export] [docs]
 #
 # Uses the active virtual or conda environment, else makes .venv here. A torch that is already
 # there is kept. mmcv-full comes as source only: its ops are built once, with CUDA when there are a
 # GPU and nvcc, and the wheel is kept for the next time. Steps that are done are skipped; --again
-# checks all of them again, e.g. after a CUDA toolkit was installed.
+# checks all of them again, e.g. after a CUDA toolkit was installed. --without-ops takes mmcv without
+# its ops where there is neither a wheel nor CUDA: models on the CPU need none, and nothing is built.
 #
 # Environment: PYTHON        the interpreter that .venv is made from (default python3)
 #              WHEEL_FOLDERS where to look for a wheel of mmcv-full, colon-separated
@@ -13,11 +15,15 @@ set -euo pipefail
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$checkout"
 
-again=0
-if [ "${1:-}" = --again ]; then
-  again=1
+again=0 without_ops=0
+while [[ "${1:-}" == --* ]]; do
+  case $1 in
+    --again) again=1 ;;
+    --without-ops) without_ops=1 ;;
+    *) echo "error: $1: must be --again or --without-ops" >&2; exit 1 ;;
+  esac
   shift
-fi
+done
 
 if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
 say() { printf '%s[%3ds] %s%s\n' "$bold" "$SECONDS" "$*" "$plain"; }
@@ -92,6 +98,7 @@ print(int(torch.cuda.is_available() and CUDA_HOME is not None))
 PY
 )
   mmcv_loads && return
+  pip uninstall --quiet --yes mmcv 2>/dev/null || true  # owns the same folder as mmcv-full
   local tag wheels folder
   tag=$("$PYTHON" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")')
   [ "$with_cuda" = 1 ] && tag=$tag-cuda
@@ -105,6 +112,12 @@ PY
       return
     fi
   done
+  if [ "$without_ops" = 1 ] && [ "$with_cuda" = 0 ]; then
+    say "installing mmcv without its ops, which models on the CPU do not need"
+    install -r requirements/build.txt
+    install --no-deps --no-build-isolation "${mmcv/-full/}"
+    return
+  fi
   build_mmcv "$wheels"
   install --no-index --no-deps --force-reinstall --find-links "$wheels" "$mmcv"
   mmcv_loads || die "$mmcv was built, but its ops cannot be loaded: see docs/troubleshooting.md"
@@ -130,7 +143,8 @@ build_mmcv() { # folder for the wheel
 
 # ---- install --------------------------------------------------------------------------------
 base_files=(requirements/{torch,runtime,build,mminstall}.txt setup.py pyproject.toml tools/setup_env.sh)
-if ! stamp_is_fresh base "${base_files[@]}"; then
+lacks_ops() { [ "$without_ops" = 0 ] && installed_versions | grep -q '^mmcv-full absent'; }
+if ! stamp_is_fresh base "${base_files[@]}" || lacks_ops; then
   if ! "$PYTHON" -c 'import torch' 2>/dev/null; then
     say "installing torch"
     install -r requirements/torch.txt

@@ -3,7 +3,8 @@ import torch
 from mmcv.ops import RoIAlign
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
-from tevit_vis.layers.roi_align import extract_roi_feats, roi_align_rows
+from tevit_vis.layers import roi_align as roi_align_module
+from tevit_vis.layers.roi_align import crop_masks, extract_roi_feats, roi_align_rows
 
 
 def random_rois(count, num_frames, width, height):
@@ -20,8 +21,21 @@ def test_rows_equal_mmcv_inside_across_and_outside_the_border(size, sampling_rat
     rois = random_rois(60, 3, width=17 * 4, height=13 * 4)
     rois = torch.cat([rois, torch.tensor([[1, -90.0, -80, -60, -70], [0, 500, 500, 520, 520]])])
     expected = RoIAlign(size, 1 / 4, sampling_ratio)(level, rois)
-    found = roi_align_rows(level, rois, 1 / 4, size, sampling_ratio).permute(0, 3, 1, 2)
+    found = roi_align_rows(level, rois, 1 / 4, size, (sampling_ratio,) * 2).permute(0, 3, 1, 2)
     assert torch.allclose(found, expected, atol=2e-6)
+
+
+def test_masks_are_cropped_alike_with_and_without_compiled_ops(monkeypatch):
+    torch.manual_seed(0)
+    masks = (torch.rand(3, 1, 40, 56) > 0.5).float()
+    rois = random_rois(40, 3, width=56, height=40)
+    rois[:, 1:] = rois[:, 1:].clamp(min=0)
+    rois = torch.cat([rois, torch.tensor([[1.0, 5, 5, 5, 5], [2, 0, 0, 56, 40]])])
+    expected = crop_masks(masks, rois, (7, 7))
+    monkeypatch.setattr(roi_align_module, 'has_compiled_ops', lambda: False)
+    found = crop_masks(masks, rois, (7, 7))
+    assert (expected[-1] > 0).any()
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
 
 
 def test_rows_have_mmcvs_gradient():
@@ -30,14 +44,14 @@ def test_rows_have_mmcvs_gradient():
     rois = random_rois(10, 2, width=44, height=36)
     weights = torch.randn(10, 4, 3, 3)
     (expected,) = torch.autograd.grad((RoIAlign(3, 1 / 4, 2)(level, rois) * weights).sum(), level)
-    found = roi_align_rows(level, rois, 1 / 4, 3, 2).permute(0, 3, 1, 2)
+    found = roi_align_rows(level, rois, 1 / 4, 3, (2, 2)).permute(0, 3, 1, 2)
     (gradient,) = torch.autograd.grad((found * weights).sum(), level)
     assert torch.allclose(gradient, expected, atol=1e-5)
 
 
 def test_boxes_get_no_gradient():
     rois = random_rois(4, 2, width=44, height=36).requires_grad_()
-    pooled = roi_align_rows(torch.randn(2, 4, 9, 11, requires_grad=True), rois, 1 / 4, 3, 2)
+    pooled = roi_align_rows(torch.randn(2, 4, 9, 11, requires_grad=True), rois, 1 / 4, 3, (2, 2))
     pooled.sum().backward()
     assert rois.grad is None
 

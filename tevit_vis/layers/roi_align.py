@@ -15,8 +15,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.ops import RoIAlign
+from mmcv.ops import RoIAlign, roi_align
 from torch import nn
+
+from tevit_vis.utils.compat import has_compiled_ops
 
 from .cuda_ops import has_cuda_ops
 from .exporting import is_exporting, roi_align_operator
@@ -92,7 +94,7 @@ def extract_roi_feats(
     for index, (level, layer) in enumerate(zip(levels, extractor.roi_layers)):
         level_rois = (level_of_roi == index).nonzero()[:, 0]
         pooled = roi_align_rows(
-            level, rois[level_rois], layer.spatial_scale, size, layer.sampling_ratio
+            level, rois[level_rois], layer.spatial_scale, size, (layer.sampling_ratio,) * 2
         )
         feats = feats.index_copy(0, level_rois, pooled)
     return feats.permute(0, 3, 1, 2)
@@ -147,16 +149,16 @@ def _supports_rows(layer: RoIAlign) -> bool:
 
 
 def roi_align_rows(
-    level: torch.Tensor, rois: torch.Tensor, scale: float, size: int, sampling_ratio: int
+    level: torch.Tensor, rois: torch.Tensor, scale: float, size: int, samples: tuple[int, int]
 ) -> torch.Tensor:
-    """Returns what mmcv's RoIAlign (average, aligned, G x G samples per output cell) returns.
+    """Returns what mmcv's RoIAlign (average, aligned, fixed samples per output cell) returns.
 
     Args:
         level: [N, C, H, W]; read without a copy when in channels-last memory.
         rois: [R, 5] = (frame, x1 y1 x2 y2 in pixels).
         scale: cells per pixel.
         size: P.
-        sampling_ratio: G.
+        samples: G along the height and along the width of an output cell.
 
     Returns:
         [R, P, P, C].
@@ -165,14 +167,15 @@ def roi_align_rows(
     table = level.permute(0, 2, 3, 1).reshape(num_frames * height * width, channels)
     rois = rois.detach()  # mmcv's RoIAlign has no gradient for the boxes either
     x1, y1, x2, y2 = (rois[:, 1:] * scale - 0.5).unbind(1)
-    x_cells, x_weights = _axis_samples(x1, x2, width, size, sampling_ratio)
-    y_cells, y_weights = _axis_samples(y1, y2, height, size, sampling_ratio)
+    y_samples, x_samples = samples
+    x_cells, x_weights = _axis_samples(x1, x2, width, size, x_samples)
+    y_cells, y_weights = _axis_samples(y1, y2, height, size, y_samples)
     first_row = rois[:, 0].int() * (height * width)  # of each RoI's frame in the table
-    # [R,P,1,2G,1] and [R,1,P,1,2G] -> [R*P*P, 4*G*G]
+    # [R,P,1,2G,1] and [R,1,P,1,2G] -> [R*P*P, 4*G*G], G of each axis
     rows = first_row[:, None, None, None, None] + y_cells[:, :, None, :, None] * width
     rows = (rows + x_cells[:, None, :, None, :]).flatten(0, 2).flatten(1)
     weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
-    weights = (weights / sampling_ratio**2).flatten(0, 2).flatten(1)
+    weights = (weights / (y_samples * x_samples)).flatten(0, 2).flatten(1)
     pooled = F.embedding_bag(rows, table, per_sample_weights=weights, mode='sum')
     return pooled.view(len(rois), size, size, channels)
 
@@ -204,3 +207,27 @@ def _axis_samples(
     upper_weight = positions - lower
     weights = torch.stack([1 - upper_weight, upper_weight], dim=-1) * is_inside[..., None]
     return torch.stack([lower, upper], dim=-1).flatten(2), weights.flatten(2)
+
+
+def crop_masks(masks: torch.Tensor, rois: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Returns what mmcv's RoIAlign makes of masks, with a sample per pixel of an output cell.
+
+    It is mmcv's operator where that was compiled, and else the same sum of rows.
+
+    Args:
+        masks: [N, 1, H, W] float.
+        rois: [R, 5] = (index of the mask, x1 y1 x2 y2 in pixels); at least one.
+        size: (P, P).
+
+    Returns:
+        [R, P, P].
+    """
+    if has_compiled_ops():
+        return roi_align(masks, rois, size, 1.0, 0, 'avg', True)[:, 0]
+    cropped = masks.new_zeros(len(rois), *size)
+    samples = ((rois[:, [4, 3]] - rois[:, [2, 1]]) / size[0]).ceil().int()
+    for pair in samples.unique(dim=0).tolist():
+        if min(pair) > 0:
+            chosen = (samples == samples.new_tensor(pair)).all(1)
+            cropped[chosen] = roi_align_rows(masks, rois[chosen], 1.0, size[0], tuple(pair))[..., 0]
+    return cropped

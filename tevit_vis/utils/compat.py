@@ -6,12 +6,15 @@ which version on it is needed, and does nothing where it is not.
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
 import types
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,6 +44,43 @@ def _stub_torchvision() -> None:
     stub.__version__ = '0.0.0'
     stub.__spec__ = importlib.machinery.ModuleSpec('torchvision', None)
     sys.modules['torchvision'] = stub
+
+
+def _stub_missing_ops() -> None:
+    """mmdet imports mmcv's compiled operators, whose build takes a quarter of an hour.
+
+    On a CPU nothing of this library calls one. Where mmcv was installed without them, a module
+    takes their place whose functions raise an error when they are called.
+    """
+    spec = importlib.util.find_spec('mmcv')
+    folders = (spec.submodule_search_locations if spec else None) or []
+    if any(file for folder in folders for file in Path(folder).glob('_ext*')):
+        return
+    stub = types.ModuleType('mmcv._ext')
+    stub.is_stub = True
+    stub.get_compiling_cuda_version = lambda: 'not available'
+    stub.get_compiler_version = lambda: 'not available'
+    stub.__getattr__ = _missing_op
+    sys.modules['mmcv._ext'] = stub
+
+
+def _missing_op(name: str) -> Callable[..., object]:
+    """Returns the function that stands for an operator of mmcv that was not compiled."""
+    if name.startswith('__'):
+        raise AttributeError(name)
+
+    def missing(*args: object, **kwargs: object) -> None:
+        raise RuntimeError(
+            f'mmcv: the operator {name} is not compiled here: "bash tools/setup_env.sh --again" '
+            'builds mmcv-full'
+        )
+
+    return missing
+
+
+def has_compiled_ops() -> bool:
+    """Returns whether mmcv has its compiled operators; mmcv must be imported."""
+    return not getattr(importlib.import_module('mmcv._ext'), 'is_stub', False)
 
 
 def _allow_numpy_in_checkpoints() -> None:
@@ -141,6 +181,7 @@ def apply_before_mmcv() -> None:
     _silence_mmcv_notice()
     _restore_numpy_int()
     _stub_torchvision()
+    _stub_missing_ops()
     _allow_numpy_in_checkpoints()
 
 

@@ -138,7 +138,10 @@ def _describe_ops() -> str:
     from mmcv.ops import get_compiling_cuda_version
 
     import tevit_vis.utils.training_stack  # noqa: F401  (before mmcv)
+    from tevit_vis.utils.compat import has_compiled_ops
 
+    if not has_compiled_ops():
+        return 'not compiled, which models on the CPU do not need'
     cuda = get_compiling_cuda_version()
     return f'built for CUDA {cuda}' if cuda[0].isdigit() else 'built for the CPU'
 

@@ -32,11 +32,14 @@ def version_tuple(version: str) -> tuple[int, ...]:
 
 
 def installed_version(distribution: str) -> str | None:
-    """Returns the version of a distribution, or None if it is not installed."""
+    """Returns the version of a distribution, or None if it is not installed.
+
+    mmcv 1.x without compiled operators is called mmcv, and stands for mmcv-full on a CPU.
+    """
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return None
+        return installed_version('mmcv') if distribution == 'mmcv-full' else None
 
 
 def check_versions() -> None:

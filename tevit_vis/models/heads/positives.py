@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmcv.ops import roi_align
 
 from tevit_vis.ground_truth import GtTubes
 from tevit_vis.layers.clip_ops import arrays_to_device, constant
+from tevit_vis.layers.roi_align import crop_masks
 
 from .gather_gt import box_scale
 
@@ -123,7 +123,6 @@ class GtByFrame(NamedTuple):
             mask_indices = (instances - first_instance)[:, None].to(boxes.dtype)
             rois = torch.cat([mask_indices, clipped_boxes], 1)
             if len(rois):  # the kernel cannot run on zero RoIs
-                cropped = roi_align(masks.to(rois), rois, size, 1.0, 0, 'avg', True)
-                masks_of_clips.append(cropped[:, 0])
+                masks_of_clips.append(crop_masks(masks.to(rois), rois, size))
             first_instance += len(masks)
         return torch.cat(masks_of_clips)
