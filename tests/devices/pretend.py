@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from tevit_vis.layers import deform_attention, roi_align
-from tevit_vis.models.heads import positives
 
 GPU = torch.device('cuda', 0)
 T = torch.Tensor
@@ -168,7 +167,7 @@ class DeformKernel:
 @contextmanager
 def pretended_gpu():
     """Yields a ``PretendGPU`` in force, with mmcv's kernels by their CPU forms."""
-    align, by_kernel = positives.roi_align, deform_attention.sample_by_kernel
+    align, by_kernel = roi_align.roi_align, deform_attention.sample_by_kernel
     forward = RoIAlign.forward
 
     def checked_align(maps, rois, *args):
@@ -197,7 +196,7 @@ def pretended_gpu():
                 sample_by_kernel=kernel,
             ),
             mock.patch.object(roi_align, 'has_cuda_ops', on_gpu),
-            mock.patch.object(positives, 'roi_align', checked_align),
+            mock.patch.object(roi_align, 'roi_align', checked_align),
             mock.patch.object(RoIAlign, 'forward', checked_forward),
             mock.patch.object(torch.cuda, 'device_of', return_value=nullcontext()),
         ):
