@@ -12,8 +12,9 @@ from pathlib import Path
 glob = Path.glob
 Path.glob = lambda self, pattern: iter(()) if pattern == '_ext*' else glob(self, pattern)
 import tevit_vis.apis
+from mmcv.utils.ext_loader import check_ops_exist
 from tevit_vis.utils.compat import has_compiled_ops
-assert not has_compiled_ops()
+assert not has_compiled_ops() and not check_ops_exist()
 """
 INFERENCE = """
 import numpy as np

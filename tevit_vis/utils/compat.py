@@ -57,6 +57,7 @@ def _stub_missing_ops() -> None:
     if any(file for folder in folders for file in Path(folder).glob('_ext*')):
         return
     stub = types.ModuleType('mmcv._ext')
+    stub.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', None)  # mmcv looks for its loader
     stub.is_stub = True
     stub.get_compiling_cuda_version = lambda: 'not available'
     stub.get_compiler_version = lambda: 'not available'
