@@ -14,6 +14,7 @@ from tevit_vis.evaluation.analysis import Analysis
 from tevit_vis.evaluation.results import parse_results
 from tevit_vis.evaluation.tubes import GroundTruth, MaskTube, instances_of
 from tevit_vis.outputs import Selection
+from tevit_vis.outputs.selection import DRAWN_OVERLAP
 from tevit_vis.structures import VideoInstances
 from tevit_vis.utils.files import check_writable
 from tevit_vis.video import VideoWriter, open_source
@@ -88,7 +89,7 @@ def show_side_by_side(
 ) -> None:
     """Writes one video that shows several submissions side by side, video after video.
 
-    Of tracks that overlap by more than an IoU of 0.7 the better one is drawn.
+    Of tracks that overlap by more than ``DRAWN_OVERLAP`` the better one is drawn.
 
     Args:
         dataset: with frames and ground truth.
@@ -107,7 +108,7 @@ def show_side_by_side(
         parse_results(entries, ground_truth.lengths, title)
         for title, entries in submissions.items()
     ]
-    selection = Selection(max_overlap=0.7)
+    selection = Selection(max_overlap=DRAWN_OVERLAP)
     with VideoWriter(path, SHOWN_FPS) as writer:
         for video in videos:
             sides = [

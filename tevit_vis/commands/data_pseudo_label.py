@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 
 from tevit_vis.outputs.predict_all import file_stems
+from tevit_vis.outputs.selection import DRAWN_OVERLAP
 from tevit_vis.utils.cli import add_model_arguments, add_selection_arguments
 from tevit_vis.utils.console import ProgressBar
 from tevit_vis.utils.errors import InputError
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.2,
         help='least score of a track that becomes a region to be ignored (default: %(default)s)',
     )
-    add_selection_arguments(parser, max_overlap=0.7)
+    add_selection_arguments(parser, max_overlap=DRAWN_OVERLAP)
 
 
 def run(args: argparse.Namespace) -> None:

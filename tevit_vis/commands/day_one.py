@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tevit_vis.inference_config import InferenceConfig
 from tevit_vis.outputs.predict_all import check_outputs, file_stems, predict_all
+from tevit_vis.outputs.selection import DRAWN_OVERLAP
 from tevit_vis.utils.cli import add_selection_arguments, add_trust_argument, positive
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.3,
         help='least score of the tracks that are drawn and masked (default: %(default)s)',
     )
-    add_selection_arguments(parser, max_overlap=0.7)
+    add_selection_arguments(parser, max_overlap=DRAWN_OVERLAP)
     add_trust_argument(parser)
 
 

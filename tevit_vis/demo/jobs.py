@@ -16,6 +16,7 @@ from typing import Any
 
 from tevit_vis.outputs import Outputs, Selection
 from tevit_vis.outputs.predict_all import LIVE_STRIDE, LIVE_WINDOW
+from tevit_vis.outputs.selection import DRAWN_OVERLAP
 from tevit_vis.outputs.writing import VideoModel, write_video
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
@@ -183,7 +184,7 @@ class DemoJobs:
 
         try:
             source = FirstFrames(open_source(job.upload), self.options.max_frames)
-            selection = Selection(max_overlap=0.7)
+            selection = Selection(max_overlap=DRAWN_OVERLAP)
             job.message = str(write_video(self.model, source, outputs, selection, count))
             job.state = 'done'
         except InputError as error:

@@ -19,7 +19,7 @@ from tevit_vis.visualization.track_files import TABLES
 
 from .files import Outputs
 from .predict_all import LIVE_WINDOW, check_outputs, file_stems, predict_all
-from .selection import Selection
+from .selection import DRAWN_OVERLAP, Selection
 from .writing import VideoModel
 
 SUFFIXES = {'csv': '.csv', 'counts': '.csv', 'mot': '.txt', 'mots': '.txt', 'cvat': '.xml'}
@@ -103,7 +103,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.3,
         help='draw instances, and write masks of them, from this score on (default: %(default)s)',
     )
-    add_selection_arguments(parser, max_overlap=0.7)
+    add_selection_arguments(parser, max_overlap=DRAWN_OVERLAP)
     parser.add_argument(
         '--draw',
         type=lambda text: text.split(','),

@@ -12,6 +12,8 @@ from tevit_vis.tracking import OverlapFilter, drop_overlaps
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.values import check_fraction, did_you_mean
 
+# IoU above which the lower-scored of two tracks is not drawn, as it shows the same object.
+DRAWN_OVERLAP = 0.7
 FramesWithTracks = Iterator[tuple[np.ndarray, FrameInstances]]
 
 
