@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from tevit_vis.apis.inference import inference_video
 from tevit_vis.deploy import ExportedModel, load_model
-from tevit_vis.deploy.sessions import Graph
 from tevit_vis.models.detectors import ClipDetector
 from tevit_vis.rle import mask_areas, overlap_fractions
 from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 
+from .graph_agreement import rounded
 from .graphs import with_windows
 from .options import ExportOptions
 
 TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
 TRIED_WINDOWS = 4, 2  # length and stride
-MAX_OUTPUT_DIFFERENCE = 1e-3  # relative to the largest value
 MAX_SCORE_DIFFERENCE = 1e-4  # in full precision
-ROUNDING = 1e-6  # relative change of features that graphs have, too
 MOST_COMPARED = 100  # instances, the best
 MIN_IOU = 0.99  # mean of the masks, in full precision
 NEAR_IOU = 0.5  # mean of the masks, of smaller forms
@@ -148,61 +143,15 @@ def _agreement(
 def rounded_features(model: ClipDetector) -> Iterator[None]:
     """Changes the features of a model by as much as rounding does."""
     extract = model.extract_feat
-    generator = torch.Generator().manual_seed(0)
 
     def changed(img: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(
-            level * (1 + ROUNDING * torch.randn(level.shape, generator=generator))
-            for level in extract(img)
-        )
+        return tuple(map(rounded, extract(img)))
 
     model.__dict__['extract_feat'] = changed
     try:
         yield
     finally:
         del model.__dict__['extract_feat']
-
-
-def check_graph(
-    graph: nn.Module, path: Path, inputs: Sequence[torch.Tensor], options: ExportOptions
-) -> float:
-    """Runs a graph in torch and in onnxruntime.
-
-    Args:
-        graph: in torch.
-        path: of the exported one.
-        inputs: of both.
-        options: of the export; smaller forms need not be the same.
-
-    Returns:
-        The largest difference of an output, relative to the largest value where that is above 1;
-        infinite where other instances were chosen.
-
-    Raises:
-        InputError: they differ by more than rounding.
-    """
-    found = Graph(path, 'cpu', None)([tensor.numpy() for tensor in inputs])
-    differences = [0.0]
-    for name, expected in zip(found, graph(*inputs)):
-        other = torch.from_numpy(found[name])
-        if not other.isfinite().all() or expected.shape != other.shape:
-            raise InputError(
-                f'export: {path.name} gives {name} that are not finite, or of another shape: '
-                'nothing was written'
-            )
-        if not expected.is_floating_point():
-            differences.append(0.0 if torch.equal(expected, other) else math.inf)
-        elif expected.numel():
-            largest = (expected - other).abs().max() / expected.abs().max().clamp(min=1.0)
-            differences.append(float(largest))
-    largest = max(differences)
-    # Instances of nearly equal scores may change places: what they are is checked on a video.
-    if options.form == 'fp32' and math.isfinite(largest) and largest > MAX_OUTPUT_DIFFERENCE:
-        raise InputError(
-            f'export: {path.name} differs from the model by {largest:.1e}, more than by rounding, '
-            'so nothing was written'
-        )
-    return largest
 
 
 def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:

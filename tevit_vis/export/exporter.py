@@ -22,7 +22,8 @@ from tevit_vis.utils.hashes import file_digest
 from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
-from .agreement import Agreement, check_agreement, check_graph
+from .agreement import Agreement, check_agreement
+from .graph_agreement import check_graph
 from .graphs import (
     DEFAULT_TRACKER,
     EXAMPLE_FRAMES,
