@@ -87,6 +87,22 @@ def test_a_base_is_found_by_name(tmp_path, base):
     assert load_config(str(beside)).model.test_cfg.frames_per_pass == 3
 
 
+def test_a_base_may_be_an_absolute_path(tmp_path):
+    (tmp_path / 'configs').mkdir()
+    path = tmp_path / 'configs' / 'mine.py'
+    path.write_text(f"_base_ = '{find_config('synthetic/ifc_tiny').resolve()}'\n")
+    assert load_config(str(path)).model.type == 'IFC'
+
+
+@pytest.mark.parametrize(
+    ('value', 'scale'), [([160, 88], (160, 88)), ([[160, 88], [80, 44]], [(160, 88), (80, 44)])]
+)
+def test_a_scale_may_be_a_list(value, scale):
+    options = {'data.test.pipeline.resize.img_scale': value}
+    config = load_config('synthetic/tevit_tiny', options)
+    assert [step.img_scale for step in config.data.test.pipeline if 'img_scale' in step] == [scale]
+
+
 def test_a_base_that_is_not_there_is_named_with_the_nearest(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text("_base_ = 'synthetic/tevit_tinny'\n")

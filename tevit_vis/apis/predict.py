@@ -46,7 +46,7 @@ class TorchVideoModel:
         """Yields the frames of a video and their tracks."""
         return stream_video(self.detector, video)
 
-    def change_windows(self, window: int | None, stride: int | None) -> None:
+    def change_windows(self, window: int | None = None, stride: int | None = None) -> None:
         """Changes the windows in ``test_cfg``."""
         set_windows(self.detector.test_cfg, window, stride)
 

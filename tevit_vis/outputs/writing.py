@@ -47,7 +47,7 @@ class VideoModel(Protocol):
     def stream_video(self, video: FrameSource) -> FramesWithTracks:
         """Yields the frames of a video and their tracks, with windows."""
 
-    def change_windows(self, window: int | None, stride: int | None) -> None:
+    def change_windows(self, window: int | None = None, stride: int | None = None) -> None:
         """Changes the windows; None keeps what there is."""
 
 

@@ -125,8 +125,9 @@ def _find_bases_by_name() -> None:
         from tevit_vis.utils.config import find_base  # which itself imports mmcv
 
         if folders:
-            # mmcv has put the folder of the config before the name of its base: take it off again.
-            file = find_base(folders[-1], file[len(os.path.join(folders[-1], '')) :])
+            # mmcv has put the folder of the config before the name of its base, unless that is an
+            # absolute path: take it off again.
+            file = find_base(folders[-1], file.removeprefix(os.path.join(folders[-1], '')))
         folders.append(os.path.dirname(os.path.abspath(os.path.expanduser(file))))
         try:
             return read_config(file, *args, **kwargs)

@@ -218,7 +218,7 @@ def apply_options(config: Config, options: Mapping) -> Config:
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f'--cfg-options: cannot be applied: {one_line(error)}') from error
     check_mmdet_only_values(config, '--cfg-options')
-    return config
+    return expand_shorthand(config)
 
 
 def dotted_keys(options: Mapping, prefix: str = '') -> list[str]:

@@ -4,6 +4,7 @@
   ``data = dict(train=dict(pipeline=dict(resize=dict(img_scale=(960, 540)))))``. A step that is None
   or empty is left out. It becomes the list of its steps.
 - A stage of TeViT's heads may be one dict. It becomes a list of ``num_stages`` of them.
+- An ``img_scale`` may be a list, as ``--cfg-options`` gives it; mmdet's steps want a tuple.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def expand_shorthand(config: Config) -> Config:
     """
     content = config._cfg_dict
     _expand_pipelines(content.get('data'))
+    _write_scales_as_tuples(content.get('data'))
     model = content.get('model') or {}
     roi_head = model.get('roi_head')
     if isinstance(roi_head, Mapping) and isinstance(roi_head.get('num_stages'), int):
@@ -96,6 +98,18 @@ def _expand_pipelines(node: Any) -> None:
     elif isinstance(node, (list, tuple)):
         for child in node:
             _expand_pipelines(child)
+
+
+def _write_scales_as_tuples(node: Any) -> None:
+    """Makes a tuple of each scale (W, H) of an ``img_scale`` below a node."""
+    if isinstance(node, Mapping):
+        scale = node.get('img_scale')
+        if isinstance(scale, list):
+            is_one = not any(isinstance(side, (list, tuple)) for side in scale)
+            node['img_scale'] = tuple(scale) if is_one else [tuple(each) for each in scale]
+    if isinstance(node, (Mapping, list, tuple)):
+        for child in node.values() if isinstance(node, Mapping) else node:
+            _write_scales_as_tuples(child)
 
 
 def _repeat(section: Any, name: str, count: int) -> None:
