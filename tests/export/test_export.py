@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,15 +21,25 @@ from tevit_vis.apis import (  # noqa: E402
     init_model,
     stream_video,
 )
+from tevit_vis.data_tools.synthetic_files import make_synthetic  # noqa: E402
+from tevit_vis.data_tools.synthetic_world import SyntheticWorld  # noqa: E402
 from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
 from tevit_vis.deploy.folder import content_digest  # noqa: E402
-from tevit_vis.export import ExportOptions, export_model, exporter, graphs  # noqa: E402
+from tevit_vis.export import (  # noqa: E402
+    ExportOptions,
+    calibration,
+    export_model,
+    exporter,
+    graphs,
+)
 from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
+from tevit_vis.export.calibration import first_frames, read_clips  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
 from tevit_vis.outputs import VideoModel  # noqa: E402
 from tevit_vis.structures import VideoInstances  # noqa: E402
 from tevit_vis.utils.errors import InputError  # noqa: E402
 from tevit_vis.video import open_source  # noqa: E402
+from tevit_vis.video.arrays import FrameArray  # noqa: E402
 
 NEWER_THAN_17 = {'GroupNormalization', 'Gelu', 'ConstantOfShape21', 'GridSample'}
 WITHOUT_TORCH = """
@@ -322,6 +333,65 @@ def test_smaller_forms_and_weights_in_files_of_their_own(
     weights.unlink()
     with pytest.raises(InputError, match='must be there, but is not'):
         load_model(tmp_path / 'out')
+
+
+@pytest.mark.slow
+def test_ranges_measured_on_videos(tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
+    _, images = make_synthetic(tmp_path / 'data', 4, 0, SyntheticWorld(SIZE))
+    model = init_model('synthetic/tevit_tiny', 'configs/synthetic/tevit_tiny.pth', device='cpu')
+    options = ExportOptions([SIZE], 4, 'int8', sorted(map(str, images.iterdir())))
+    agreements = export_model(model, tmp_path / 'out', options)
+    assert [agreement.num_expected > 5 for agreement in agreements] == [True]
+    assert all(agreement.mask_iou > 0.7 for agreement in agreements)
+    exported = load_model(tmp_path / 'out')
+    assert exported.folder.test_cfg['tracker']['memory'] == 0  # written out for other runtimes
+    for file in (tmp_path / 'out').glob('*.onnx'):
+        graph = onnx.load(str(file))
+        assert {opset.domain for opset in graph.opset_import} == {''}
+        weights = {weight.name: weight.data_type for weight in graph.graph.initializer}
+        producers = {node.output[0]: node for node in graph.graph.node}
+        convolutions = [node for node in graph.graph.node if node.op_type == 'Conv']
+        assert convolutions
+        for node in convolutions:
+            weight = producers[node.input[1]]
+            assert weight.op_type == 'DequantizeLinear'
+            assert weights[weight.input[0]] == onnx.TensorProto.INT8
+            assert producers[node.input[0]].op_type == 'DequantizeLinear'
+
+
+def test_ranges_are_for_8_bits_and_of_files(ifc, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match='--calibrate: is for --int8, but the form is fp16'):
+        ExportOptions([SIZE], form='fp16', calibration=['walk.mp4'])
+
+    def measured_on(video):
+        with pytest.raises(InputError) as error:
+            export_model(ifc, tmp_path / 'o', ExportOptions([SIZE], None, 'int8', [video]))
+        assert not list(tmp_path.iterdir())
+        return str(error.value)
+
+    assert 'none.mp4' in measured_on(str(tmp_path / 'none.mp4'))
+    monkeypatch.setattr(FrameArray, 'is_live', True)
+    monkeypatch.setattr(calibration, 'open_source', lambda _: FrameArray(shapes_video(2, SIZE)))
+    assert measured_on('rtsp://walk') == (
+        '--calibrate: must be files or folders of images, but rtsp://walk is live'
+    )
+
+
+def test_clips_of_videos(tmp_path):
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    for folder, num_frames in ((first, 40), (second, 2)):
+        folder.mkdir()
+        for t in range(num_frames):
+            cv2.imwrite(str(folder / f'{t:05}.png'), np.full((6, 8, 3), t, np.uint8))
+    clips = read_clips([str(first), str(second)], 3, (16, 8))
+    assert {clip.shape for clip in clips} == {(3, 8, 16, 3)}
+    assert [clip[:, 0, 0, 0].tolist() for clip in clips] == [
+        [0, 1, 2], [16, 17, 18], [32, 33, 34], [0, 1, 1],
+    ]  # fmt: skip
+    assert first_frames(str(second), 4, (8, 6))[:, 0, 0, 0].tolist() == [0, 1, 1, 1]
+    many = read_clips([str(first)] * 30, 3, (16, 8))
+    assert len(many) == 30  # one of each, however many there are
 
 
 @pytest.mark.slow

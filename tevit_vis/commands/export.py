@@ -8,6 +8,7 @@ Examples:
     tevit-vis export synthetic/tevit_tiny configs/synthetic/tevit_tiny.pth --out exported
     tevit-vis export ifc/ifc_r50_ytvis19 ifc_r50.pth --out exported --size 1280x720 720x1280
     tevit-vis export tevit/tevit_msgshift zoo --out exported --fp16
+    tevit-vis export ifc/ifc_r50_ytvis19 ifc_r50.pth --out exported --int8 --calibrate walk.mp4
     tevit-vis deploy exported walk.mp4 --out found.mp4
 """
 
@@ -41,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--fp16', action='store_true', help='compute in half precision')
     form.add_argument('--int8', action='store_true', help='weights of matrix products in 8 bits')
+    parser.add_argument(
+        '--calibrate',
+        nargs='+',
+        default=[],
+        metavar='VIDEO',
+        help='with --int8: videos or folders of images like yours; convolutions compute in 8 bits, '
+        'too, with the ranges of values that these have',
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace --out if it is there')
 
 
@@ -78,7 +87,8 @@ def run(args: argparse.Namespace) -> None:
     from tevit_vis.export.exporter import check_packages
 
     form = 'fp16' if args.fp16 else 'int8' if args.int8 else 'fp32'
-    options = ExportOptions([parse_size(text) for text in args.size], args.frames, form)
+    sizes = [parse_size(text) for text in args.size]
+    options = ExportOptions(sizes, args.frames, form, args.calibrate)
     check_target(args.out, args.overwrite)
     check_packages()
     model = init_model(

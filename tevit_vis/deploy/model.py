@@ -107,7 +107,7 @@ class ExportedModel:
         self._graph(self.folder.graphs[0].features)
         self._graph(self.folder.graphs[0].predictions)
 
-    def change_windows(self, window: int | None, stride: int | None) -> None:
+    def change_windows(self, window: int | None = None, stride: int | None = None) -> None:
         """Changes the windows over a video; None keeps what there is.
 
         Raises:

@@ -28,7 +28,7 @@ def clip_prediction(
     """Returns the instances of a clip.
 
     Args:
-        outputs: of the graph ``predictions``, see docs/deployment.md.
+        outputs: of the graph ``predictions``, see docs/exported_graphs.md.
         folder: of the model.
         geometry: of the clip's frames.
         config: the threshold of masks.

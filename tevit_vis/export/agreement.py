@@ -16,6 +16,7 @@ from tevit_vis.rle import mask_areas, overlap_fractions
 from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 
+from .calibration import first_frames
 from .graph_agreement import rounded
 from .graphs import with_windows
 from .options import ExportOptions
@@ -43,7 +44,8 @@ class Agreement:
         num_missing: of these, how many the other one did not find, or found as another class.
         num_extra: instances that only the other one found.
         score_difference: the largest one of a score.
-        mask_iou: mean IoU of masks that are not empty in both.
+        mask_iou: mean IoU of masks that are not empty in both, weighted by the scores of their
+            instances: masks of unlikely ones are decided by rounding.
         how: the video was taken, such as ``in windows of 4 frames``.
         is_unstable: whether the model itself finds something else where its features change by
             rounding, as with random weights; then the two cannot be the same.
@@ -89,7 +91,9 @@ class Agreement:
 def check_agreement(
     model: ClipDetector, folder: str, size: tuple[int, int], options: ExportOptions
 ) -> list[Agreement]:
-    """Runs a model and its exported form on videos of moving shapes, also in windows.
+    """Runs a model and its exported form on a video, also in windows.
+
+    It shows moving shapes, or what the ranges of values were measured on.
 
     Args:
         model: of torch.
@@ -103,13 +107,14 @@ def check_agreement(
     exported = load_model(folder)
     agreements = []
     if options.num_frames is None:
-        agreements.append(_agreement(model, exported, shapes_video(TRIED_FRAMES, size), options))
+        video = tried_video(TRIED_FRAMES, size, options)
+        agreements.append(_agreement(model, exported, video, options))
         windows = TRIED_WINDOWS
     else:
         own = exported.test_cfg['windows']
         windows = own['length'], own['stride']
     exported.change_windows(*windows)
-    video = shapes_video(windows[0] + 2 * windows[1] - 1, size)
+    video = tried_video(windows[0] + 2 * windows[1] - 1, size, options)
     with with_windows(model, *windows):
         agreement = _agreement(model, exported, video, options)
     how = f' in windows of {windows[0]} frame{"s" if windows[0] > 1 else ""}'
@@ -154,6 +159,19 @@ def rounded_features(model: ClipDetector) -> Iterator[None]:
         del model.__dict__['extract_feat']
 
 
+def tried_video(num_frames: int, size: tuple[int, int], options: ExportOptions) -> np.ndarray:
+    """Returns a video [T, H, W, 3] (uint8, BGR) on which a model and its graphs are compared.
+
+    Args:
+        num_frames: T.
+        size: (W, H) of the frames.
+        options: of the export; with ``calibration`` the frames are of its first video.
+    """
+    if options.calibration:
+        return first_frames(options.calibration[0], num_frames, size)
+    return shapes_video(num_frames, size)
+
+
 def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:
     """Returns a video [T, H, W, 3] (uint8) of discs that move over a background of noise.
 
@@ -186,7 +204,7 @@ def compare(expected: VideoInstances, found: VideoInstances) -> Agreement:
     # Those of nearly the least score may be among the best of one and not of the other.
     found = found.select(np.flatnonzero(found.scores >= least - MAX_SCORE_DIFFERENCE))
     free = list(range(len(found)))
-    differences, ious, num_missing = [0.0], [], 0
+    differences, ious, weights, num_missing = [0.0], [], [], 0
     for n in range(len(expected)):
         same = [m for m in free if found.labels[m] == expected.labels[n]]
         gaps = [abs(float(found.scores[m]) - float(expected.scores[n])) for m in same]
@@ -199,13 +217,14 @@ def compare(expected: VideoInstances, found: VideoInstances) -> Agreement:
         free.remove(near[best])
         differences.append(abs(float(found.scores[near[best]]) - float(expected.scores[n])))
         ious += pairs[best].tolist()
+        weights += [float(expected.scores[n])] * len(pairs[best])
     return Agreement(
         size=found.size[::-1],
         num_expected=len(expected),
         num_missing=num_missing,
         num_extra=sum(bool(found.scores[m] > least + MAX_SCORE_DIFFERENCE) for m in free),
         score_difference=max(differences),
-        mask_iou=float(np.mean(ious)) if ious else 1.0,
+        mask_iou=float(np.average(ious, weights=weights)) if sum(weights) else 1.0,
     )
 
 

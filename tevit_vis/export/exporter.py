@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tevit_vis.datasets import FramePipeline
 from tevit_vis.deploy import Preparation
 from tevit_vis.deploy.folder import DESCRIPTION, FORMAT, content_digest
 from tevit_vis.models.detectors import ClipDetector
+from tevit_vis.tracking import whole_config
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import unfinished_folder
 from tevit_vis.utils.hashes import file_digest
@@ -23,6 +25,7 @@ from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
 from .agreement import Agreement, check_agreement
+from .calibration import calibrate_graphs, read_clips
 from .graph_agreement import check_graph
 from .graphs import (
     DEFAULT_TRACKER,
@@ -37,9 +40,11 @@ from .graphs import (
     with_windows,
 )
 from .options import ExportOptions
+from .reduced import reduce_graph
 from .steps import check_steps, preparation_steps
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+FEW_FRAMES = 2  # that a graph is traced with where frames are independent
 ADDED_KEYS = ('windows', 'tracker', 'drop_empty', 'min_mask_score', 'max_per_img')
 
 
@@ -78,11 +83,13 @@ def export_model(
     for width, height in options.sizes:
         Preparation(steps).sizes(height, width)  # raises where nothing would be left
     check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
+    num_frames = options.num_frames or EXAMPLE_FRAMES
+    clips = {size: read_clips(options.calibration, num_frames, size) for size in options.sizes}
     with unfinished_folder(target) as unfinished:
         root = Path(unfinished)
         graphs: dict[str, dict[str, Any]] = {}
         for size in options.sizes:
-            entry = _export_size(model, size, root, options, on_step)
+            entry = _export_size(model, size, root, options, clips[size], on_step)
             graphs[entry['features']] = entry  # sizes that are resized to one have one
         content: dict[str, Any] = {
             'format': FORMAT,
@@ -128,6 +135,7 @@ def _export_size(
     size: tuple[int, int],
     root: Path,
     options: ExportOptions,
+    clips: Sequence[np.ndarray],
     on_step: Callable[[str], object],
 ) -> dict[str, Any]:
     """Writes the graphs for frames of a size (W, H); returns their entry of ``model.json``."""
@@ -138,37 +146,40 @@ def _export_size(
     if resized != padded:
         name = f'{resized[1]}x{resized[0]}_in_{name}'
     files = {part: f'{part}_{name}.onnx' for part in ('features', 'predictions')}
-    num_frames = None if kind_of_predictions(model) == 'frame_queries' else options.num_frames
+    kind = kind_of_predictions(model)
+    num_frames = None if kind == 'frame_queries' else options.num_frames
     entry = {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
     if (root / files['features']).exists():  # of another size that is resized to the same one
         return entry
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
-    frames = draw(options.num_frames or EXAMPLE_FRAMES, 3, *padded)
     features = FeatureGraph(model)
-    levels = [level.contiguous() for level in features(frames)]
-    names = [f'level{n}' for n in range(len(levels))]
+    # Features of independent frames are made for as many as are new, and few take less memory.
+    alone = model.frames_are_independent
+    num_traced = FEW_FRAMES if alone else options.num_frames or EXAMPLE_FRAMES
+    frames = draw(num_traced, 3, *padded)
+    shapes = [level.shape[1:] for level in features(frames)]
+    names = [f'level{n}' for n in range(len(shapes))]
     on_step(files['features'])
-    # Features of independent frames are made for as many as are new.
-    any_number = options.num_frames is None or model.frames_are_independent
+    any_number = options.num_frames is None or alone
     export_graph(features, [frames], root / files['features'], (['frames'], names), any_number)
     on_step(files['predictions'])
-    kind = kind_of_predictions(model)
-    if kind == 'frame_queries':
-        levels = [level[:1] for level in levels]
+    taken = 1 if kind == 'frame_queries' else options.num_frames
+    levels = [draw(taken or EXAMPLE_FRAMES, *shape) for shape in shapes]
     graph: PredictionGraph = PREDICTION_GRAPHS[kind](model, resized, padded)
-    any_number = options.num_frames is None and kind != 'frame_queries'
     path = root / files['predictions']
     with with_windows(model, 1, 1):
-        export_graph(graph, levels, path, (names, graph.outputs), any_number)
-    if options.form != 'fp32':
-        from .reduced import reduce_graph  # needs onnx, which is known to be there by now
-
+        export_graph(graph, levels, path, (names, graph.outputs), taken is None)
+    if clips:
+        on_step('measure ranges')
+        prepare = Preparation(preparation_steps(model.cfg.data.test.pipeline))
+        calibrate_graphs(root / files['features'], path, clips, prepare, taken)
+    else:
         for file in files.values():
             reduce_graph(root / file, options.form)
     # Other frames than those it was traced with, and another number of them where that is free.
-    num_tried = options.num_frames or EXAMPLE_FRAMES + 1
-    check_graph(features, root / files['features'], [draw(num_tried, 3, *padded)], options)
-    tried = [draw(num_tried if any_number else len(x), *x.shape[1:]) for x in levels]
+    tried = [draw(num_traced + any_number, 3, *padded)]
+    check_graph(features, root / files['features'], tried, options)
+    tried = [draw(taken or EXAMPLE_FRAMES + 1, *shape) for shape in shapes]
     with with_windows(model, 1, 1):
         check_graph(graph, path, tried, options)
     return entry
@@ -182,7 +193,8 @@ def exported_test_cfg(model: ClipDetector, num_frames: int | None) -> dict[str, 
         num_frames: of its clips; None for any number. Windows get this length.
     """
     config = dict(model.test_cfg or {})
-    config['tracker'] = config.get('tracker') or DEFAULT_TRACKER  # for those who set windows
+    # Also for those who set windows later, and whole: other runtimes do not know our defaults.
+    config['tracker'] = whole_config(config.get('tracker') or DEFAULT_TRACKER)
     config.setdefault('windows', {'length': None, 'stride': 1})
     if num_frames is not None:
         windows = model.inference_config.windows

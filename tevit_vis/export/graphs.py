@@ -73,7 +73,7 @@ def mask_stride(model: ClipDetector) -> int:
 
 
 def kind_of_predictions(model: ClipDetector) -> str:
-    """Returns what the graph of predictions gives, see docs/deployment.md.
+    """Returns what the graph of predictions gives, see docs/exported_graphs.md.
 
     ``best_queries`` are as many of a clip as instances are output. ``clip_queries`` are all queries
     of a clip, where their number is free (IFC); ``frame_queries`` all queries of one frame, where
@@ -254,7 +254,7 @@ def export_graph(
     # The arguments of a graph that takes any number of levels are one tuple.
     shapes = free if isinstance(graph, FeatureGraph) else (free,)
     graph.eval()
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         try:
             program: Any = torch.onnx.export(
                 graph,
@@ -281,8 +281,8 @@ def _num_bytes(graph: nn.Module) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what torch and its exporter say about their own work from the user's console."""
+def quiet() -> Iterator[None]:
+    """Keeps what exporters say about their own work from the user's console."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

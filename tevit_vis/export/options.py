@@ -18,6 +18,8 @@ class ExportOptions:
         sizes: (W, H) of the frames of videos; graphs are made for each.
         num_frames: of a clip or window; None makes graphs for any number.
         form: of the weights, one of ``FORMS``: ``fp32``, ``fp16`` or ``int8``.
+        calibration: videos or folders of images on whose frames ranges of values are measured, so
+            that convolutions compute in 8 bits, too; only with ``int8``.
 
     Raises:
         InputError: a number is not possible.
@@ -26,6 +28,7 @@ class ExportOptions:
     sizes: Sequence[tuple[int, int]] = ((640, 360),)
     num_frames: int | None = None
     form: str = 'fp32'
+    calibration: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.sizes or any(side < 1 for size in self.sizes for side in size):
@@ -34,3 +37,5 @@ class ExportOptions:
             raise InputError(f'--frames: must be at least 1, but got {self.num_frames}')
         if self.form not in FORMS:
             raise InputError(f'form: must be {", ".join(FORMS)}, but got {self.form!r}')
+        if self.calibration and self.form != 'int8':
+            raise InputError(f'--calibrate: is for --int8, but the form is {self.form}')

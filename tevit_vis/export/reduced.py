@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import onnx
+from typing import TYPE_CHECKING
 
 from tevit_vis.utils.files import writing_faults
+
+if TYPE_CHECKING:
+    import onnx
 
 # Beside those that onnxruntime's converter leaves: they have no half precision, or lose too much.
 IN_FULL_PRECISION = ('IsInf', 'IsNaN', 'RoiAlign', 'TopK', 'Resize', 'Range', 'CumSum', 'NonZero')
@@ -17,11 +19,12 @@ def reduce_graph(path: Path, form: str) -> None:
 
     Args:
         path: of the file.
-        form: with ``fp16`` it computes in half precision, but inputs and outputs stay; with
-            ``int8`` the weights of matrix products are 8 bits, and their inputs are quantised as
-            they come.
+        form: with ``fp32`` it stays as it is; with ``fp16`` it computes in half precision, but
+            inputs and outputs stay; with ``int8`` the weights of matrix products are 8 bits (7
+            of them used, see ``calibrate_graph``), and their inputs are quantised as they come.
     """
     if form == 'fp16':
+        import onnx
         from onnxruntime.transformers.float16 import (
             DEFAULT_OP_BLOCK_LIST,
             convert_float_to_float16,
@@ -41,12 +44,25 @@ def reduce_graph(path: Path, form: str) -> None:
             str(path),
             str(whole),
             weight_type=QuantType.QInt8,
+            reduce_range=True,
             op_types_to_quantize=['MatMul'],
             use_external_data_format=weights_file(path).exists(),
         )
-        _save(onnx.load(str(whole)), path)
-        for file in (whole, weights_file(whole)):
-            file.unlink(missing_ok=True)
+        save_in_place(whole, path)
+
+
+def save_in_place(whole: Path, path: Path) -> None:
+    """Puts a graph in place of the one it was made of, with its weights where those were.
+
+    Args:
+        whole: file of the graph, which is removed.
+        path: of the one it was made of.
+    """
+    import onnx
+
+    _save(onnx.load(str(whole)), path)
+    for file in (whole, weights_file(whole)):
+        file.unlink(missing_ok=True)
 
 
 def weights_file(path: Path) -> Path:
@@ -56,6 +72,8 @@ def weights_file(path: Path) -> Path:
 
 def _save(graph: onnx.ModelProto, path: Path) -> None:
     """Writes a graph in place of the one it was made of, with its weights where those were."""
+    import onnx
+
     weights = weights_file(path)
     is_large = weights.exists()
     weights.unlink(missing_ok=True)

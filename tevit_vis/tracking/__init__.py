@@ -4,7 +4,7 @@ from .association import align_queries
 from .overlaps import OverlapFilter, drop_overlaps
 from .query_linker import QueryLinker
 from .soft_iou_stitcher import SoftIoUStitcher
-from .tracker import Tracker, build_tracker, join_frames
+from .tracker import Tracker, build_tracker, join_frames, whole_config
 from .windows import (
     Windows,
     cut_windows,
@@ -28,5 +28,6 @@ __all__ = [
     'join_frames',
     'require_same_size',
     'set_windows',
+    'whole_config',
     'windows_of',
 ]

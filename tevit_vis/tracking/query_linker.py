@@ -13,7 +13,8 @@ Letters: N instances of a window, M open tracks, T frames of a window, C channel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -84,6 +85,9 @@ class InstanceFilter:
         return sorted(best_first[place] for place in kept)
 
 
+DEFAULT_INSTANCES = MappingProxyType(asdict(InstanceFilter()))
+
+
 @TRACKERS.register_module()
 class QueryLinker(Tracker):
     """Lets an instance continue the track whose embedding is most like its own.
@@ -118,7 +122,7 @@ class QueryLinker(Tracker):
         min_cosine: float = 0.0,
         memory: int = 20,
         fuses: bool = True,
-        instances: Mapping | None = None,
+        instances: Mapping | None = DEFAULT_INSTANCES,
     ) -> None:
         super().__init__(min_score)
         self.similarity = SIMILARITIES[_choice('similarity', similarity, tuple(SIMILARITIES))]

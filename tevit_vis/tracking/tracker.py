@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +69,26 @@ def build_tracker(config: Mapping | None) -> Tracker:
         )
     options = dict(config)
     return build(TRACKER_KEY, lambda: TRACKERS.build(options))
+
+
+def whole_config(config: Mapping | None) -> dict[str, Any]:
+    """Returns the config of a tracker with the arguments that it leaves out, at their defaults.
+
+    Raises:
+        InputError: see ``build_tracker``.
+
+    Example:
+        >>> whole_config(dict(type='SoftIoUStitcher', min_iou=0.05, min_score=0.01))['memory']
+        0
+    """
+    build_tracker(config)  # raises where it is not right
+    assert config is not None
+    parameters = inspect.signature(TRACKERS.get(config['type'])).parameters.values()
+    whole = {each.name: each.default for each in parameters if each.default is not each.empty}
+    for name, value in config.items():
+        default = whole.get(name)
+        whole[name] = {**default, **(value or {})} if isinstance(default, Mapping) else value
+    return {name: dict(each) if isinstance(each, Mapping) else each for name, each in whole.items()}
 
 
 def join_frames(frames: Iterable[FrameInstances], min_score: float) -> VideoInstances:

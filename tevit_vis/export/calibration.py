@@ -1,0 +1,141 @@
+"""Graphs that compute in 8 bits, with ranges that are measured on frames of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tevit_vis.deploy import Preparation
+from tevit_vis.deploy.sessions import Graph
+from tevit_vis.utils.errors import InputError
+from tevit_vis.video import open_source
+
+NUM_CLIPS = 12  # that are measured, of all videos together
+CLIP_EVERY = 16  # frames of a video
+
+
+def read_frames(video: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yields the frames [H, W, 3] (uint8, BGR) of a video, resized.
+
+    Args:
+        video: a file, or a folder of images.
+        size: (W, H) of the frames.
+
+    Raises:
+        InputError: the video cannot be read, or never ends.
+    """
+    source = open_source(video)
+    if source.is_live:
+        raise InputError(f'--calibrate: must be files or folders of images, but {video} is live')
+    for image in source:
+        yield cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def first_frames(video: str, num_frames: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns the first frames [T, H, W, 3] of a video, resized; the last one goes on if needed.
+
+    Args:
+        video: see ``read_frames``.
+        num_frames: T.
+        size: (W, H) of the frames.
+    """
+    frames = list(islice(read_frames(video, size), num_frames))
+    return np.stack([*frames, *frames[-1:] * (num_frames - len(frames))])
+
+
+def read_clips(videos: Sequence[str], num_frames: int, size: tuple[int, int]) -> list[np.ndarray]:
+    """Returns clips [T, H, W, 3] (uint8, BGR) of videos, a second or so apart, as many of each.
+
+    Args:
+        videos: see ``read_frames``.
+        num_frames: T; a video that ends before goes on with its last frame.
+        size: (W, H) of the frames.
+    """
+    clips = []
+    every = max(CLIP_EVERY, num_frames)
+    for video in videos:
+        num_clips = -(-NUM_CLIPS // len(videos))
+        frames = list(islice(read_frames(video, size), every * (num_clips - 1) + num_frames))
+        for start in range(0, len(frames), every):
+            part = frames[start : start + num_frames]
+            clips.append(np.stack([*part, *part[-1:] * (num_frames - len(part))]))
+    return clips
+
+
+def calibrate_graphs(
+    features: Path,
+    predictions: Path,
+    clips: Sequence[np.ndarray],
+    prepare: Preparation,
+    num_frames: int | None,
+) -> None:
+    """Turns both graphs of a model into graphs of 8 bits, in place.
+
+    Args:
+        features: file of the first graph.
+        predictions: file of the second one.
+        clips: [T, H, W, 3] (uint8, BGR) each.
+        prepare: turns a frame into what the first graph takes.
+        num_frames: of a clip that the second graph takes; None for all.
+    """
+    graph = Graph(features, 'cpu', None)
+
+    def frames() -> Iterator[np.ndarray]:
+        for clip in clips:
+            yield np.stack([prepare(image).image for image in clip])
+
+    def levels() -> Iterator[dict[str, np.ndarray]]:
+        for prepared in frames():
+            yield {name: level[:num_frames] for name, level in graph([prepared]).items()}
+
+    calibrate_graph(predictions, levels())
+    calibrate_graph(features, ({graph.inputs[0]: prepared} for prepared in frames()))
+
+
+def calibrate_graph(path: Path, examples: Iterable[Mapping[str, np.ndarray]]) -> None:
+    """Turns the graph of a file into one of 8 bits, in place.
+
+    Convolutions and products with weights compute in 8 bits: weights by channel, their inputs
+    between the least and the largest value of the examples. All else stays as it is. Of the 8 bits
+    of a weight 7 are used, since x86 CPUs without VNNI add pairs of products in 16 bits, where
+    those of 8 bits overflow and give wrong results without a word.
+
+    Args:
+        path: of the file.
+        examples: inputs by name.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    from .graphs import quiet
+    from .reduced import save_in_place, weights_file
+
+    class Examples(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.examples = iter(examples)
+
+        def get_next(self) -> Mapping[str, np.ndarray] | None:
+            return next(self.examples, None)
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    weights = {weight.name for weight in graph.initializer}
+    products = [node for node in graph.node if node.op_type == 'MatMul']
+    whole = path.with_suffix('.int8')
+    with quiet():
+        quantize_static(
+            str(path),
+            str(whole),
+            Examples(),
+            op_types_to_quantize=['Conv', 'MatMul', 'Gemm'],
+            nodes_to_exclude=[node.name for node in products if node.input[1] not in weights],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            reduce_range=True,
+            use_external_data_format=weights_file(path).exists(),
+        )
+    save_in_place(whole, path)
