@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from tevit_vis.export import (  # noqa: E402
 )
 from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
 from tevit_vis.export.calibration import first_frames, read_clips  # noqa: E402
+from tevit_vis.export.reduced import reduce_graph  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
 from tevit_vis.outputs import VideoModel  # noqa: E402
 from tevit_vis.structures import VideoInstances  # noqa: E402
@@ -376,6 +378,25 @@ def test_ranges_are_for_8_bits_and_of_files(ifc, tmp_path, monkeypatch):
     assert measured_on('rtsp://walk') == (
         '--calibrate: must be files or folders of images, but rtsp://walk is live'
     )
+
+
+@pytest.mark.parametrize('form', ['fp16', 'int8', 'calibrated'])
+def test_a_disk_that_is_full(exported, tmp_path, form):
+    path = Path(shutil.copy(next(exported.glob('features*.onnx')), tmp_path))
+
+    def reduce():
+        if form == 'calibrated':
+            calibration.calibrate_graph(path, [{'frames': np.zeros((1, 3, 96, 160), np.float32)}])
+        else:
+            reduce_graph(path, form)
+
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))
+    try:
+        with pytest.raises(InputError, match=r'features.*onnx: cannot be written: '):
+            reduce()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
 
 
 def test_clips_of_videos(tmp_path):

@@ -14,6 +14,8 @@ from tevit_vis.deploy.sessions import Graph
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
 
+from .reduced import quantizing, save_in_place, weights_file
+
 NUM_CLIPS = 12  # that are measured, of all videos together
 CLIP_EVERY = 16  # frames of a video
 
@@ -111,9 +113,6 @@ def calibrate_graph(path: Path, examples: Iterable[Mapping[str, np.ndarray]]) ->
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-    from .graphs import quiet
-    from .reduced import save_in_place, weights_file
-
     class Examples(CalibrationDataReader):
         def __init__(self) -> None:
             self.examples = iter(examples)
@@ -125,7 +124,7 @@ def calibrate_graph(path: Path, examples: Iterable[Mapping[str, np.ndarray]]) ->
     weights = {weight.name for weight in graph.initializer}
     products = [node for node in graph.node if node.op_type == 'MatMul']
     whole = path.with_suffix('.int8')
-    with quiet():
+    with quantizing(path):
         quantize_static(
             str(path),
             str(whole),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 
 if TYPE_CHECKING:
@@ -40,15 +43,40 @@ def reduce_graph(path: Path, form: str) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         whole = path.with_suffix('.int8')
-        quantize_dynamic(
-            str(path),
-            str(whole),
-            weight_type=QuantType.QInt8,
-            reduce_range=True,
-            op_types_to_quantize=['MatMul'],
-            use_external_data_format=weights_file(path).exists(),
-        )
+        with quantizing(path):
+            quantize_dynamic(
+                str(path),
+                str(whole),
+                weight_type=QuantType.QInt8,
+                reduce_range=True,
+                op_types_to_quantize=['MatMul'],
+                use_external_data_format=weights_file(path).exists(),
+            )
         save_in_place(whole, path)
+
+
+@contextmanager
+def quantizing(path: Path) -> Iterator[None]:
+    """Keeps what onnxruntime's tools say to themselves, and says what is wrong with the disk.
+
+    Args:
+        path: of the graph.
+
+    Raises:
+        InputError: the disk is full; its tools write files without a look at what comes of it.
+    """
+    from google.protobuf.message import DecodeError
+
+    from .graphs import quiet
+
+    with quiet(), writing_faults(path):
+        try:
+            yield
+        except DecodeError as error:
+            raise InputError(
+                f'{path}: cannot be written: what was written on the way is not whole: is the disk '
+                'full?'
+            ) from error
 
 
 def save_in_place(whole: Path, path: Path) -> None:
