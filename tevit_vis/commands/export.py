@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from tevit_vis.deploy.folder import DESCRIPTION
-from tevit_vis.utils.cli import add_config_arguments, add_trust_argument, positive
+from tevit_vis.utils.cli import add_config_arguments, add_trust_argument, frame_size, positive
 from tevit_vis.utils.errors import InputError
 
 
@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size',
         nargs='+',
-        default=['640x360'],
+        type=frame_size,
+        default=[(640, 360)],
         metavar='WxH',
         help='of the frames of videos; graphs are made for each (default: 640x360)',
     )
@@ -51,18 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'too, with the ranges of values that these have',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace --out if it is there')
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Returns (width, height) of a text such as 640x360.
-
-    Raises:
-        InputError: it is something else.
-    """
-    width, _, height = text.lower().partition('x')
-    if not (width.isdecimal() and height.isdecimal()):
-        raise InputError(f'--size: must be WIDTHxHEIGHT in pixels, such as 640x360, but got {text}')
-    return int(width), int(height)
 
 
 def check_target(path: str, overwrite: bool) -> None:
@@ -87,8 +76,7 @@ def run(args: argparse.Namespace) -> None:
     from tevit_vis.export.exporter import check_packages
 
     form = 'fp16' if args.fp16 else 'int8' if args.int8 else 'fp32'
-    sizes = [parse_size(text) for text in args.size]
-    options = ExportOptions(sizes, args.frames, form, args.calibrate)
+    options = ExportOptions(args.size, args.frames, form, args.calibrate)
     check_target(args.out, args.overwrite)
     check_packages()
     model = init_model(

@@ -39,10 +39,13 @@ def frame_size(text: str) -> tuple[int, int]:
         >>> frame_size('640x360')
         (640, 360)
     """
-    parts = text.split('x')
-    if len(parts) != 2:
-        raise argparse.ArgumentTypeError(f'must be WIDTHxHEIGHT, but got {text!r}')
-    return positive(parts[0]), positive(parts[1])
+    sides = text.lower().split('x')
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(
+            f'must be WIDTHxHEIGHT in pixels, such as 640x360, but got {text!r}'
+        )
+    width, height = map(int, sides)
+    return width, height
 
 
 class ToolParser(argparse.ArgumentParser):
