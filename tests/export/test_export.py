@@ -31,7 +31,7 @@ from tevit_vis.export import (  # noqa: E402
     calibration,
     export_model,
     exporter,
-    graphs,
+    onnx_files,
 )
 from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
 from tevit_vis.export.calibration import first_frames, read_clips  # noqa: E402
@@ -325,7 +325,7 @@ def test_a_trained_model(tmp_path):
 def test_smaller_forms_and_weights_in_files_of_their_own(
     ifc, exported, tmp_path, form, monkeypatch
 ):
-    monkeypatch.setattr(graphs, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
+    monkeypatch.setattr(onnx_files, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
     agreements = export_model(ifc, tmp_path / 'out', ExportOptions([SIZE], form=form))
     assert all(agreement.num_expected > 10 for agreement in agreements)
     sizes = [sum(f.stat().st_size for f in d.iterdir()) for d in (tmp_path / 'out', exported)]
@@ -340,7 +340,7 @@ def test_smaller_forms_and_weights_in_files_of_their_own(
 
 @pytest.mark.slow
 def test_ranges_measured_on_videos(tmp_path, monkeypatch):
-    monkeypatch.setattr(graphs, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
+    monkeypatch.setattr(onnx_files, 'LARGEST_FILE', 1000)  # as if they were above 2 GB
     _, images = make_synthetic(tmp_path / 'data', 4, 0, SyntheticWorld(SIZE))
     model = init_model('synthetic/tevit_tiny', 'configs/synthetic/tevit_tiny.pth', device='cpu')
     options = ExportOptions([SIZE], 4, 'int8', sorted(map(str, images.iterdir())))
@@ -350,17 +350,17 @@ def test_ranges_measured_on_videos(tmp_path, monkeypatch):
     exported = load_model(tmp_path / 'out')
     assert exported.folder.test_cfg['tracker']['memory'] == 0  # written out for other runtimes
     for file in (tmp_path / 'out').glob('*.onnx'):
-        graph = onnx.load(str(file))
-        assert {opset.domain for opset in graph.opset_import} == {''}
-        weights = {weight.name: weight.data_type for weight in graph.graph.initializer}
-        producers = {node.output[0]: node for node in graph.graph.node}
-        convolutions = [node for node in graph.graph.node if node.op_type == 'Conv']
-        assert convolutions
-        for node in convolutions:
-            weight = producers[node.input[1]]
-            assert weight.op_type == 'DequantizeLinear'
-            assert weights[weight.input[0]] == onnx.TensorProto.INT8
-            assert producers[node.input[0]].op_type == 'DequantizeLinear'
+        assert {opset.domain for opset in onnx.load(str(file)).opset_import} == {''}
+    graph = onnx.load(str(next((tmp_path / 'out').glob('features*.onnx')))).graph
+    weights = {weight.name: weight.data_type for weight in graph.initializer}
+    producers = {node.output[0]: node for node in graph.node}
+    convolutions = [node for node in graph.node if node.op_type == 'Conv']
+    assert convolutions
+    for node in convolutions:
+        weight = producers[node.input[1]]
+        assert weight.op_type == 'DequantizeLinear'
+        assert weights[weight.input[0]] == onnx.TensorProto.INT8
+        assert producers[node.input[0]].op_type == 'DequantizeLinear'
 
 
 def test_ranges_are_for_8_bits_and_of_files(ifc, tmp_path, monkeypatch):
@@ -387,7 +387,7 @@ def test_a_disk_that_is_full(exported, tmp_path, form):
 
     def reduce():
         if form == 'calibrated':
-            calibration.calibrate_graph(path, [{'frames': np.zeros((1, 3, 96, 160), np.float32)}])
+            calibration.calibrate_graph(path, [shapes_video(1, SIZE)], load_model(exported).prepare)
         else:
             reduce_graph(path, form)
 
@@ -412,8 +412,7 @@ def test_clips_of_videos(tmp_path):
         [0, 1, 2], [16, 17, 18], [32, 33, 34], [0, 1, 1],
     ]  # fmt: skip
     assert first_frames(str(second), 4, (8, 6))[:, 0, 0, 0].tolist() == [0, 1, 1, 1]
-    many = read_clips([str(first)] * 30, 3, (16, 8))
-    assert len(many) == 30  # one of each, however many there are
+    assert len(read_clips([str(first)] * 30, 3, (16, 8))) == 30  # one of each, however many
 
 
 @pytest.mark.slow

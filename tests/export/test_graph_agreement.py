@@ -9,7 +9,7 @@ pytest.importorskip('onnxruntime')
 
 from tevit_vis.export import ExportOptions  # noqa: E402
 from tevit_vis.export.graph_agreement import check_graph, largest_difference  # noqa: E402
-from tevit_vis.export.graphs import export_graph  # noqa: E402
+from tevit_vis.export.onnx_files import export_graph  # noqa: E402
 from tevit_vis.utils.errors import InputError  # noqa: E402
 
 OPTIONS = ExportOptions([(160, 96)])

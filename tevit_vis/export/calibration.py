@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 
 from tevit_vis.deploy import Preparation
-from tevit_vis.deploy.sessions import Graph
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
 
 from .reduced import quantizing, save_in_place, weights_file
 
-NUM_CLIPS = 12  # that are measured, of all videos together
+NUM_CLIPS = 16  # that are measured, of all videos together
 CLIP_EVERY = 16  # frames of a video
 
 
@@ -61,64 +60,39 @@ def read_clips(videos: Sequence[str], num_frames: int, size: tuple[int, int]) ->
     every = max(CLIP_EVERY, num_frames)
     for video in videos:
         num_clips = -(-NUM_CLIPS // len(videos))
-        frames = list(islice(read_frames(video, size), every * (num_clips - 1) + num_frames))
-        for start in range(0, len(frames), every):
-            part = frames[start : start + num_frames]
+        frames = enumerate(islice(read_frames(video, size), every * (num_clips - 1) + num_frames))
+        kept = [image for t, image in frames if t % every < num_frames]
+        for start in range(0, len(kept), num_frames):
+            part = kept[start : start + num_frames]
             clips.append(np.stack([*part, *part[-1:] * (num_frames - len(part))]))
     return clips
 
 
-def calibrate_graphs(
-    features: Path,
-    predictions: Path,
-    clips: Sequence[np.ndarray],
-    prepare: Preparation,
-    num_frames: int | None,
-) -> None:
-    """Turns both graphs of a model into graphs of 8 bits, in place.
-
-    Args:
-        features: file of the first graph.
-        predictions: file of the second one.
-        clips: [T, H, W, 3] (uint8, BGR) each.
-        prepare: turns a frame into what the first graph takes.
-        num_frames: of a clip that the second graph takes; None for all.
-    """
-    graph = Graph(features, 'cpu', None)
-
-    def frames() -> Iterator[np.ndarray]:
-        for clip in clips:
-            yield np.stack([prepare(image).image for image in clip])
-
-    def levels() -> Iterator[dict[str, np.ndarray]]:
-        for prepared in frames():
-            yield {name: level[:num_frames] for name, level in graph([prepared]).items()}
-
-    calibrate_graph(predictions, levels())
-    calibrate_graph(features, ({graph.inputs[0]: prepared} for prepared in frames()))
-
-
-def calibrate_graph(path: Path, examples: Iterable[Mapping[str, np.ndarray]]) -> None:
-    """Turns the graph of a file into one of 8 bits, in place.
+def calibrate_graph(path: Path, clips: Sequence[np.ndarray], prepare: Preparation) -> None:
+    """Turns the graph of features of a file into one of 8 bits, in place.
 
     Convolutions and products with weights compute in 8 bits: weights by channel, their inputs
-    between the least and the largest value of the examples. All else stays as it is. Of the 8 bits
-    of a weight 7 are used, since x86 CPUs without VNNI add pairs of products in 16 bits, where
-    those of 8 bits overflow and give wrong results without a word.
+    between the least and the largest value that the clips lead to. All else stays as it is. Of the
+    8 bits of a weight 7 are used, since x86 CPUs without VNNI add pairs of products in 16 bits,
+    where those of 8 bits overflow and give wrong results without a word.
 
     Args:
         path: of the file.
-        examples: inputs by name.
+        clips: [T, H, W, 3] (uint8, BGR) each.
+        prepare: turns a frame into what the graph takes.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-    class Examples(CalibrationDataReader):
+    class Clips(CalibrationDataReader):
         def __init__(self) -> None:
-            self.examples = iter(examples)
+            self.clips = iter(clips)
 
-        def get_next(self) -> Mapping[str, np.ndarray] | None:
-            return next(self.examples, None)
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            clip = next(self.clips, None)
+            if clip is None:
+                return None
+            return {'frames': np.stack([prepare(image).image for image in clip])}
 
     graph = onnx.load(str(path), load_external_data=False).graph
     weights = {weight.name for weight in graph.initializer}
@@ -128,7 +102,7 @@ def calibrate_graph(path: Path, examples: Iterable[Mapping[str, np.ndarray]]) ->
         quantize_static(
             str(path),
             str(whole),
-            Examples(),
+            Clips(),
             op_types_to_quantize=['Conv', 'MatMul', 'Gemm'],
             nodes_to_exclude=[node.name for node in products if node.input[1] not in weights],
             per_channel=True,

@@ -25,20 +25,19 @@ from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
 from .agreement import Agreement, check_agreement
-from .calibration import calibrate_graphs, read_clips
+from .calibration import calibrate_graph, read_clips
 from .graph_agreement import check_graph
 from .graphs import (
     DEFAULT_TRACKER,
     EXAMPLE_FRAMES,
-    OPSET,
     PREDICTION_GRAPHS,
     FeatureGraph,
     PredictionGraph,
-    export_graph,
     kind_of_predictions,
     mask_stride,
     with_windows,
 )
+from .onnx_files import OPSET, export_graph
 from .options import ExportOptions
 from .reduced import reduce_graph
 from .steps import check_steps, preparation_steps
@@ -83,7 +82,7 @@ def export_model(
     for width, height in options.sizes:
         Preparation(steps).sizes(height, width)  # raises where nothing would be left
     check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
-    num_frames = options.num_frames or EXAMPLE_FRAMES
+    num_frames = 1 if model.frames_are_independent else options.num_frames or EXAMPLE_FRAMES
     clips = {size: read_clips(options.calibration, num_frames, size) for size in options.sizes}
     with unfinished_folder(target) as unfinished:
         root = Path(unfinished)
@@ -139,16 +138,9 @@ def _export_size(
     on_step: Callable[[str], object],
 ) -> dict[str, Any]:
     """Writes the graphs for frames of a size (W, H); returns their entry of ``model.json``."""
-    black = torch.zeros(size[1], size[0], 3, dtype=torch.uint8).numpy()
-    meta = FramePipeline(model.cfg.data.test.pipeline).from_array(black).meta
-    resized, padded = (tuple(meta[key][:2]) for key in ('img_shape', 'pad_shape'))
-    name = f'{padded[1]}x{padded[0]}'
-    if resized != padded:
-        name = f'{resized[1]}x{resized[0]}_in_{name}'
-    files = {part: f'{part}_{name}.onnx' for part in ('features', 'predictions')}
-    kind = kind_of_predictions(model)
-    num_frames = None if kind == 'frame_queries' else options.num_frames
-    entry = {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
+    entry = _entry(model, size, options.num_frames)
+    resized, padded = entry['resized'], entry['padded']
+    files = {part: entry[part] for part in ('features', 'predictions')}
     if (root / files['features']).exists():  # of another size that is resized to the same one
         return entry
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
@@ -163,19 +155,20 @@ def _export_size(
     any_number = options.num_frames is None or alone
     export_graph(features, [frames], root / files['features'], (['frames'], names), any_number)
     on_step(files['predictions'])
+    kind = kind_of_predictions(model)
     taken = 1 if kind == 'frame_queries' else options.num_frames
     levels = [draw(taken or EXAMPLE_FRAMES, *shape) for shape in shapes]
     graph: PredictionGraph = PREDICTION_GRAPHS[kind](model, resized, padded)
     path = root / files['predictions']
     with with_windows(model, 1, 1):
         export_graph(graph, levels, path, (names, graph.outputs), taken is None)
+    reduce_graph(path, options.form)
     if clips:
         on_step('measure ranges')
         prepare = Preparation(preparation_steps(model.cfg.data.test.pipeline))
-        calibrate_graphs(root / files['features'], path, clips, prepare, taken)
+        calibrate_graph(root / files['features'], clips, prepare)
     else:
-        for file in files.values():
-            reduce_graph(root / file, options.form)
+        reduce_graph(root / files['features'], options.form)
     # Other frames than those it was traced with, and another number of them where that is free.
     tried = [draw(num_traced + any_number, 3, *padded)]
     check_graph(features, root / files['features'], tried, options)
@@ -183,6 +176,20 @@ def _export_size(
     with with_windows(model, 1, 1):
         check_graph(graph, path, tried, options)
     return entry
+
+
+def _entry(model: ClipDetector, size: tuple[int, int], num_frames: int | None) -> dict[str, Any]:
+    """Returns what ``model.json`` says of the graphs for frames of a size (W, H)."""
+    black = np.zeros((size[1], size[0], 3), np.uint8)
+    meta = FramePipeline(model.cfg.data.test.pipeline).from_array(black).meta
+    resized, padded = (tuple(meta[key][:2]) for key in ('img_shape', 'pad_shape'))
+    name = f'{padded[1]}x{padded[0]}'
+    if resized != padded:
+        name = f'{resized[1]}x{resized[0]}_in_{name}'
+    if kind_of_predictions(model) == 'frame_queries':
+        num_frames = None  # it takes one at a time, and clips of any number are joined outside
+    files = {part: f'{part}_{name}.onnx' for part in ('features', 'predictions')}
+    return {'resized': resized, 'padded': padded, 'num_frames': num_frames, **files}
 
 
 def exported_test_cfg(model: ClipDetector, num_frames: int | None) -> dict[str, Any]:

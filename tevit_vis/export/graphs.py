@@ -6,12 +6,8 @@ Letters: N instances, T frames, Q queries, K classes, C channels, h and w cells 
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Union
+from collections.abc import Callable, Iterator
+from typing import Union
 
 import numpy as np
 import torch
@@ -27,11 +23,7 @@ from tevit_vis.models.heads import ifc_head, mask2former_head, seqformer_head
 from tevit_vis.models.heads.mask2former_clip_head import Mask2FormerClipHead
 from tevit_vis.models.heads.selection import best_pairs
 from tevit_vis.utils.errors import InputError
-from tevit_vis.utils.files import writing_faults
 
-OPSET = 18
-LARGEST_FILE = 1 << 30  # bytes; weights of larger models go to a file of their own
-IR_VERSION = 8  # of the file; onnxruntime 1.17 reads up to 9
 EXAMPLE_FRAMES = 4  # of the clip with which a graph for any number of frames is traced
 CLIP_OUTPUTS = ('queries', 'class_scores', 'masks', 'embeddings', 'boxes')
 QUERY_OUTPUTS = ('class_logits', 'masks', 'embeddings')
@@ -229,65 +221,3 @@ PREDICTION_GRAPHS: dict[str, Callable[..., PredictionGraph]] = {
     'clip_queries': QueryGraph,
     'frame_queries': FrameGraph,
 }
-
-
-def export_graph(
-    graph: nn.Module,
-    example: Sequence[torch.Tensor],
-    path: Path,
-    names: tuple[Sequence[str], Sequence[str]],
-    any_number: bool,
-) -> None:
-    """Writes a graph.
-
-    Args:
-        graph: one of this file's.
-        example: its inputs.
-        path: of the file; large weights go to a file beside it.
-        names: of inputs and of outputs.
-        any_number: whether the first axis of all inputs, the number of frames, may be any.
-
-    Raises:
-        InputError: torch cannot make a graph of the model, or the file cannot be written.
-    """
-    free = tuple({0: torch.export.Dim.DYNAMIC} if any_number else None for _ in example)
-    # The arguments of a graph that takes any number of levels are one tuple.
-    shapes = free if isinstance(graph, FeatureGraph) else (free,)
-    graph.eval()
-    with quiet(), torch.no_grad():
-        try:
-            program: Any = torch.onnx.export(
-                graph,
-                tuple(example),
-                dynamo=True,
-                opset_version=OPSET,
-                verbose=False,
-                dynamic_shapes=shapes if any_number else None,
-                input_names=list(names[0]),
-                output_names=list(names[1]),
-            )
-        except Exception as error:
-            raise InputError(
-                f'{path.name}: torch cannot make a graph of this model: '
-                f'{" ".join(str(error.__cause__ or error).split())[:300]}'
-            ) from error
-    program.model.ir_version = IR_VERSION
-    with writing_faults(path):
-        program.save(str(path), external_data=_num_bytes(graph) > LARGEST_FILE)
-
-
-def _num_bytes(graph: nn.Module) -> int:
-    return sum(weight.numel() * weight.element_size() for weight in graph.parameters())
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps what exporters say about their own work from the user's console."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logging.disable(disabled)

@@ -19,7 +19,7 @@ class ExportOptions:
         num_frames: of a clip or window; None makes graphs for any number.
         form: of the weights, one of ``FORMS``: ``fp32``, ``fp16`` or ``int8``.
         calibration: videos or folders of images on whose frames ranges of values are measured, so
-            that convolutions compute in 8 bits, too; only with ``int8``.
+            that convolutions of the first graph compute in 8 bits, too; only with ``int8``.
 
     Raises:
         InputError: a number is not possible.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 
+from .onnx_files import quiet
+
 if TYPE_CHECKING:
     import onnx
 
@@ -66,8 +68,6 @@ def quantizing(path: Path) -> Iterator[None]:
         InputError: the disk is full; its tools write files without a look at what comes of it.
     """
     from google.protobuf.message import DecodeError
-
-    from .graphs import quiet
 
     with quiet(), writing_faults(path):
         try:
