@@ -332,10 +332,23 @@ def test_smaller_forms_and_weights_in_files_of_their_own(
     assert sizes[0] < {'fp32': 1.1, 'fp16': 0.7, 'int8': 0.9}[form] * sizes[1]
     model = load_model(tmp_path / 'out')
     model.inference_video(shapes_video(3, SIZE))
+    if form == 'int8':
+        assert_7_bits(tmp_path / 'out')
     weights = next((tmp_path / 'out').glob('*.data'))
     weights.unlink()
     with pytest.raises(InputError, match='must be there, but is not'):
         load_model(tmp_path / 'out')
+
+
+def assert_7_bits(folder):
+    """Sums of products of 8 bits saturate on x86 CPUs without VNNI."""
+    for file in folder.glob('*.onnx'):
+        whole = [
+            onnx.numpy_helper.to_array(weight, str(folder))
+            for weight in onnx.load(str(file)).graph.initializer
+            if weight.data_type == onnx.TensorProto.INT8
+        ]
+        assert 0 < max(np.abs(weight.astype(int)).max() for weight in whole) <= 64
 
 
 @pytest.mark.slow
@@ -361,11 +374,17 @@ def test_ranges_measured_on_videos(tmp_path, monkeypatch):
         assert weight.op_type == 'DequantizeLinear'
         assert weights[weight.input[0]] == onnx.TensorProto.INT8
         assert producers[node.input[0]].op_type == 'DequantizeLinear'
+    products = [node for node in graph.node if node.op_type in ('MatMul', 'Gemm')]
+    assert not any(node.input[1] in weights for node in products)
+    assert any(producers[node.input[1]].op_type == 'DequantizeLinear' for node in products)
+    assert_7_bits(tmp_path / 'out')
 
 
 def test_ranges_are_for_8_bits_and_of_files(ifc, tmp_path, monkeypatch):
     with pytest.raises(InputError, match='--calibrate: is for --int8, but the form is fp16'):
         ExportOptions([SIZE], form='fp16', calibration=['walk.mp4'])
+    with pytest.raises(InputError, match="must be a list of videos, but is 'walk.mp4'"):
+        ExportOptions([SIZE], form='int8', calibration='walk.mp4')
 
     def measured_on(video):
         with pytest.raises(InputError) as error:

@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='VIDEO',
-        help='with --int8: videos or folders of images like yours; convolutions compute in 8 bits, '
-        'too, with the ranges of values that these have',
+        help='with --int8: videos or folders of images like yours; the backbone computes in 8 '
+        'bits, too, with the ranges of values that the first minutes of these have',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace --out if it is there')
 
@@ -74,9 +74,11 @@ def run(args: argparse.Namespace) -> None:
     from tevit_vis.apis import init_model
     from tevit_vis.export import ExportOptions, export_model
     from tevit_vis.export.exporter import check_packages
+    from tevit_vis.video import expand_inputs
 
     form = 'fp16' if args.fp16 else 'int8' if args.int8 else 'fp32'
-    options = ExportOptions(args.size, args.frames, form, args.calibrate)
+    videos = list(map(str, expand_inputs(args.calibrate)))
+    options = ExportOptions(args.size, args.frames, form, videos)
     check_target(args.out, args.overwrite)
     check_packages()
     model = init_model(

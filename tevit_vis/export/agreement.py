@@ -93,7 +93,8 @@ def check_agreement(
 ) -> list[Agreement]:
     """Runs a model and its exported form on a video, also in windows.
 
-    It shows moving shapes, or what the ranges of values were measured on.
+    It shows what the ranges of values were measured on, or moving shapes where nothing was
+    measured, or nothing is found.
 
     Args:
         model: of torch.
@@ -107,29 +108,35 @@ def check_agreement(
     exported = load_model(folder)
     agreements = []
     if options.num_frames is None:
-        video = tried_video(TRIED_FRAMES, size, options)
-        agreements.append(_agreement(model, exported, video, options))
+        agreements.append(_agreement(model, exported, TRIED_FRAMES, size, options))
         windows = TRIED_WINDOWS
     else:
         own = exported.test_cfg['windows']
         windows = own['length'], own['stride']
     exported.change_windows(*windows)
-    video = tried_video(windows[0] + 2 * windows[1] - 1, size, options)
+    num_frames = windows[0] + 2 * windows[1] - 1
     with with_windows(model, *windows):
-        agreement = _agreement(model, exported, video, options)
+        agreement = _agreement(model, exported, num_frames, size, options)
     how = f' in windows of {windows[0]} frame{"s" if windows[0] > 1 else ""}'
     return [*agreements, replace(agreement, how=how)]
 
 
 def _agreement(
-    model: ClipDetector, exported: ExportedModel, video: np.ndarray, options: ExportOptions
+    model: ClipDetector,
+    exported: ExportedModel,
+    num_frames: int,
+    size: tuple[int, int],
+    options: ExportOptions,
 ) -> Agreement:
     """Compares on one video.
 
     Raises:
         InputError: see ``check_agreement``.
     """
-    expected = inference_video(model, video)
+    for video in tried_videos(num_frames, size, options):
+        expected = inference_video(model, video)
+        if len(expected):
+            break
     agreement = compare(expected, exported.inference_video(video))
     is_enough = agreement.is_close if options.form == 'fp32' else agreement.is_near
     if is_enough:
@@ -159,17 +166,19 @@ def rounded_features(model: ClipDetector) -> Iterator[None]:
         del model.__dict__['extract_feat']
 
 
-def tried_video(num_frames: int, size: tuple[int, int], options: ExportOptions) -> np.ndarray:
-    """Returns a video [T, H, W, 3] (uint8, BGR) on which a model and its graphs are compared.
+def tried_videos(
+    num_frames: int, size: tuple[int, int], options: ExportOptions
+) -> Iterator[np.ndarray]:
+    """Yields videos [T, H, W, 3] (uint8, BGR); the first one in which something is found is taken.
 
     Args:
         num_frames: T.
         size: (W, H) of the frames.
-        options: of the export; with ``calibration`` the frames are of its first video.
+        options: of the export; the start of its first video for ``calibration`` comes first.
     """
     if options.calibration:
-        return first_frames(options.calibration[0], num_frames, size)
-    return shapes_video(num_frames, size)
+        yield first_frames(options.calibration[0], num_frames, size)
+    yield shapes_video(num_frames, size)
 
 
 def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:

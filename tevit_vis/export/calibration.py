@@ -15,8 +15,8 @@ from tevit_vis.video import open_source
 
 from .reduced import quantizing, save_in_place, weights_file
 
-NUM_CLIPS = 16  # that are measured, of all videos together
-CLIP_EVERY = 16  # frames of a video
+NUM_CLIPS = 16  # that are measured, at least, of all videos together if they are long enough
+LEAST_STEP, LARGEST_STEP = 16, 256  # frames from the start of a clip to that of the next
 
 
 def read_frames(video: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -49,7 +49,7 @@ def first_frames(video: str, num_frames: int, size: tuple[int, int]) -> np.ndarr
 
 
 def read_clips(videos: Sequence[str], num_frames: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """Returns clips [T, H, W, 3] (uint8, BGR) of videos, a second or so apart, as many of each.
+    """Returns clips [T, H, W, 3] (uint8, BGR) of videos, spread over the first minutes of each.
 
     Args:
         videos: see ``read_frames``.
@@ -57,11 +57,12 @@ def read_clips(videos: Sequence[str], num_frames: int, size: tuple[int, int]) ->
         size: (W, H) of the frames.
     """
     clips = []
-    every = max(CLIP_EVERY, num_frames)
+    num_clips = -(-NUM_CLIPS // max(1, len(videos)))
     for video in videos:
-        num_clips = -(-NUM_CLIPS // len(videos))
-        frames = enumerate(islice(read_frames(video, size), every * (num_clips - 1) + num_frames))
-        kept = [image for t, image in frames if t % every < num_frames]
+        step = (open_source(video).num_frames or 0) // num_clips
+        step = max(num_frames, LEAST_STEP, min(step, LARGEST_STEP))
+        frames = enumerate(islice(read_frames(video, size), step * (num_clips - 1) + num_frames))
+        kept = [image for t, image in frames if t % step < num_frames]
         for start in range(0, len(kept), num_frames):
             part = kept[start : start + num_frames]
             clips.append(np.stack([*part, *part[-1:] * (num_frames - len(part))]))
@@ -73,8 +74,7 @@ def calibrate_graph(path: Path, clips: Sequence[np.ndarray], prepare: Preparatio
 
     Convolutions and products with weights compute in 8 bits: weights by channel, their inputs
     between the least and the largest value that the clips lead to. All else stays as it is. Of the
-    8 bits of a weight 7 are used, since x86 CPUs without VNNI add pairs of products in 16 bits,
-    where those of 8 bits overflow and give wrong results without a word.
+    8 bits of a weight 7 are used, see "Numbers" in docs/deployment.md.
 
     Args:
         path: of the file.

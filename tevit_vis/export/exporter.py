@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
 from .agreement import Agreement, check_agreement
-from .calibration import calibrate_graph, read_clips
+from .calibration import calibrate_graph, first_frames, read_clips
 from .graph_agreement import check_graph
 from .graphs import (
     DEFAULT_TRACKER,
@@ -82,13 +82,13 @@ def export_model(
     for width, height in options.sizes:
         Preparation(steps).sizes(height, width)  # raises where nothing would be left
     check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
-    num_frames = 1 if model.frames_are_independent else options.num_frames or EXAMPLE_FRAMES
-    clips = {size: read_clips(options.calibration, num_frames, size) for size in options.sizes}
+    for video in options.calibration:
+        first_frames(video, 1, options.sizes[0])  # raises where it cannot be read
     with unfinished_folder(target) as unfinished:
         root = Path(unfinished)
         graphs: dict[str, dict[str, Any]] = {}
         for size in options.sizes:
-            entry = _export_size(model, size, root, options, clips[size], on_step)
+            entry = _export_size(model, size, root, options, on_step)
             graphs[entry['features']] = entry  # sizes that are resized to one have one
         content: dict[str, Any] = {
             'format': FORMAT,
@@ -134,7 +134,6 @@ def _export_size(
     size: tuple[int, int],
     root: Path,
     options: ExportOptions,
-    clips: Sequence[np.ndarray],
     on_step: Callable[[str], object],
 ) -> dict[str, Any]:
     """Writes the graphs for frames of a size (W, H); returns their entry of ``model.json``."""
@@ -163,14 +162,15 @@ def _export_size(
     with with_windows(model, 1, 1):
         export_graph(graph, levels, path, (names, graph.outputs), taken is None)
     reduce_graph(path, options.form)
-    if clips:
+    if options.calibration:
         on_step('measure ranges')
+        clips = read_clips(options.calibration, 1 if alone else num_traced, size)
         prepare = Preparation(preparation_steps(model.cfg.data.test.pipeline))
         calibrate_graph(root / files['features'], clips, prepare)
     else:
         reduce_graph(root / files['features'], options.form)
     # Other frames than those it was traced with, and another number of them where that is free.
-    tried = [draw(num_traced + any_number, 3, *padded)]
+    tried = [draw(num_traced + int(any_number), 3, *padded)]
     check_graph(features, root / files['features'], tried, options)
     tried = [draw(taken or EXAMPLE_FRAMES + 1, *shape) for shape in shapes]
     with with_windows(model, 1, 1):

@@ -38,4 +38,9 @@ class ExportOptions:
         if self.form not in FORMS:
             raise InputError(f'form: must be {", ".join(FORMS)}, but got {self.form!r}')
         if self.calibration and self.form != 'int8':
-            raise InputError(f'--calibrate: is for --int8, but the form is {self.form}')
+            raise InputError(
+                f'--calibrate: is for --int8, but the form is {self.form}: ask for int8, or leave '
+                'it out'
+            )
+        if isinstance(self.calibration, str):
+            raise InputError(f'calibration: must be a list of videos, but is {self.calibration!r}')

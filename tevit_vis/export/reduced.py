@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,8 @@ def reduce_graph(path: Path, form: str) -> None:
         path: of the file.
         form: with ``fp32`` it stays as it is; with ``fp16`` it computes in half precision, but
             inputs and outputs stay; with ``int8`` the weights of matrix products are 8 bits (7
-            of them used, see ``calibrate_graph``), and their inputs are quantised as they come.
+            of them used, see "Numbers" in docs/deployment.md), and their inputs are quantised as
+            they come.
     """
     if form == 'fp16':
         import onnx
@@ -61,22 +63,27 @@ def reduce_graph(path: Path, form: str) -> None:
 def quantizing(path: Path) -> Iterator[None]:
     """Keeps what onnxruntime's tools say to themselves, and says what is wrong with the disk.
 
+    What they write on the way lies beside the graph, in a folder that is removed if all fails.
+
     Args:
         path: of the graph.
 
     Raises:
-        InputError: the disk is full; its tools write files without a look at what comes of it.
+        InputError: the disk is full; the tools write files without a look at what comes of it.
     """
     from google.protobuf.message import DecodeError
 
-    with quiet(), writing_faults(path):
-        try:
+    folder, tempfile.tempdir = tempfile.tempdir, str(path.parent)
+    try:
+        with quiet(), writing_faults(path):
             yield
-        except DecodeError as error:
-            raise InputError(
-                f'{path}: cannot be written: what was written on the way is not whole: is the disk '
-                'full?'
-            ) from error
+    except DecodeError as error:
+        raise InputError(
+            f'{path}: cannot be written: what was written on the way is not whole: is the disk '
+            'full?'
+        ) from error
+    finally:
+        tempfile.tempdir = folder
 
 
 def save_in_place(whole: Path, path: Path) -> None:

@@ -17,7 +17,7 @@ from mmcv import Config
 
 
 def expand_shorthand(config: Config) -> Config:
-    """Writes out named pipelines and stages of a config in place, and returns it.
+    """Writes out named pipelines, stages and scales of a config in place, and returns it.
 
     Example:
         >>> pipeline = dict(load=dict(type='LoadImageFromFile'), flip=None)
@@ -106,7 +106,8 @@ def _write_scales_as_tuples(node: Any) -> None:
         scale = node.get('img_scale')
         if isinstance(scale, list):
             is_one = not any(isinstance(side, (list, tuple)) for side in scale)
-            node['img_scale'] = tuple(scale) if is_one else [tuple(each) for each in scale]
+            scales = [tuple(each) if isinstance(each, list) else each for each in scale]
+            node['img_scale'] = tuple(scale) if is_one else scales
     if isinstance(node, (Mapping, list, tuple)):
         for child in node.values() if isinstance(node, Mapping) else node:
             _write_scales_as_tuples(child)
