@@ -1,6 +1,7 @@
 """The command tevit-vis: what it lists, what it says of mistakes, and that help comes at once."""
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,15 @@ from tevit_vis.utils.versions import UnfitStackError, missing_package
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 HEAVY = {'torch', 'mmcv', 'mmdet'}
+# Prints what a command finds in the environment when torch is not there yet.
+HELP_OF_ONE = """
+import os, sys
+from tevit_vis.cli import run_words
+try:
+    run_words(['doctor', '--help'])
+except SystemExit:
+    print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))
+"""
 # Prints what a process imports for the help of all commands.
 HELP_OF_ALL = """
 import contextlib, io, sys
@@ -230,3 +240,17 @@ def test_flops_counts_all_parameters(capsys):
     assert lines[0] == 'synthetic/tevit_tiny, 2 frames of 64x48'
     assert any(line.startswith('all ') and '3.5 million' in line for line in lines)
     assert lines[-1].endswith('a frame')
+
+
+def test_waiting_threads_sleep_sooner():
+    plain = {key: value for key, value in os.environ.items() if 'OMP' not in key}
+    line = [sys.executable, '-c', HELP_OF_ONE]
+    shown = subprocess.run(line, env=plain, capture_output=True, text=True)
+    assert shown.stdout.splitlines()[-1] == 'False 2000', shown.stderr
+
+
+def test_how_threads_wait_is_for_the_user_to_say():
+    for own in ({'GOMP_SPINCOUNT': '5'}, {'OMP_WAIT_POLICY': 'active'}):
+        environment = dict(own)
+        cli.share_cores(environment)
+        assert environment == own
