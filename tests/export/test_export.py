@@ -28,14 +28,14 @@ from tevit_vis.deploy import Preparation, load_model, sessions  # noqa: E402
 from tevit_vis.deploy.folder import content_digest  # noqa: E402
 from tevit_vis.export import (  # noqa: E402
     ExportOptions,
-    calibration,
     export_model,
     exporter,
     onnx_files,
+    sample_videos,
 )
-from tevit_vis.export.agreement import compare, mask_ious, shapes_video  # noqa: E402
-from tevit_vis.export.calibration import first_frames, read_clips  # noqa: E402
-from tevit_vis.export.reduced import reduce_graph  # noqa: E402
+from tevit_vis.export.agreement import compare, mask_ious  # noqa: E402
+from tevit_vis.export.reduced import calibrate_graph, reduce_graph  # noqa: E402
+from tevit_vis.export.sample_videos import read_clips, shapes_video, start_of_video  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
 from tevit_vis.outputs import VideoModel  # noqa: E402
 from tevit_vis.structures import VideoInstances  # noqa: E402
@@ -394,7 +394,7 @@ def test_ranges_are_for_8_bits_and_of_files(ifc, tmp_path, monkeypatch):
 
     assert 'none.mp4' in measured_on(str(tmp_path / 'none.mp4'))
     monkeypatch.setattr(FrameArray, 'is_live', True)
-    monkeypatch.setattr(calibration, 'open_source', lambda _: FrameArray(shapes_video(2, SIZE)))
+    monkeypatch.setattr(sample_videos, 'open_source', lambda _: FrameArray(shapes_video(2, SIZE)))
     assert measured_on('rtsp://walk') == (
         '--calibrate: must be files or folders of images, but rtsp://walk is live'
     )
@@ -406,7 +406,7 @@ def test_a_disk_that_is_full(exported, tmp_path, form):
 
     def reduce():
         if form == 'calibrated':
-            calibration.calibrate_graph(path, [shapes_video(1, SIZE)], load_model(exported).prepare)
+            calibrate_graph(path, [shapes_video(1, SIZE)], load_model(exported).prepare)
         else:
             reduce_graph(path, form)
 
@@ -430,7 +430,7 @@ def test_clips_of_videos(tmp_path):
     assert [clip[:, 0, 0, 0].tolist() for clip in clips] == [
         [0, 1, 2], [16, 17, 18], [32, 33, 34], [0, 1, 1],
     ]  # fmt: skip
-    assert first_frames(str(second), 4, (8, 6))[:, 0, 0, 0].tolist() == [0, 1, 1, 1]
+    assert start_of_video(str(second), 4, (8, 6))[:, 0, 0, 0].tolist() == [0, 1, 1, 1]
     assert len(read_clips([str(first)] * 30, 3, (16, 8))) == 30  # one of each, however many
 
 

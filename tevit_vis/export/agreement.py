@@ -16,10 +16,10 @@ from tevit_vis.rle import mask_areas, overlap_fractions
 from tevit_vis.structures import RLE, VideoInstances
 from tevit_vis.utils.errors import InputError
 
-from .calibration import first_frames
 from .graph_agreement import rounded
 from .graphs import with_windows
 from .options import ExportOptions
+from .sample_videos import shapes_video, start_of_video
 
 TRIED_FRAMES = 6  # of the video, where a clip may have any number of frames
 TRIED_WINDOWS = 4, 2  # length and stride
@@ -177,28 +177,8 @@ def tried_videos(
         options: of the export; the start of its first video for ``calibration`` comes first.
     """
     if options.calibration:
-        yield first_frames(options.calibration[0], num_frames, size)
+        yield start_of_video(options.calibration[0], num_frames, size)
     yield shapes_video(num_frames, size)
-
-
-def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:
-    """Returns a video [T, H, W, 3] (uint8) of discs that move over a background of noise.
-
-    Example:
-        >>> shapes_video(2, (8, 6)).shape
-        (2, 6, 8, 3)
-    """
-    rng = np.random.default_rng(0)
-    width, height = size
-    video = np.repeat(rng.integers(0, 80, (1, height, width, 3), dtype=np.uint8), num_frames, 0)
-    y, x = np.mgrid[:height, :width]
-    for _ in range(4):
-        centre, step = rng.uniform(0.2, 0.8, 2), rng.uniform(-0.05, 0.05, 2)
-        colour, radius = rng.integers(100, 256, 3), rng.uniform(0.1, 0.25) * height
-        for t in range(num_frames):
-            cy, cx = (centre + t * step) * (height, width)
-            video[t][(y - cy) ** 2 + (x - cx) ** 2 < radius**2] = colour
-    return video
 
 
 def compare(expected: VideoInstances, found: VideoInstances) -> Agreement:

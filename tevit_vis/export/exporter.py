@@ -25,7 +25,6 @@ from tevit_vis.utils.json_files import write_json
 from tevit_vis.version import __version__
 
 from .agreement import Agreement, check_agreement
-from .calibration import calibrate_graph, first_frames, read_clips
 from .graph_agreement import check_graph
 from .graphs import (
     DEFAULT_TRACKER,
@@ -39,7 +38,8 @@ from .graphs import (
 )
 from .onnx_files import OPSET, export_graph
 from .options import ExportOptions
-from .reduced import reduce_graph
+from .reduced import calibrate_graph, reduce_graph
+from .sample_videos import read_clips, start_of_video
 from .steps import check_steps, preparation_steps
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
@@ -83,7 +83,7 @@ def export_model(
         Preparation(steps).sizes(height, width)  # raises where nothing would be left
     check_steps(steps, pipeline, [(height, width) for width, height in options.sizes])
     for video in options.calibration:
-        first_frames(video, 1, options.sizes[0])  # raises where it cannot be read
+        start_of_video(video, 1, options.sizes[0])  # raises where it cannot be read
     with unfinished_folder(target) as unfinished:
         root = Path(unfinished)
         graphs: dict[str, dict[str, Any]] = {}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tevit_vis.deploy import Preparation
 from tevit_vis.utils.errors import InputError
 from tevit_vis.utils.files import writing_faults
 
@@ -47,20 +50,65 @@ def reduce_graph(path: Path, form: str) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         whole = path.with_suffix('.int8')
-        with quantizing(path):
+        with _quantizing(path):
             quantize_dynamic(
                 str(path),
                 str(whole),
                 weight_type=QuantType.QInt8,
                 reduce_range=True,
                 op_types_to_quantize=['MatMul'],
-                use_external_data_format=weights_file(path).exists(),
+                use_external_data_format=_weights_file(path).exists(),
             )
-        save_in_place(whole, path)
+        _save_in_place(whole, path)
+
+
+def calibrate_graph(path: Path, clips: Sequence[np.ndarray], prepare: Preparation) -> None:
+    """Turns the graph of features of a file into one of 8 bits, in place.
+
+    Convolutions and products with weights compute in 8 bits: weights by channel, their inputs
+    between the least and the largest value that the clips lead to. All else stays as it is. Of the
+    8 bits of a weight 7 are used, see "Numbers" in docs/deployment.md.
+
+    Args:
+        path: of the file.
+        clips: [T, H, W, 3] (uint8, BGR) each.
+        prepare: turns a frame into what the graph takes.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    class Clips(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.clips = iter(clips)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            clip = next(self.clips, None)
+            if clip is None:
+                return None
+            return {'frames': np.stack([prepare(image).image for image in clip])}
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    weights = {weight.name for weight in graph.initializer}
+    products = [node for node in graph.node if node.op_type == 'MatMul']
+    whole = path.with_suffix('.int8')
+    with _quantizing(path):
+        quantize_static(
+            str(path),
+            str(whole),
+            Clips(),
+            op_types_to_quantize=['Conv', 'MatMul', 'Gemm'],
+            nodes_to_exclude=[node.name for node in products if node.input[1] not in weights],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            reduce_range=True,
+            use_external_data_format=_weights_file(path).exists(),
+        )
+    _save_in_place(whole, path)
 
 
 @contextmanager
-def quantizing(path: Path) -> Iterator[None]:
+def _quantizing(path: Path) -> Iterator[None]:
     """Keeps what onnxruntime's tools say to themselves, and says what is wrong with the disk.
 
     What they write on the way lies beside the graph, in a folder that is removed if all fails.
@@ -86,7 +134,7 @@ def quantizing(path: Path) -> Iterator[None]:
         tempfile.tempdir = folder
 
 
-def save_in_place(whole: Path, path: Path) -> None:
+def _save_in_place(whole: Path, path: Path) -> None:
     """Puts a graph in place of the one it was made of, with its weights where those were.
 
     Args:
@@ -96,11 +144,11 @@ def save_in_place(whole: Path, path: Path) -> None:
     import onnx
 
     _save(onnx.load(str(whole)), path)
-    for file in (whole, weights_file(whole)):
+    for file in (whole, _weights_file(whole)):
         file.unlink(missing_ok=True)
 
 
-def weights_file(path: Path) -> Path:
+def _weights_file(path: Path) -> Path:
     """Returns the file beside a graph that has its weights where they are large."""
     return path.with_name(f'{path.name}.data')
 
@@ -109,7 +157,7 @@ def _save(graph: onnx.ModelProto, path: Path) -> None:
     """Writes a graph in place of the one it was made of, with its weights where those were."""
     import onnx
 
-    weights = weights_file(path)
+    weights = _weights_file(path)
     is_large = weights.exists()
     weights.unlink(missing_ok=True)
     with writing_faults(path):

@@ -1,19 +1,15 @@
-"""Graphs that compute in 8 bits, with ranges that are measured on frames of videos."""
+"""Videos on which an export measures ranges of values, and compares graphs with their model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from tevit_vis.deploy import Preparation
 from tevit_vis.utils.errors import InputError
 from tevit_vis.video import open_source
-
-from .reduced import quantizing, save_in_place, weights_file
 
 NUM_CLIPS = 16  # that are measured, at least, of all videos together if they are long enough
 LEAST_STEP, LARGEST_STEP = 16, 256  # frames from the start of a clip to that of the next
@@ -36,7 +32,7 @@ def read_frames(video: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
         yield cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def first_frames(video: str, num_frames: int, size: tuple[int, int]) -> np.ndarray:
+def start_of_video(video: str, num_frames: int, size: tuple[int, int]) -> np.ndarray:
     """Returns the first frames [T, H, W, 3] of a video, resized; the last one goes on if needed.
 
     Args:
@@ -69,46 +65,21 @@ def read_clips(videos: Sequence[str], num_frames: int, size: tuple[int, int]) ->
     return clips
 
 
-def calibrate_graph(path: Path, clips: Sequence[np.ndarray], prepare: Preparation) -> None:
-    """Turns the graph of features of a file into one of 8 bits, in place.
+def shapes_video(num_frames: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns a video [T, H, W, 3] (uint8) of discs that move over a background of noise.
 
-    Convolutions and products with weights compute in 8 bits: weights by channel, their inputs
-    between the least and the largest value that the clips lead to. All else stays as it is. Of the
-    8 bits of a weight 7 are used, see "Numbers" in docs/deployment.md.
-
-    Args:
-        path: of the file.
-        clips: [T, H, W, 3] (uint8, BGR) each.
-        prepare: turns a frame into what the graph takes.
+    Example:
+        >>> shapes_video(2, (8, 6)).shape
+        (2, 6, 8, 3)
     """
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-
-    class Clips(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.clips = iter(clips)
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            clip = next(self.clips, None)
-            if clip is None:
-                return None
-            return {'frames': np.stack([prepare(image).image for image in clip])}
-
-    graph = onnx.load(str(path), load_external_data=False).graph
-    weights = {weight.name for weight in graph.initializer}
-    products = [node for node in graph.node if node.op_type == 'MatMul']
-    whole = path.with_suffix('.int8')
-    with quantizing(path):
-        quantize_static(
-            str(path),
-            str(whole),
-            Clips(),
-            op_types_to_quantize=['Conv', 'MatMul', 'Gemm'],
-            nodes_to_exclude=[node.name for node in products if node.input[1] not in weights],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            reduce_range=True,
-            use_external_data_format=weights_file(path).exists(),
-        )
-    save_in_place(whole, path)
+    rng = np.random.default_rng(0)
+    width, height = size
+    video = np.repeat(rng.integers(0, 80, (1, height, width, 3), dtype=np.uint8), num_frames, 0)
+    y, x = np.mgrid[:height, :width]
+    for _ in range(4):
+        centre, step = rng.uniform(0.2, 0.8, 2), rng.uniform(-0.05, 0.05, 2)
+        colour, radius = rng.integers(100, 256, 3), rng.uniform(0.1, 0.25) * height
+        for t in range(num_frames):
+            cy, cx = (centre + t * step) * (height, width)
+            video[t][(y - cy) ** 2 + (x - cx) ** 2 < radius**2] = colour
+    return video
