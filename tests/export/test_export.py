@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -33,7 +34,7 @@ from tevit_vis.export import (  # noqa: E402
     onnx_files,
     sample_videos,
 )
-from tevit_vis.export.agreement import compare, mask_ious  # noqa: E402
+from tevit_vis.export.agreement import compare, mask_ious, tried_videos  # noqa: E402
 from tevit_vis.export.reduced import calibrate_graph, reduce_graph  # noqa: E402
 from tevit_vis.export.sample_videos import read_clips, shapes_video, start_of_video  # noqa: E402
 from tevit_vis.export.steps import check_steps, preparation_steps  # noqa: E402
@@ -272,6 +273,12 @@ def test_differences_are_seen():
     assert 'nothing was found' in str(compare(none, none))
     assert '0 of 0 instances are the same, 1 more were found' in str(compare(none, one))
     assert mask_ious([mask, empty, None], [mask, mask, None]).tolist() == [1.0, 0.0]
+    labels, scores = np.array([1, 2]), np.array([0.9, 0.1])
+    expected, found = (
+        VideoInstances(labels, scores, np.zeros((2, 1, 4)), masks, (2, 2))
+        for masks in ([[mask], [mask]], [[mask], [empty]])
+    )
+    assert compare(expected, found).mask_iou == pytest.approx(0.9)  # weighted by scores
 
 
 def test_the_command(call, call_fails, tmp_path, capsys):
@@ -419,7 +426,7 @@ def test_a_disk_that_is_full(exported, tmp_path, form):
         resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
 
 
-def test_clips_of_videos(tmp_path):
+def test_clips_of_videos(tmp_path, monkeypatch):
     first, second = tmp_path / 'first', tmp_path / 'second'
     for folder, num_frames in ((first, 40), (second, 2)):
         folder.mkdir()
@@ -432,6 +439,36 @@ def test_clips_of_videos(tmp_path):
     ]  # fmt: skip
     assert start_of_video(str(second), 4, (8, 6))[:, 0, 0, 0].tolist() == [0, 1, 1, 1]
     assert len(read_clips([str(first)] * 30, 3, (16, 8))) == 30  # one of each, however many
+    monkeypatch.setattr(sample_videos, 'NUM_CLIPS', 2)  # half of the video apart
+    assert [clip[0, 0, 0, 0] for clip in read_clips([str(first)], 3, (16, 8))] == [0, 20]
+
+
+def test_shapes_are_compared_where_nothing_is_found_in_what_was_measured(tmp_path):
+    cv2.imwrite(str(tmp_path / '00000.png'), np.ones((6, 8, 3), np.uint8))
+    options = ExportOptions([SIZE], None, 'int8', [str(tmp_path)])
+    measured, shapes = tried_videos(2, SIZE, options)
+    assert measured.shape == (2, SIZE[1], SIZE[0], 3)
+    assert (measured == 1).all()
+    assert np.array_equal(shapes, shapes_video(2, SIZE))
+
+
+def test_onnxruntime_writes_into_the_unfinished_folder(exported, tmp_path, monkeypatch):
+    path = Path(shutil.copy(next(exported.glob('features*.onnx')), tmp_path))
+    elsewhere = tmp_path / 'temporary'
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(elsewhere))
+    folders = []
+
+    def make_folder(*args, **options):
+        folders.append(Path(folder := mkdtemp(*args, **options)).parent)
+        return folder
+
+    mkdtemp = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, 'mkdtemp', make_folder)
+    calibrate_graph(path, [shapes_video(1, SIZE)], load_model(exported).prepare)
+    assert set(folders) == {tmp_path}
+    assert tempfile.tempdir == str(elsewhere)
+    assert sorted(tmp_path.iterdir()) == sorted([path, elsewhere])
 
 
 @pytest.mark.slow

@@ -8,7 +8,13 @@ from builders import random_video
 from tevit_vis.apis import inference_video, stream_video
 from tevit_vis.masks import ResizedMasks
 from tevit_vis.structures import ClipPrediction
-from tevit_vis.tracking import QueryLinker, SoftIoUStitcher, build_tracker, join_frames
+from tevit_vis.tracking import (
+    QueryLinker,
+    SoftIoUStitcher,
+    build_tracker,
+    join_frames,
+    whole_config,
+)
 from tevit_vis.utils.errors import InputError
 
 MINVIS = dict(
@@ -285,6 +291,17 @@ def test_embeddings_that_are_missing_or_not_finite():
 def test_settings_that_cannot_be(options, words):
     with pytest.raises(InputError, match=f'model.test_cfg.tracker.{words}'):
         linker_of(**options)
+
+
+def test_a_whole_config_has_what_was_left_out():
+    config = dict(type='QueryLinker', min_score=0.05, memory=3, instances=dict(min_score=0.2))
+    whole = whole_config(config)
+    assert whole['instances'] == {'min_score': 0.2, 'max_mask_iou': 0.6}
+    assert (whole['memory'], whole['similarity'], whole['fuses']) == (3, 'bi_softmax', True)
+    assert whole_config({**config, 'instances': None})['instances']['min_score'] == 0.01
+    assert whole_config(whole) == whole
+    with pytest.raises(InputError, match='tracker'):
+        whole_config(None)
 
 
 @pytest.mark.parametrize('system', ['tiny_model', 'seqformer', 'ifc', 'ms_sts', 'mask2former'])

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tevit_vis.utils.cli import frame_size
 from tevit_vis.utils.option_action import OptionAction
 
 
@@ -49,6 +50,13 @@ def run(code, **kwargs):
         text=True,
         **kwargs,
     )
+
+
+@pytest.mark.parametrize('text', ['640', '640x', 'x360', '0x5', 'axb', '64x-3', '1x2x3', '²x2'])
+def test_what_is_no_size_is_said_in_words(text):
+    with pytest.raises(argparse.ArgumentTypeError, match='must be WIDTHxHEIGHT in pixels, such as'):
+        frame_size(text)
+    assert frame_size('64X32') == (64, 32)
 
 
 def test_sigterm_ends_like_ctrl_c():
